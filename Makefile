@@ -1,0 +1,36 @@
+# A fresh machine needs Python >= 3.11, git and make; everything else is set up here, in .venv.
+PYTHON ?= $(shell for v in 3.13 3.12 3.11; do command -v python$$v && break; done || command -v python3)
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help:  ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("btkite needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP)  ## one strategy on history, on paper and live, on the built-in exchange
+	@$(BIN)/btkite demo
+
+test: $(STAMP)  ## all tests
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(STAMP)  ## lint, types and the import law
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+bench: $(STAMP)  ## paired timings, ratios printed
+	@for b in benchmarks/[a-z]*.py; do case $$b in */paired.py) ;; *) $(BIN)/python $$b || exit 1 ;; esac; done
+
+clean:  ## forget the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache
