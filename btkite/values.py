@@ -16,6 +16,20 @@ from typing import Any, NamedTuple
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
+INTERVALS: Mapping[str, int] = MappingProxyType(
+    {
+        "minute": 60,
+        "3minute": 180,
+        "5minute": 300,
+        "10minute": 600,
+        "15minute": 900,
+        "30minute": 1800,
+        "60minute": 3600,
+        "day": 86400,
+    }
+)
+"""Kite's candle intervals, in seconds (https://kite.trade/docs/connect/v3/historical/)."""
+
 
 class Side(StrEnum):
     """Kite's ``transaction_type``."""
@@ -142,11 +156,19 @@ class Proposal:
     validity_ttl: int = 0
     strategy: str = ""
     given: datetime | None = None
+    group: int = 0  # OCO: ref of the group's first order; only one of them comes to trade; 0 = alone or first
+    parent: int = 0  # ref of the bracket's entry: works once that has traded, for as much as that has
 
     @property
     def worst_price(self) -> float:
-        """The price a value rule must assume, in rupees: the dearest at which it may trade."""
-        return max(self.price, self.trigger_price) or self.reference_price
+        """The price a value rule must assume, in rupees: the dearest at which it may trade.
+
+        Only a buyer's limit bounds that from above: a sell limit far below the market, or a stop that
+        the market has passed already, trades at the market.
+        """
+        if self.side is Side.BUY and self.price > 0:
+            return self.price
+        return max(self.price, self.trigger_price, self.reference_price)
 
     @property
     def value(self) -> float:
@@ -230,3 +252,17 @@ class Position(NamedTuple):
     average_price: float
     overnight_quantity: int = 0
     multiplier: float = 1.0
+
+
+class Trade(NamedTuple):
+    """One row of Kite's trade book: one execution of one order, price in rupees."""
+
+    trade_id: str
+    order_id: str
+    exchange: str
+    tradingsymbol: str
+    transaction_type: str
+    product: str
+    quantity: int
+    average_price: float
+    time: datetime | None = None

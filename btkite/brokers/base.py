@@ -1,0 +1,92 @@
+"""GatedBroker: every order, in every mode, passes the gate before it can go anywhere.
+
+A mixin over any backtrader broker. It collects a bracket until its last member is transmitted, puts
+all members before the gate as one, and sends them on or hands every one back: *Rejected* (or *Margin*,
+for lack of money), with ``order.info.denied`` saying why. An order is never answered with ``None``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import backtrader as bt
+
+from ..values import Denial, Instrument, Proposal
+from . import translate
+
+if TYPE_CHECKING:
+    from ..risk.gate import RiskGate
+
+
+class GatedBroker:
+    """What ``submit`` does in every btkite broker."""
+
+    gate: RiskGate | None = None
+    on_denied: Any = None  # called with (order, denial): alerts, journal
+
+    def instrument(self, data: Any) -> Instrument:
+        """The instrument that orders of ``data`` are for, now."""
+        return instrument_of(data)
+
+    def judge(self, orders: Sequence[Any]) -> Denial | None:
+        """The gate's word on orders that belong together."""
+        warming = next((order for order in orders if is_warming(order.data)), None)
+        if self.gate is None:
+            return None
+        if warming is not None:
+            denial = Denial(
+                "warmup",
+                "bars before the start only warm up indicators; this order was given before every feed was live",
+                "data.warmup",
+            )
+            return self.gate.deny(denial, len(orders))
+        return self.gate.judge([self.proposal(order) for order in orders])
+
+    def proposal(self, order: Any) -> Proposal:
+        raise NotImplementedError
+
+    def deny(self, orders: Sequence[Any], denial: Denial) -> None:
+        """Hand orders back, each notified."""
+        for order in orders:
+            order.addinfo(denied=str(denial), denied_by=denial.key or denial.rule)
+            if denial.funds:
+                order.margin()
+            else:
+                order.reject(self)
+            self.notify(order)
+            if self.on_denied is not None:
+                self.on_denied(order, denial)
+
+    def notify(self, order: Any) -> None:
+        raise NotImplementedError
+
+
+def instrument_of(data: Any) -> Instrument:
+    """A KiteData's instrument; any other data is an instrument of its own, without ticks and lots."""
+    found = getattr(data, "instrument", None)
+    if isinstance(found, Instrument):
+        return found
+    name = data._name or f"data{getattr(data, '_id', '')}"
+    return Instrument(exchange="", tradingsymbol=str(name), tick_size=0.0)
+
+
+def is_warming(data: Any) -> bool:
+    """Whether ``data`` is still delivering bars from before the start."""
+    if not hasattr(data, "live_from"):
+        return False
+    if data.live_from is None:
+        return True
+    if not len(data):
+        return False
+    from ..linetime import seconds_of
+
+    return seconds_of(data.datetime[0]) <= data.live_from
+
+
+def strategy_name(order: Any) -> str:
+    owner = order.p.owner
+    return type(owner).__name__ if isinstance(owner, bt.Strategy) else ""
+
+
+__all__ = ["GatedBroker", "instrument_of", "is_warming", "strategy_name", "translate"]

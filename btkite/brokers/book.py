@@ -1,0 +1,576 @@
+"""BookBroker: orders, executions, positions and money, the same for simulated and real fills.
+
+Subclasses say only how an order reaches a market (:meth:`route`, :meth:`recall`, :meth:`reroute`).
+Everything here runs on Cerebro's thread. Positions, working orders and money are keyed by instrument,
+so two feeds of one symbol share one position.
+"""
+
+from __future__ import annotations
+
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import backtrader as bt
+
+from ..commissions import InstrumentCommission
+from ..config import Config
+from ..errors import ConfigError
+from ..linetime import DAY, from_seconds, seconds_of
+from ..market.charges import Charges, charge_order
+from ..market.margins import margin_rate
+from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
+from ..risk.gate import RiskGate
+from ..risk.ledger import Ledger
+from ..risk.rules import build_rules
+from ..values import Denial, Instrument, OrderType, Proposal
+from . import hours, translate
+from .base import GatedBroker, strategy_name
+from .grouping import Groups
+from .terms import Terms, terms_of
+
+Order = bt.Order
+
+
+class BookBroker(GatedBroker, bt.BrokerBase):
+    """The common half of :class:`~btkite.brokers.sim.SimBroker` and
+    :class:`~btkite.brokers.kite.KiteBroker`.
+
+    Params:
+      - ``config`` (``None``): a :class:`~btkite.config.Config`; ``None`` reads config.yaml and the
+        environment.
+      - ``cash`` (``None``): ₹ allotted; ``None`` takes ``broker.capital``.
+    """
+
+    params = (("config", None), ("cash", None))
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.config: Config = self.p.config or Config()
+        super().__init__()
+
+    # -- a run's state ----------------------------------------------------------------------------
+
+    def init(self) -> None:
+        super().init()
+        settings = self.config
+        capital = float(self.p.cash if self.p.cash is not None else settings.broker.capital)
+        self.startingcash = self.startingvalue = capital
+        self.ledger = Ledger(capital, margin_rate=partial(_margin_rate, settings.broker.leverage))
+        rules = build_rules(settings.risk.model_dump()) if settings.risk.enabled else ()
+        self.gate = RiskGate(rules, self.ledger)
+        self.orders: dict[int, Any] = {}
+        self.terms: dict[int, Terms] = {}
+        self.held: dict[int, int] = {}  # ref -> second at which it may be sent
+        self.notifs: deque[Any] = deque()
+        self._positions: dict[str, bt.Position] = {}
+        self._products: dict[str, str] = {}
+        self._datas: dict[str, Any] = {}
+        self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
+        self._groups = Groups()
+        self._fills: dict[int, list[tuple[int, float]]] = {}
+        self._charged: dict[int, float] = {}
+        self._now = -1
+        self._flushing = False
+
+    # -- time -------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Market time in seconds (naive IST since 1970)."""
+        return self._now
+
+    # -- what a strategy calls ----------------------------------------------------------------------
+
+    def buy(self, owner: Any, data: Any, size: float, price: Any = None, plimit: Any = None, **kwargs: Any) -> Any:
+        """As in backtrader; Kite's own fields (``product``, ``variety``, ``validity``, ``tag``,
+        ``market_protection``, ``disclosed_quantity``, ``iceberg_legs``, ``iceberg_quantity``,
+        ``autoslice``, ``validity_ttl``) and ours (``carry``, ``after_hours``) are keyword arguments."""
+        return self._give(bt.order.BuyOrder, owner, data, size, price, plimit, **kwargs)
+
+    def sell(self, owner: Any, data: Any, size: float, price: Any = None, plimit: Any = None, **kwargs: Any) -> Any:
+        """See :meth:`buy`."""
+        return self._give(bt.order.SellOrder, owner, data, size, price, plimit, **kwargs)
+
+    def _give(
+        self,
+        kind: Any,
+        owner: Any,
+        data: Any,
+        size: float,
+        price: Any,
+        plimit: Any,
+        exectype: Any = None,
+        valid: Any = None,
+        tradeid: int = 0,
+        oco: Any = None,
+        trailamount: Any = None,
+        trailpercent: Any = None,
+        parent: Any = None,
+        transmit: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        instrument = self.instrument(data)
+        self._datas.setdefault(instrument.key, data)
+        exectype = Order.Market if exectype is None else exectype
+        quantity = int(size + 1e-9)
+        if self.config.broker.tick_rounding and exectype not in translate.TRAILING:
+            price, plimit = translate.on_tick(instrument, exectype, kind is bt.order.BuyOrder, price, plimit)
+        terms = terms_of(self.config, instrument, valid, kwargs, self._time_of(data))
+        order = kind(
+            owner=owner,
+            data=data,
+            size=quantity or size,
+            price=price,
+            pricelimit=plimit,
+            exectype=exectype,
+            valid=None if terms.deadline is None else from_seconds(terms.deadline),
+            tradeid=tradeid,
+            trailamount=trailamount,
+            trailpercent=trailpercent,
+            parent=parent,
+            transmit=transmit,
+        )
+        order.addinfo(**kwargs)
+        order.addinfo(instrument=instrument.key)
+        order.addcomminfo(self.getcommissioninfo(data))
+        self.orders[order.ref] = order
+        self.terms[order.ref] = terms
+        if oco is not None:
+            other = self.orders.get(oco.ref, oco)
+            self._groups.add_oco(order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive())
+        return self.submit(order)
+
+    def submit(self, order: Any) -> Any:
+        parent = getattr(order.parent, "ref", None)
+        group = self._forming.setdefault(parent if parent is not None else order.ref, [])
+        group.append(order)
+        if not order.transmit:
+            return order
+        del self._forming[parent if parent is not None else order.ref]
+        self._transmit(group, None if parent is None else self.orders.get(parent))
+        return order
+
+    def _transmit(self, group: list[Any], parent: Any) -> None:
+        """One order, or a whole bracket, before the gate and on."""
+        if parent is not None and parent not in group and not parent.alive() and parent.status != Order.Completed:
+            self.deny(group, Denial("parent", "its parent is no longer alive"))
+            return
+        denial = self.unfit(group)
+        if denial is not None:
+            self.gate.deny(denial, len(group))
+        else:
+            denial = self.judge(group)
+        if denial is not None:
+            self.deny(group, denial)
+            return
+        for order in group:
+            order.submit(self)
+            self.notify(order)
+        head = parent or group[0]
+        children = [(o.ref, o.exectype, int(abs(o.size))) for o in group if o is not head]
+        if children:
+            self._groups.add_bracket((head.ref, int(abs(head.size))), children)
+        for order in group:
+            if order.parent is None:
+                self.admit(order)
+            else:
+                order.accept(self)
+                self.notify(order)
+        if parent is not None and parent.executed.size:
+            self._react(self._groups.filled(parent.ref, int(abs(parent.executed.size))))
+
+    def unfit(self, group: Sequence[Any]) -> Denial | None:
+        """What no broker of ours can send."""
+        for order in group:
+            if order.exectype not in translate.TO_KITE:
+                return Denial(
+                    "exectype", f"an order of type {order.getordername()} has no counterpart on Kite; use Market, Limit or Stop"
+                )
+            if abs(order.size) < 1:
+                return Denial("quantity", f"a quantity of {abs(order.size):g} is less than one")
+            terms = self.terms[order.ref]
+            if terms.after_hours == "refuse" and self._session(self.instrument(order.data)) is None:
+                return Denial("after_hours", "the market is closed", "broker.after_hours")
+        return None
+
+    def cancel(self, order: Any) -> bool:
+        """Ask for the order's end; False if it has ended already."""
+        order = self.orders.get(order.ref, order)
+        if not order.alive():
+            return False
+        if order.ref in self.held or not order.active():
+            self.ended(order, "canceled")
+        else:
+            self.recall(order)
+        return True
+
+    def modify(self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None) -> bool:
+        """Change a living order in place: same order, same ref, a new arrival in the market.
+
+        ``size`` is the new total (positive), not less than what has been filled. Returns False, and
+        changes nothing, if the order has ended or the gate denies the change (then
+        ``order.info.denied_change`` says why).
+        """
+        order = self.orders.get(order.ref, order)
+        if not order.alive():
+            return False
+        instrument = self.instrument(order.data)
+        if self.config.broker.tick_rounding:
+            price, plimit = translate.on_tick(instrument, order.exectype, order.isbuy(), price, plimit)
+        quantity = abs(order.size) if size is None else int(size)
+        if quantity <= abs(order.executed.size):
+            return False
+        old = self._terms_of_price(order)
+        self._set(order, quantity, price, plimit)
+        if quantity > abs(old[0]) or price is not None or plimit is not None:
+            denial = self.gate.judge([self.proposal(order)]) if self.gate is not None else None
+            if denial is not None:
+                order.size, order.created.size, order.executed.remsize = old[0], old[0], old[3]
+                order.created.price, order.created.pricelimit = old[1], old[2]
+                order.addinfo(denied_change=str(denial))
+                return False
+        self.ledger.working(order.ref, abs(order.executed.remsize))
+        if order.active() and order.ref not in self.held:
+            self.reroute(order)
+        return True
+
+    def _terms_of_price(self, order: Any) -> tuple[float, Any, Any, float]:
+        return order.size, order.created.price, order.created.pricelimit, order.executed.remsize
+
+    def _set(self, order: Any, quantity: int, price: float | None, plimit: float | None) -> None:
+        sign = 1 if order.isbuy() else -1
+        order.size = order.created.size = sign * quantity
+        order.executed.remsize = order.size - order.executed.size
+        if price is not None:
+            order.created.price = order.price = price
+        if plimit is not None:
+            order.created.pricelimit = order.plimit = plimit
+
+    # -- what subclasses say ------------------------------------------------------------------------
+
+    def route(self, order: Any) -> None:
+        """Send an active, admitted order to the market."""
+        raise NotImplementedError
+
+    def recall(self, order: Any) -> None:
+        """Take it out of the market."""
+        raise NotImplementedError
+
+    def reroute(self, order: Any) -> None:
+        """Its size or prices changed."""
+        raise NotImplementedError
+
+    # -- sessions -----------------------------------------------------------------------------------
+
+    def admit(self, order: Any) -> None:
+        """Into the market now, or held until it opens."""
+        instrument = self.instrument(order.data)
+        if self._session(instrument) is None and self.terms[order.ref].after_hours != "amo":
+            self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
+        else:
+            self.route(order)
+
+    def hold(self, order: Any, until: int) -> None:
+        self.held[order.ref] = until
+
+    def _session(self, instrument: Instrument) -> tuple[int, int] | None:
+        days = self._candle_days(instrument)
+        return hours.session_at(instrument, self.now, traded_anyway=self.now // DAY in days)
+
+    def _candle_days(self, instrument: Instrument) -> frozenset[int]:
+        return frozenset()
+
+    def close_after(self, order: Any) -> int:
+        """When the session ends in which the order is working, in seconds."""
+        return hours.close_of_day(self.instrument(order.data), self.now)
+
+    def _time_of(self, data: Any) -> int:
+        return self.now if self.now >= 0 else (seconds_of(data.datetime[0]) if len(data) else 0)
+
+    # -- what happens to an order ---------------------------------------------------------------------
+
+    def accepted(self, order: Any) -> None:
+        if order.status in (Order.Created, Order.Submitted):
+            order.accept(self)
+            self.notify(order)
+
+    def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
+        """An execution of ``quantity`` at ``price`` rupees: order, position, money, group."""
+        signed = quantity if order.isbuy() else -quantity
+        instrument = self.instrument_of_order(order)
+        position = self._positions.setdefault(instrument.key, bt.Position())
+        product = self._product(order, instrument, position.size)
+        if not position.size:
+            self._products[instrument.key] = product
+        before = position.price
+        comminfo = order.comminfo
+        charges = self._charge(order, instrument, product, quantity, price, when)
+        moment = from_seconds(when)
+        size, average, opened, closed = position.update(signed, price, moment)
+        if opened and closed:
+            self._products[instrument.key] = product
+        closed_charges = charges * abs(closed) / quantity
+        pnl = comminfo.profitandloss(-closed, before, price)
+        order.execute(
+            order.data.date2num(moment),
+            signed,
+            price,
+            closed,
+            comminfo.getoperationcost(closed, before),
+            closed_charges,
+            opened,
+            comminfo.getoperationcost(opened, price),
+            charges - closed_charges,
+            comminfo.margin,
+            pnl,
+            size,
+            average,
+        )
+        self.ledger.fill(
+            instrument,
+            translate.side(order),
+            quantity,
+            price,
+            charges,
+            moment,
+            ref=order.ref,
+        )
+        self.notify(order)
+        if not order.alive():
+            self._forget(order)
+        self._react(self._groups.filled(order.ref, int(abs(order.executed.size))))
+
+    def ended(self, order: Any, how: str, reason: str = "") -> None:
+        """The order is over without (further) fills: canceled, expired, rejected, margin."""
+        if not order.alive():
+            return
+        if reason:
+            order.addinfo(reason=reason)
+        if how == "expired":
+            order.status = Order.Expired
+            order.executed.dt = order.data.datetime[0]
+        elif how == "rejected":
+            order.reject(self)
+        elif how == "margin":
+            order.margin()
+        else:
+            order.cancel()
+        self.notify(order)
+        self._forget(order, refused=how in ("rejected", "margin"))
+        end = _ENDS.get(how, End.CANCELED)
+        self._react(self._groups.ended(order.ref, end, int(abs(order.executed.size))))
+
+    def _forget(self, order: Any, *, refused: bool = False) -> None:
+        self.held.pop(order.ref, None)
+        self.terms.pop(order.ref, None)
+        self._fills.pop(order.ref, None)
+        self._charged.pop(order.ref, None)
+        self.ledger.done(order.ref, refused=refused)
+
+    def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
+        """What a group asks for after one of its members traded or ended."""
+        for key, action in actions:
+            if isinstance(action, Flatten):
+                self._flatten(self.orders[abs(key)], action.size)
+                continue
+            order = self.orders.get(action.ref)
+            if order is None or not order.alive():
+                continue
+            if isinstance(action, Cancel):
+                self.cancel(order)
+            elif isinstance(action, Resize):
+                self._set(order, int(action.size), None, None)
+                self.ledger.working(order.ref, abs(order.executed.remsize))
+                if order.active():
+                    self.reroute(order)
+            elif isinstance(action, Activate):
+                self._set(order, int(action.size), None, None)
+                order.activate()
+                self.admit(order)
+
+    def _flatten(self, entry: Any, size: int) -> None:
+        """Close at market what a race has left without an exit (or buy back what was exited twice)."""
+        closes = (size > 0) == entry.isbuy()
+        give = self.sell if closes else self.buy
+        give(entry.p.owner, entry.data, abs(size), tradeid=entry.tradeid, tag="flat", flattens=entry.ref)
+
+    def _charge(
+        self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int
+    ) -> float:
+        """₹ that this execution adds to the order's charges (brokerage is capped per order, not per fill)."""
+        if not self.config.broker.charges or not instrument.exchange:
+            return 0.0
+        fills = self._fills.setdefault(order.ref, [])
+        fills.append((quantity, price))
+        total: Charges = charge_order(instrument, translate.side(order), product, fills, from_seconds(when).date())
+        added = float(total.total) - self._charged.get(order.ref, 0.0)
+        self._charged[order.ref] = float(total.total)
+        return added
+
+    def instrument_of_order(self, order: Any) -> Instrument:
+        """The instrument that was bound when the order was given."""
+        return self.instrument(order.data)
+
+    # -- the proposal -------------------------------------------------------------------------------
+
+    def proposal(self, order: Any) -> Proposal:
+        instrument = self.instrument_of_order(order)
+        price, trigger = translate.kite_prices(order)
+        settings, info = self.config.broker, order.info
+        held = self._positions.get(instrument.key)
+        wanted = Proposal(
+            ref=order.ref,
+            instrument=instrument,
+            side=translate.side(order),
+            quantity=int(abs(order.size)),
+            order_type=translate.TO_KITE.get(order.exectype, OrderType.MARKET),
+            product=self._product(order, instrument, held.size if held else 0),
+            variety=info.get("variety") or settings.default_variety,
+            validity=info.get("validity") or settings.default_validity,
+            price=price,
+            trigger_price=trigger,
+            reference_price=float(order.created.pclose or order.data.close[0]),
+            tag=str(info.get("tag") or ""),
+            market_protection=info.get("market_protection", settings.market_protection),
+            disclosed_quantity=int(info.get("disclosed_quantity") or 0),
+            iceberg_legs=int(info.get("iceberg_legs") or 0),
+            iceberg_quantity=int(info.get("iceberg_quantity") or 0),
+            autoslice=bool(info.get("autoslice") or False),
+            validity_ttl=int(info.get("validity_ttl") or 0),
+            strategy=strategy_name(order),
+            given=from_seconds(max(self.now, 0)),
+            parent=getattr(order.parent, "ref", 0),
+            group=self._groups.leader(order.ref),
+        )
+        return replace(wanted, reduces=self.ledger.reduces(wanted))
+
+    def _product(self, order: Any, instrument: Instrument, held: float) -> str:
+        """An order that reduces takes the product of what it reduces; the default is for opening."""
+        named = order.info.get("product")
+        if named:
+            return str(named)
+        against = held * (1 if order.isbuy() else -1) < 0
+        if against and instrument.key in self._products:
+            return self._products[instrument.key]
+        default = self.config.broker.default_product
+        if default in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
+            return "NRML"
+        return default
+
+    # -- money and positions --------------------------------------------------------------------------
+
+    def getposition(self, data: Any) -> bt.Position:
+        """The live position of the data's instrument."""
+        return self._positions.setdefault(self.instrument(data).key, bt.Position())
+
+    def getvalue(self, datas: Any = None) -> float:
+        """₹: allotted capital + realized + unrealized − charges; of ``datas`` only: their positions' worth."""
+        if datas:
+            return float(
+                sum(self.getposition(d).size * d.close[0] * self.instrument(d).multiplier for d in datas if len(d))
+            )
+        self._mark()
+        return self.ledger.value
+
+    get_value = getvalue
+
+    def getcash(self) -> float:
+        """₹ that the next order may use."""
+        return self.ledger.cash
+
+    get_cash = getcash
+
+    def get_fundvalue(self) -> float:
+        return self.getvalue()
+
+    fundvalue = property(get_fundvalue)
+
+    def setcash(self, cash: float) -> None:
+        """Allot ``cash`` ₹; before a run."""
+        self.p.cash = float(cash)
+        self.init()
+
+    set_cash = setcash
+
+    def _mark(self) -> None:
+        for key, position in self._positions.items():
+            if position.size:
+                data = self._datas.get(key)
+                if data is not None and len(data):
+                    self.ledger.mark(key, data.close[0])
+
+    def roll(self, now: int) -> None:
+        """A bar ended: the day's book turns over when the date does."""
+        self._mark()
+        self.ledger.roll(from_seconds(now).date())
+
+    def data_started(self, data: Any) -> None:
+        """A store's feed has started."""
+        self._datas.setdefault(self.instrument(data).key, data)
+
+    # -- the rest of backtrader's contract ------------------------------------------------------------
+
+    def start(self) -> None:
+        super().start()
+        for data in getattr(self.cerebro, "datas", ()):
+            self._datas.setdefault(self.instrument(data).key, data)
+
+    def getcommissioninfo(self, data: Any) -> Any:
+        if data._name in self.comminfo or not self.instrument(data).exchange:
+            return super().getcommissioninfo(data)
+        instrument = self.instrument(data)
+        found = self.comminfo.get(instrument.key)
+        if found is None:
+            found = self.comminfo[instrument.key] = InstrumentCommission.of(instrument, self)
+        return found
+
+    def notify(self, order: Any) -> None:
+        """Queue exactly one clone: a clone carries only its new execution bits."""
+        self.notifs.append(order.clone())
+
+    def get_notification(self) -> Any:
+        return self.notifs.popleft() if self.notifs else None
+
+    def flush(self) -> None:
+        """Tell the strategies at once, in the middle of a bar, if Cerebro wants it so (``quicknotify``)."""
+        cerebro = getattr(self, "cerebro", None)
+        if cerebro is None or not cerebro.p.quicknotify or self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self.notifs:
+                order = self.notifs.popleft()
+                owner = order.p.owner or cerebro.runningstrats[0]
+                owner._addnotification(order, quicknotify=True)
+        finally:
+            self._flushing = False
+
+    def get_orders_open(self, safe: bool = False) -> list[Any]:
+        """Living orders; ``safe`` gives copies that no longer change."""
+        import copy
+
+        return [copy.copy(order) if safe else order for order in self.orders.values() if order.alive()]
+
+    def orderstatus(self, order: Any) -> int:
+        return int(self.orders.get(order.ref, order).status)
+
+    def set_coc(self, coc: bool) -> None:
+        self._no_cheating(coc, "cheat-on-close")
+
+    def set_coo(self, coo: bool) -> None:
+        self._no_cheating(coo, "cheat-on-open")
+
+    def _no_cheating(self, wanted: bool, what: str) -> None:
+        if wanted:
+            raise ConfigError(f'{what} has no counterpart in a live market; use SimBroker(rule="backtrader") for it')
+
+
+_ENDS = {"expired": End.EXPIRED, "rejected": End.REJECTED, "margin": End.REJECTED, "canceled": End.CANCELED}
+
+
+def _margin_rate(leverage: float, order: Proposal) -> float:
+    """At module level, so that a broker can be sent to another process."""
+    return margin_rate(order.instrument, order.side, order.product) / leverage

@@ -1,0 +1,76 @@
+"""Which group an order belongs to: backtrader's ``parent=`` and ``oco=`` over the pure groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import backtrader as bt
+
+from ..orders.groups import Action, End, Ended, Event, Filled, Group, Member, Role, bracket, oco, react
+
+_ROLES = {bt.Order.Limit: Role.TARGET}
+
+
+class Groups:
+    """The groups of one broker, by the refs of their members."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, Group] = {}
+        self._of: dict[int, list[int]] = {}
+        self._leader: dict[int, int] = {}
+
+    def add_bracket(self, parent: tuple[int, int], children: Iterable[tuple[int, int, int]]) -> None:
+        """``parent`` is (ref, size), each child (ref, exectype, size)."""
+        members = [(ref, _ROLES.get(exectype, Role.STOP), size) for ref, exectype, size in children]
+        known = self._groups.get(parent[0])
+        if known is not None and known.parent is not None:  # a child given later
+            known = Group((*known.members, *(Member(*member) for member in members)), known.released, known.flattened)
+        else:
+            known = bracket(parent, *members)
+        self._groups[parent[0]] = known
+        for ref in (parent[0], *(member[0] for member in members)):
+            groups = self._of.setdefault(ref, [])
+            if parent[0] not in groups:
+                groups.append(parent[0])
+
+    def add_oco(self, ref: int, size: int, other: int, other_size: int, *, other_alive: bool) -> None:
+        """``ref`` joins the OCO group of ``other``; of a group that is over it joins nothing."""
+        leader = self._leader.get(other, other)
+        key = -leader  # an order may lead an OCO group and be a bracket's parent
+        group = self._groups.get(key)
+        if group is None:
+            group = oco((other, other_size)) if other_alive else Group(())
+            self._join(other, key, leader)
+        members = group.members if not (group.exited or group.released) else ()
+        self._groups[key] = Group((*members, *oco((ref, size)).members))
+        self._join(ref, key, leader)
+
+    def _join(self, ref: int, key: int, leader: int) -> None:
+        self._leader[ref] = leader
+        self._of.setdefault(ref, []).append(key)
+
+    def leader(self, ref: int) -> int:
+        """The ref that names the OCO group of an order; 0 if it has none."""
+        return self._leader.get(ref, 0)
+
+    def filled(self, ref: int, total: int) -> list[tuple[int, Action]]:
+        """What follows from ``total`` units of ``ref`` being filled: (key of the group, action)."""
+        return self._react(ref, Filled(ref, total))
+
+    def ended(self, ref: int, how: End, total: int) -> list[tuple[int, Action]]:
+        """What follows from the end of ``ref``."""
+        actions = self._react(ref, Ended(ref, how, total))
+        for key in self._of.get(ref, ()):
+            if key in self._groups and self._groups[key].done:
+                for member in self._groups.pop(key).members:
+                    self._of.pop(member.ref, None)
+                    self._leader.pop(member.ref, None)
+        return actions
+
+    def _react(self, ref: int, event: Event) -> list[tuple[int, Action]]:
+        found: list[tuple[int, Action]] = []
+        for key in self._of.get(ref, ()):
+            if key in self._groups:
+                self._groups[key], actions = react(self._groups[key], event)
+                found += [(key, action) for action in actions]
+        return found

@@ -1,0 +1,357 @@
+"""SimBroker: fills orders on candles (backtest) or on ticks (paper) by the conventions of docs/fills.md.
+
+``SimBroker(rule="backtrader")`` is BackBroker with our gate in front, see :mod:`btkite.brokers.bars`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import backtrader as bt
+
+from ..linetime import DAY, from_seconds, seconds_of
+from ..market.matching import Event, Quote, Working, next_event
+from ..values import Instrument, Level, OrderType, Tick
+from . import hours, translate
+from .book import BookBroker
+from .tape import Print, Tape
+
+_PRINT = 2  # what happens at one second: orders end (0), orders arrive (1), then prints
+
+
+@dataclass(slots=True)
+class _Market:
+    """One instrument as the simulator sees it."""
+
+    instrument: Instrument
+    tape: Tape | None = None
+    working: dict[int, Working] = field(default_factory=dict)
+    met: int = -1  # what an order that arrives now has already met
+    number: int = -1  # of the last tick (paper)
+    quote: Quote | None = None
+    bar_end: int = -1
+    bids: Sequence[Level] = ()
+    asks: Sequence[Level] = ()
+
+
+class _ChooseRule(BookBroker.__class__):  # type: ignore[name-defined,misc]
+    """``SimBroker(rule="backtrader")`` gives the broker that is BackBroker."""
+
+    def doprenew(cls, *args: Any, **kwargs: Any) -> Any:
+        config = kwargs.get("config")
+        rule = kwargs.pop("rule", None) or (config.broker.rule if config is not None else "path")
+        if rule == "backtrader" and cls is SimBroker:
+            from .bars import BarRuleBroker
+
+            return BarRuleBroker, args, kwargs
+        if rule not in ("path", "backtrader"):
+            raise ValueError(f'rule={rule!r}: the simulator knows rule="path" and rule="backtrader"')
+        return super().doprenew(*args, **kwargs)
+
+
+class SimBroker(BookBroker, metaclass=_ChooseRule):
+    """A broker that fills by itself.
+
+    In a backtest with :class:`btkite.Cerebro` the prints of a bar are played *before* the strategy sees
+    the bar, so an answer to a fill is given with the lines as they were then, as in live. On a stock
+    Cerebro they are played when the bar is there; fills are the same, answers to them come a bar later.
+
+    Params:
+      - ``rule`` (``None``): ``"path"`` (docs/fills.md) or ``"backtrader"``; ``None`` takes ``broker.rule``.
+      - ``config``, ``cash``: see :class:`~btkite.brokers.book.BookBroker`.
+    """
+
+    def init(self) -> None:
+        super().init()
+        self._markets: dict[str, _Market] = {}
+        self._of: dict[int, _Market] = {}
+        self._arrivals = 0
+        self._moment: tuple[int, int, str] = (-1, _PRINT, "")
+        self._seen: dict[int, int] = {}
+        self.journal: Any = getattr(self, "journal", None)
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def play_until(self, until: int) -> None:
+        """Play history: every print before ``until`` (seconds), every deadline up to it."""
+        if until <= self._now:
+            return
+        while self._of or self.held:
+            due = self._next_due()
+            if due is None or due[0] > until or (due[0] == until and due[1] == _PRINT):
+                break
+            self._now, self._moment = due[0], due[:3]
+            self._do(due)
+        self._now, self._moment = until, (until, -1, "")
+        self.roll(until)
+
+    def next(self) -> None:
+        """A turn of Cerebro: data that is not known beforehand hands over its new bars here."""
+        if self._streams():
+            return
+        latest = -1
+        for data in self.cerebro.datas:
+            if not len(data):
+                continue
+            stamp = seconds_of(data.datetime[0])
+            latest = max(latest, stamp)
+            self._take_bar(data, stamp)
+        self.play_until(latest)
+
+    def _streams(self) -> bool:
+        return any(getattr(data, "is_stream", False) for data in self.cerebro.datas)
+
+    def _take_bar(self, data: Any, stamp: int) -> None:
+        market = self._market(data)
+        tape = market.tape
+        if self._seen.get(id(data), -1) == len(data) or tape is None or not isinstance(tape, _Growing):
+            return
+        if tape.data is data:
+            span = _span(data)
+            tape.add(stamp - span, stamp, data.open[0], data.high[0], data.low[0], data.close[0])
+        self._seen[id(data)] = len(data)
+
+    def _next_due(self) -> tuple[Any, ...] | None:
+        """The next thing that happens: (second, kind, key, what)."""
+        best: tuple[Any, ...] | None = None
+        for ref, market in self._of.items():
+            end = self._end_of(ref)
+            if best is None or (end, 0, "") < best[:3]:
+                best = (end, 0, "", ref)
+            assert market.tape is not None
+            ahead = market.tape.peek()
+            if ahead is not None and (best is None or (ahead.time, _PRINT, market.instrument.key) < best[:3]):
+                best = (ahead.time, _PRINT, market.instrument.key, market, ahead)
+        for ref, at in self.held.items():
+            deadline = self.terms[ref].deadline
+            if deadline is not None and deadline <= at:
+                at, kind = deadline, 0
+            else:
+                kind = 1
+            if best is None or (at, kind, "") < best[:3] or ((at, kind) == best[:2] and kind == 1 and ref < best[3]):
+                best = (at, kind, "", ref)
+        return best
+
+    def _end_of(self, ref: int) -> int:
+        deadline, close = self.terms[ref].deadline, self._closes[ref]
+        return close if deadline is None else min(deadline, close)
+
+    def _do(self, due: tuple[Any, ...]) -> None:
+        if due[1] == _PRINT:
+            self._print(due[3], due[4])
+        elif due[1] == 1:
+            self._arrive(self.orders[due[3]])
+        else:
+            self._end(self.orders[due[3]])
+        self.flush()
+
+    def _end(self, order: Any) -> None:
+        """A deadline or the session's close."""
+        terms = self.terms[order.ref]
+        over = terms.deadline is not None and terms.deadline <= self._now
+        if over or not (terms.carry or terms.deadline is not None):
+            self._withdraw(order.ref)
+            self.ended(order, "expired")
+            return
+        self._withdraw(order.ref)
+        instrument = self.instrument_of_order(order)
+        self.hold(order, hours.next_open(instrument, self._now, candle_days=self._candle_days(instrument)))
+
+    # -- orders ---------------------------------------------------------------------------------------
+
+    def route(self, order: Any) -> None:
+        if self.config.broker.latency:
+            self.hold(order, self._now + max(1, round(self.config.broker.latency)))
+        else:
+            self._arrive(order)
+
+    def _arrive(self, order: Any) -> None:
+        self.held.pop(order.ref, None)
+        market = self._market(order.data, self.instrument_of_order(order))
+        if not market.working and market.tape is not None:
+            second, kind, key = self._moment
+            market.tape.seek(second, inclusive=kind == _PRINT and market.instrument.key <= key)
+            market.met = market.tape.number
+        price, trigger = translate.kite_prices(order)
+        self._arrivals += 1
+        working = Working(
+            order.ref,
+            1 if order.isbuy() else -1,
+            translate.TO_KITE[order.exectype],
+            price,
+            trigger,
+            self._arrivals,
+            market.met,
+            bool(order.triggered),
+        )
+        market.working[order.ref] = working
+        self._of[order.ref] = market
+        self._closes[order.ref] = self.close_after(order)
+        self.accepted(order)
+
+    @property
+    def _closes(self) -> dict[int, int]:
+        return self.__dict__.setdefault("_closing", {})
+
+    def recall(self, order: Any) -> None:
+        self._withdraw(order.ref)
+        self.ended(order, "canceled")
+
+    def reroute(self, order: Any) -> None:
+        if order.ref in self._of:
+            self._arrive(order)
+
+    def _withdraw(self, ref: int) -> None:
+        market = self._of.pop(ref, None)
+        if market is not None:
+            market.working.pop(ref, None)
+        self._closes.pop(ref, None)
+
+    # -- prints ---------------------------------------------------------------------------------------
+
+    def _print(self, market: _Market, ahead: Print) -> None:
+        assert market.tape is not None
+        market.met = ahead.number - 1
+        self._walk(market, ahead.before, ahead.quote, ahead.number)
+        market.met = ahead.number
+        if market.tape.number < ahead.number:
+            market.tape.advance()
+
+    def _walk(self, market: _Market, before: Quote | None, now: Quote, number: int) -> None:
+        while True:
+            event = next_event(market.working.values(), before, now, number)
+            if event is None:
+                return
+            at_print = event.on_print or before is None
+            market.met = number if at_print else number - 1
+            if not at_print:
+                before = event.where
+            self._carry_out(market, event, number)
+            self.flush()
+
+    def _carry_out(self, market: _Market, event: Event, number: int) -> None:
+        working = event.working
+        order = self.orders[working.ref]
+        if not event.trades:
+            working.triggered = order.triggered = True
+            return
+        quantity = int(abs(order.executed.remsize))
+        for part, price in self._executions(market, working, event, quantity):
+            quantity -= part
+            if not quantity:
+                self._withdraw(order.ref)
+            self.filled(order, part, price, self._now)
+        if quantity:
+            working.met = number  # the rest waits for the next print
+
+    def _executions(
+        self, market: _Market, working: Working, event: Event, quantity: int
+    ) -> list[tuple[int, float]]:
+        """Quantity and price of each execution: whole, or down the displayed levels."""
+        levels = market.asks if working.sign > 0 else market.bids
+        takes = working.order_type is not OrderType.LIMIT
+        slip = working.sign * self.config.broker.slippage_ticks * market.instrument.tick_size if takes else 0.0
+        if not levels or self.config.broker.depth == "unlimited":
+            return [(quantity, event.price + slip)]
+        parts: list[tuple[int, float]] = []
+        for level in levels:
+            price = level.price if event.on_print and takes else event.price
+            if working.price and working.order_type in (OrderType.LIMIT, OrderType.SL):
+                if (level.price - working.price) * working.sign > 0 and parts:
+                    break
+            taken = min(quantity, level.quantity)
+            if taken:
+                parts.append((taken, price + slip))
+                quantity -= taken
+            if not quantity:
+                break
+        return parts
+
+    # -- paper: prints are ticks ------------------------------------------------------------------------
+
+    def take_tick(self, data: Any, tick: Tick, now: int, bar_end: int) -> None:
+        """A tick of ``data``'s instrument at ``now`` (seconds) in the bar that ends at ``bar_end``."""
+        self.on_time(now)
+        market = self._market(data)
+        spread = bool(tick.bids and tick.asks and tick.bids[0].price and tick.asks[0].price)
+        quote = (
+            Quote(tick.last_price, tick.bids[0].price, tick.asks[0].price) if spread else Quote.at(tick.last_price)
+        )
+        market.bids, market.asks = (tick.bids, tick.asks) if spread else ((), ())
+        market.number += 1
+        before = market.quote if market.bar_end == bar_end else None
+        market.met = market.number - 1
+        self._walk(market, before, quote, market.number)
+        market.met, market.quote, market.bar_end = market.number, quote, bar_end
+
+    def on_time(self, now: int) -> None:
+        """Paper: market time is ``now``; orders end and arrive."""
+        while self._of or self.held:
+            due = min(
+                [(self._end_of(ref), 0, ref) for ref in self._of]
+                + [
+                    (min(at, self.terms[ref].deadline or at), 0 if (self.terms[ref].deadline or at + 1) <= at else 1, ref)
+                    for ref, at in self.held.items()
+                ]
+            )
+            if due[0] > now:
+                break
+            self._now, self._moment = max(self._now, due[0]), (due[0], due[1], "")
+            self._do((due[0], due[1], "", due[2]))
+        if now > self._now:
+            self._now, self._moment = now, (now, -1, "")
+            self.roll(now)
+
+    def next_due(self) -> int | None:
+        """The next second at which :meth:`on_time` has something to do."""
+        ends = [self._end_of(ref) for ref in self._of] + list(self.held.values())
+        return min(ends) if ends else None
+
+    # -- instruments ------------------------------------------------------------------------------------
+
+    def _market(self, data: Any, instrument: Instrument | None = None) -> _Market:
+        instrument = instrument or self.instrument(data)
+        market = self._markets.get(instrument.key)
+        if market is None:
+            market = self._markets[instrument.key] = _Market(instrument)
+            if not getattr(data, "is_stream", False):
+                market.tape = self._tape_of(instrument)
+        return market
+
+    def _tape_of(self, instrument: Instrument) -> Tape:
+        """From the finest data of the instrument: candles that are known beforehand, or none yet."""
+        feeds = [data for data in self.cerebro.datas if self.instrument(data).key == instrument.key]
+        finest = min(feeds, key=lambda data: (data._timeframe, data._compression))
+        if hasattr(finest, "seconds"):
+            return Tape(*(column.tolist() for column in finest.seconds()))
+        return _Growing(finest)
+
+    def _candle_days(self, instrument: Instrument) -> frozenset[int]:
+        market = self._markets.get(instrument.key)
+        return market.tape.days if market is not None and market.tape is not None else frozenset()
+
+
+class _Growing(Tape):
+    """The tape of a data whose bars come one by one."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__([], [], [], [], [], [])
+        self.data = data
+
+
+def _span(data: Any) -> int:
+    """Seconds of one bar of a data that is not Kite's."""
+    unit = {
+        bt.TimeFrame.Seconds: 1,
+        bt.TimeFrame.Minutes: 60,
+        bt.TimeFrame.Days: DAY,
+        bt.TimeFrame.Weeks: 7 * DAY,
+        bt.TimeFrame.Months: 30 * DAY,
+        bt.TimeFrame.Years: 365 * DAY,
+    }
+    return unit.get(data._timeframe, 1) * max(1, data._compression)
+
+
+__all__ = ["SimBroker", "from_seconds"]

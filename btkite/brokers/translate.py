@@ -1,0 +1,78 @@
+"""backtrader's words for an order and Kite's: one table per direction, and what each type needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+
+from ..market.prices import round_limit, round_trigger
+from ..values import Instrument, OrderType, Side
+
+Order = bt.Order
+
+TO_KITE = {
+    Order.Market: OrderType.MARKET,
+    Order.Limit: OrderType.LIMIT,
+    Order.Stop: OrderType.SLM,
+    Order.StopLimit: OrderType.SL,
+    Order.StopTrail: OrderType.SLM,
+    Order.StopTrailLimit: OrderType.SL,
+}
+"""backtrader's ``exectype`` as Kite's ``order_type``. ``Close`` and ``Historical`` have none."""
+
+TO_BACKTRADER = {
+    OrderType.MARKET: Order.Market,
+    OrderType.LIMIT: Order.Limit,
+    OrderType.SLM: Order.Stop,
+    OrderType.SL: Order.StopLimit,
+}
+
+TRAILING = (Order.StopTrail, Order.StopTrailLimit)
+
+KITE_FIELDS = (
+    "product",
+    "variety",
+    "validity",
+    "tag",
+    "market_protection",
+    "disclosed_quantity",
+    "iceberg_legs",
+    "iceberg_quantity",
+    "autoslice",
+    "validity_ttl",
+)
+"""What ``self.buy(..., product="CNC")`` may say of Kite's; everything else stays in ``order.info``."""
+
+OUR_FIELDS = ("carry", "after_hours")
+
+
+def side(order: Any) -> Side:
+    return Side.BUY if order.isbuy() else Side.SELL
+
+
+def kite_prices(order: Any) -> tuple[float, float]:
+    """``price`` and ``trigger_price`` as Kite means them, in rupees; 0 where the type has none."""
+    exectype, created = order.exectype, order.created
+    if exectype == Order.Limit:
+        return float(created.price), 0.0
+    if exectype in (Order.Stop, Order.StopTrail):
+        return 0.0, float(created.price)
+    if exectype in (Order.StopLimit, Order.StopTrailLimit):
+        return float(created.pricelimit), float(created.price)
+    return 0.0, 0.0
+
+
+def on_tick(instrument: Instrument, exectype: int, buys: bool, price: Any, plimit: Any) -> tuple[Any, Any]:
+    """``price`` and ``plimit`` moved to the instrument's tick, never to our disadvantage: a buy's limit
+    down, a sell's up; a stop away from the market, so that it is not triggered early."""
+    tick = instrument.tick_size
+    if not tick:
+        return price, plimit
+    way = Side.BUY if buys else Side.SELL
+    if exectype == Order.Limit:
+        return (round_limit(price, tick, way) if price else price), plimit
+    if exectype in (Order.Stop, Order.StopLimit):
+        price = round_trigger(price, tick, way) if price else price
+        plimit = round_limit(plimit, tick, way) if plimit else plimit
+    return price, plimit

@@ -1,0 +1,248 @@
+"""btkite.Cerebro: backtrader's Cerebro with what live trading needs and backtrader lacks.
+
+* Fills of a bar are played before the strategy sees the bar (docs/fills.md), in history as in live.
+* Order notifications come at once (``quicknotify``), in every mode.
+* Warm-up bars call ``prenext()``; ``next()``, timers and orders are held until every feed is live.
+* The run is cleaned up whatever happens: brokers, feeds and stores are stopped when ``next()`` raises.
+* Resampling a live feed no longer ends in ``min() arg is an empty sequence``.
+
+Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import sub
+from typing import Any
+
+import backtrader as bt
+
+from .feed import KiteData
+from .linetime import seconds_of
+
+
+class Hold:
+    """Stands in for one strategy's ``_getminperstatus`` while its feeds warm up."""
+
+    def __init__(self, strategy: Any) -> None:
+        self._strategy = strategy
+        self._feeds = [data for data in strategy.datas if hasattr(data, "live_from")]
+        self._released = False
+
+    def warming(self) -> bool:
+        """Whether some feed still delivers bars from before the start."""
+        if self._released:
+            return False
+        for feed in self._feeds:
+            if feed.live_from is None or not len(feed) or seconds_of(feed.datetime[0]) <= feed.live_from:
+                return True
+        return False
+
+    def __call__(self) -> int:
+        strategy = self._strategy
+        status: int = max(map(sub, strategy._minperiods, map(len, strategy.datas)))
+        if not self._released:
+            if self.warming():
+                status = max(status, 1)
+            elif status <= 0:
+                status, self._released = 0, True
+        strategy._minperstatus = status
+        return status
+
+
+class Cerebro(bt.Cerebro):
+    """A drop-in for ``bt.Cerebro``.
+
+    Params (beside backtrader's own):
+      - ``quicknotify`` (``True``): tell strategies of orders when it happens, not with the next bar.
+      - ``warmup`` (``"hold"``): ``"play"`` calls ``next()`` during warm-up too, its orders are denied.
+    """
+
+    params = (("quicknotify", True), ("warmup", "hold"))
+
+    def resampledata(self, dataname: Any, name: str | None = None, **kwargs: Any) -> Any:
+        """As backtrader's; a :class:`~btkite.feed.KiteData` becomes one of the coarser interval, and history stays
+        preloaded."""
+        if not isinstance(dataname, KiteData):
+            return super().resampledata(dataname, name=name, **kwargs)
+        if any(dataname is data for data in self.datas):
+            dataname = dataname.clone()
+        dataname.resample(**kwargs)
+        self.adddata(dataname, name=name)
+        self._doreplay = self._doreplay or bool(dataname.resampling)
+        return dataname
+
+    # -- a run ----------------------------------------------------------------------------------------
+
+    def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
+        try:
+            return super().runstrategies(iterstrat, predata=predata)
+        except BaseException:
+            self._clean_up()
+            raise
+
+    def _clean_up(self) -> None:
+        """backtrader stops nothing when a callback raises. Every part gets its stop; the first error stays."""
+        for part in (self._broker, *self.datas, *self.feeds, *self.stores):
+            try:
+                part.stop()
+            except Exception as error:  # noqa: BLE001 - the run's own error must not be hidden by a second one
+                from .log import get_logger
+
+                get_logger(__name__).warning("stop failed", part=type(part).__name__, error=repr(error))
+
+    def _hold(self, runstrats: Sequence[Any]) -> None:
+        self._holds = []
+        for strategy in runstrats:
+            hold = Hold(strategy)
+            if self.p.warmup == "hold" and hold._feeds:
+                strategy._getminperstatus = hold
+                self._holds.append(hold)
+
+    def _check_timers(self, runstrats: Any, dt0: float, cheat: bool = False) -> None:
+        if not any(hold.warming() for hold in self._holds):
+            super()._check_timers(runstrats, dt0, cheat=cheat)
+
+    def _play(self, until: float) -> None:
+        """Let a simulating broker fill what trades before ``until``, while the lines still end before it."""
+        play = getattr(self._broker, "play_until", None)
+        if play is not None:
+            play(seconds_of(until))
+            self._deliver()
+
+    def _deliver(self) -> None:
+        while (order := self._broker.get_notification()) is not None:
+            owner = order.p.owner or self.runningstrats[0]
+            owner._addnotification(order, quicknotify=self.p.quicknotify)
+
+    def _runonce(self, runstrats: Any) -> None:
+        """backtrader's loop with the broker's turn before the lines move."""
+        for strategy in runstrats:
+            strategy._once()
+            strategy.reset()
+        self._hold(runstrats)
+        datas = sorted(self.datas, key=lambda data: (data._timeframe, data._compression))
+        while True:
+            ahead = [data.advance_peek() for data in datas]
+            dt0 = min(ahead)
+            if dt0 == float("inf"):
+                break
+            self._play(dt0)
+            if self._event_stop:
+                return
+            for data, stamp in zip(datas, ahead, strict=True):
+                if stamp <= dt0:
+                    data.advance()
+            self._check_timers(runstrats, dt0, cheat=True)
+            if self.p.cheat_on_open:
+                for strategy in runstrats:
+                    strategy._oncepost_open()
+                    if self._event_stop:
+                        return
+            self._brokernotify()
+            if self._event_stop:
+                return
+            self._check_timers(runstrats, dt0, cheat=False)
+            for strategy in runstrats:
+                strategy._oncepost(dt0)
+                if self._event_stop:
+                    return
+                self._next_writers(runstrats)
+
+    def _runnext(self, runstrats: Any) -> None:
+        """backtrader's loop, with the broker's turn before preloaded lines move, and without its crash
+        when only resampled data delivers (https://github.com/mementum/backtrader/pull/439)."""
+        self._hold(runstrats)
+        datas = sorted(self.datas, key=lambda data: (data._timeframe, data._compression))
+        only_resampled = {i for i, data in enumerate(datas) if data.resampling and not data.replaying}
+        dt0 = float("inf")
+        state: bool | None = True
+        while state is not False:
+            self._storenotify()
+            self._datanotify()
+            if self._event_stop:
+                return
+            ahead = min((data.advance_peek() for data in datas), default=float("inf"))
+            if ahead != float("inf"):
+                self._play(ahead)
+            delivered = self._poll(datas)
+            state = _any(delivered)
+            bars = bool(state)
+            if state:
+                dt0 = self._align(datas, delivered, only_resampled)
+            elif state is None:
+                for data in datas:
+                    data._check()
+            else:
+                bars = self._last_bars(datas)
+                if bars:
+                    state = True
+            self._datanotify()
+            if self._event_stop:
+                return
+            if state is False:
+                break
+            if bars:
+                self._check_timers(runstrats, dt0, cheat=True)
+                if self.p.cheat_on_open:
+                    for strategy in runstrats:
+                        strategy._next_open()
+            self._brokernotify()
+            if self._event_stop:
+                return
+            if bars:
+                self._check_timers(runstrats, dt0, cheat=False)
+                for strategy in runstrats:
+                    strategy._next()
+                    if self._event_stop:
+                        return
+                    self._next_writers(runstrats)
+        self._datanotify()
+        self._storenotify()
+
+    def _poll(self, datas: Sequence[Any]) -> list[bool | None]:
+        """Ask each data for a bar. None of ours waits here: the store has waited for all of them."""
+        live = sum(data._laststatus == data.LIVE for data in datas)
+        wait = not any(data.haslivedata() for data in datas) and live in (0, len(datas))
+        delivered = []
+        for data in datas:
+            data.do_qcheck(wait, 0.0)
+            delivered.append(data.next(ticks=False))
+        return delivered
+
+    def _align(self, datas: Sequence[Any], delivered: list[bool | None], resampled: set[int]) -> float:
+        """Only bars of the earliest time are delivered in this turn; the others wait."""
+        stamps = [data.datetime[0] if there else None for data, there in zip(datas, delivered, strict=True)]
+        known = [(i, stamp) for i, stamp in enumerate(stamps) if stamp is not None]
+        base = [stamp for i, stamp in known if i not in resampled] or [stamp for _, stamp in known]
+        dt0: float = min(base)
+        master = datas[stamps.index(dt0)]
+        self._dtmaster = master.num2date(dt0)
+        self._udtmaster = bt.num2date(dt0)
+        for i, data in enumerate(datas):
+            if stamps[i] is None:
+                data._check(forcedata=master)
+                if data.next(datamaster=master, ticks=False):
+                    stamps[i] = data.datetime[0]
+        for data, stamp in zip(datas, stamps, strict=True):
+            if stamp is None:
+                continue
+            if stamp > dt0:
+                data.rewind()
+            elif not data.replaying:
+                data._tick_fill(force=True)
+        return dt0
+
+    def _last_bars(self, datas: Sequence[Any]) -> bool:
+        """What filters still hold when all data has ended."""
+        last = bool(datas[0]._last())
+        for data in datas[1:]:
+            last = bool(data._last(datamaster=datas[0])) or last
+        return last
+
+
+def _any(delivered: Sequence[bool | None]) -> bool | None:
+    """True if some data gave a bar, None if some may yet, False if all are over."""
+    if any(delivered):
+        return True
+    return None if any(there is None for there in delivered) else False

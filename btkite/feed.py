@@ -1,0 +1,317 @@
+"""KiteData: one instrument's bars of one interval, from history or live, for any Cerebro.
+
+Lines hold naive IST; a bar is stamped at its **end** (the first minute of a day is 09:16), so that
+resampling, timers and several intervals agree. History goes into the line buffers at once, before the
+run; live bars come one by one from the store, which waits for all feeds together.
+"""
+
+from __future__ import annotations
+
+import array
+from collections import deque
+from datetime import datetime, time
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+
+from .errors import ConfigError
+from .linetime import as_seconds
+from .market.calendar import calendar
+from .market.intervals import from_backtrader, parse_interval
+from .series import Candles, aggregate, bar_ends, date_numbers
+from .values import Bar, Instrument
+
+_TIMEFRAMES = {"Minutes": bt.TimeFrame.Minutes, "Days": bt.TimeFrame.Days}
+_COLUMNS = ("open", "high", "low", "close", "volume", "oi")
+_LINES = ("open", "high", "low", "close", "volume", "openinterest")
+
+
+class KiteData(bt.feed.DataBase):
+    """Bars of one instrument of Kite.
+
+    Usually made by ``store.getdata("NSE:INFY", interval="5minute")``. ``dataname`` may also be
+    :class:`~btkite.series.Candles` or a pandas DataFrame in Kite's columns (bar *start* in ``date`` or
+    the index); then no store is needed.
+
+    Params:
+      - ``interval`` (``None``): one of Kite's, e.g. ``"5minute"``; without it ``timeframe`` and
+        ``compression`` say it.
+      - ``store`` (``None``): the :class:`~btkite.store.KiteStore` that bars come from.
+      - ``historical`` (``False``): only history, even if the store is live.
+      - ``warmup`` (``None``): bars before the start that warm indicators only; ``None`` asks the
+        store's configuration (``data.warmup``).
+      - ``fromdate``, ``todate``: first and last moment that is traded, naive IST; a date as ``todate``
+        includes that day.
+      - ``decide_at`` (``None``): for day bars, a ``datetime.time`` at which the day's bar closes early.
+    """
+
+    params = (
+        ("interval", None),
+        ("store", None),
+        ("historical", False),
+        ("warmup", None),
+        ("decide_at", None),
+        ("qcheck", 0.5),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        if self.p.tz is not None or self.p.tzinput is not None:
+            raise ConfigError("KiteData is naive IST: leave tz and tzinput out")
+        self._store = self.p.store
+        self._candles: Candles | None = None
+        self._given: Any = None
+        self.instrument: Instrument | None = None
+        if isinstance(self.p.dataname, str):
+            if self._store is None:
+                raise ConfigError(f"KiteData({self.p.dataname!r}) needs a store: use store.getdata(...)")
+            self.bind(self._store.instrument(self.p.dataname))
+        else:
+            self._given = _as_candles(self.p.dataname, self.p.interval)
+            self.bind(_instrument_of(self._given.key, self._store))
+            if self.p.interval is None and self.p.timeframe == bt.TimeFrame.Days and self.p.compression == 1:
+                self.p.interval = self._given.interval
+        self._set_interval(self.p.interval)
+        self.live_from: int | None = None
+        self._reset()
+
+    def bind(self, instrument: Instrument) -> None:
+        """From now on bars, orders and positions given through this data are ``instrument``'s."""
+        self.instrument = instrument
+        if not self.p.name:
+            self._name = instrument.key
+
+    def _set_interval(self, interval: str | None) -> None:
+        if interval is None:
+            name = bt.TimeFrame.getname(self.p.timeframe, 1).rstrip("s") + "s"
+            self.interval = from_backtrader(name, self.p.compression)
+        else:
+            self.interval = parse_interval(interval)
+        self.p.interval = str(self.interval)
+        self.p.timeframe = self._timeframe = _TIMEFRAMES[self.interval.timeframe]
+        self.p.compression = self._compression = self.interval.compression
+
+    def _reset(self) -> None:
+        self._ready: deque[tuple[float, ...]] = deque()
+        self._next_row = 0
+        self._last_end = -1
+        self._over = False
+
+    # -- what Cerebro asks ------------------------------------------------------------------------
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether bars come from the market as it happens."""
+        return self._given is None and not self.p.historical and self._store is not None and self._store.streams
+
+    def islive(self) -> bool:
+        return self.is_stream
+
+    def haslivedata(self) -> bool:
+        return bool(self._ready)
+
+    def setenvironment(self, env: Any) -> None:
+        super().setenvironment(env)
+        if self._store is not None:
+            env.addstore(self._store)
+
+    def start(self) -> None:
+        super().start()
+        self._reset()
+        if self.is_stream:
+            self.live_from = None
+            self._store.start(data=self)
+            return
+        self._candles = self._history()
+        self.live_from = self._trading_starts(self._candles)
+
+    def stop(self) -> None:
+        super().stop()
+        if self.is_stream:
+            self._store.detach(self)
+
+    def preload(self) -> None:
+        """All bars into the line buffers at once; with filters, bar by bar as backtrader does."""
+        if self._filters or self._ffilters:
+            super().preload()
+            return
+        columns = self._line_columns()
+        lines = [self.lines.datetime, *(getattr(self.lines, name) for name in _LINES)]
+        for line, values in zip(lines, columns, strict=True):
+            ahead = line.array[: line.extension]
+            line.array = array.array("d")
+            line.array.frombytes(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+            line.array.extend(ahead)
+        self._next_row = len(columns[0])
+        self.home()
+
+    def _load(self) -> bool | None:
+        if self.is_stream:
+            if self._ready:
+                self._fill(self._ready.popleft())
+                return True
+            return False if self._over else None
+        columns = self._line_columns()
+        row = self._next_row
+        if row >= len(columns[0]):
+            return False
+        self._next_row = row + 1
+        self._fill(tuple(float(column[row]) for column in columns))
+        return True
+
+    def _fill(self, row: tuple[float, ...]) -> None:
+        lines = self.lines
+        lines.datetime[0] = row[0]
+        lines.open[0], lines.high[0], lines.low[0], lines.close[0] = row[1:5]
+        lines.volume[0], lines.openinterest[0] = row[5:7]
+
+    # -- history ----------------------------------------------------------------------------------
+
+    def _history(self) -> Candles:
+        warmup = self._warmup_bars()
+        begin, end = self._range()
+        if self._given is not None:
+            candles = aggregate(self._given, str(self.interval), self._windows)
+            return candles.between(begin, end, warmup_bars=warmup)
+        return self._store.candles(self.instrument, str(self.interval), begin, end, warmup)
+
+    def _range(self) -> tuple[datetime | None, datetime | None]:
+        """What is asked for, by bar *start*. backtrader's own filter on ``fromdate`` and ``todate``
+        would see end stamps and drop the warm-up, so it is given nothing to do."""
+        return self.p.fromdate, self.p.todate
+
+    def _start_finish(self) -> None:
+        super()._start_finish()
+        self.fromdate, self.todate = float("-inf"), float("inf")
+
+    def _warmup_bars(self) -> int:
+        if self.p.warmup is not None:
+            return int(self.p.warmup)
+        return self._store.warmup if self._store is not None else 0
+
+    def _trading_starts(self, candles: Candles) -> int:
+        """The moment (seconds) up to which bars only warm up."""
+        begin, _ = self._range()
+        if begin is None:
+            return -1 if not self._warmup_bars() else self._after_warmup(candles)
+        return int(as_seconds(np.array([begin], dtype="datetime64[us]"))[0])
+
+    def _after_warmup(self, candles: Candles) -> int:
+        count = min(self._warmup_bars(), len(candles))
+        return int(as_seconds(self._ends(candles))[count - 1]) if count else -1
+
+    def _windows(self, day: Any) -> Any:
+        assert self.instrument is not None
+        known = calendar()
+        session = known.session(self.instrument.exchange, day)
+        parts = session.parts if session is not None else ()
+        return parts or known.regular(self.instrument.exchange, day).parts
+
+    def _ends(self, candles: Candles) -> Any:
+        ends = bar_ends(candles.key, candles.start, str(self.interval), self._windows)
+        if self.p.decide_at is None:
+            return ends
+        early = candles.start.astype("datetime64[D]") + _time_of_day(self.p.decide_at)
+        return np.minimum(ends, early)
+
+    def seconds(self) -> tuple[Any, Any, Any, Any, Any, Any]:
+        """Start, end (seconds), open, high, low, close of all bars of history, for the simulator."""
+        candles = self._candles
+        assert candles is not None
+        starts = as_seconds(candles.start)
+        if str(self.interval) == "day":
+            starts = as_seconds(self._opens(candles))
+        return starts, as_seconds(self._ends(candles)), candles.open, candles.high, candles.low, candles.close
+
+    def _opens(self, candles: Candles) -> Any:
+        days = candles.start.astype("datetime64[D]").tolist()
+        return np.array([self._windows(day)[0][0] for day in days], dtype="datetime64[s]")
+
+    def _line_columns(self) -> tuple[Any, ...]:
+        candles = self._candles
+        assert candles is not None
+        cached = self.__dict__.get("_columns")
+        if cached is None or cached[0] is not candles:
+            stamps = date_numbers(self._ends(candles))
+            cached = (candles, (stamps, *(getattr(candles, name) for name in _COLUMNS)))
+            self.__dict__["_columns"] = cached
+        return cached[1]
+
+    # -- the stream (called by the store, on Cerebro's thread) --------------------------------------
+
+    def take_history(self, candles: Candles) -> None:
+        """Bars that came before the stream: they are delivered first, each once, in order."""
+        stamps = as_seconds(self._ends(candles))
+        numbers = date_numbers(stamps.astype("datetime64[s]"))
+        columns = [numbers, *(getattr(candles, name) for name in _COLUMNS)]
+        for row in np.flatnonzero(stamps > self._last_end):
+            self._ready.append(tuple(float(column[row]) for column in columns))
+            self._last_end = int(stamps[row])
+
+    def take_bar(self, bar: Bar) -> None:
+        """One bar that has just closed; an old or repeated one is dropped."""
+        end = int(as_seconds(np.array([bar.end], dtype="datetime64[us]"))[0])
+        if end <= self._last_end:
+            return
+        self._last_end = end
+        stamp = float(date_numbers(np.array([bar.end], dtype="datetime64[s]"))[0])
+        self._ready.append((stamp, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.oi))
+
+    def finish(self) -> None:
+        """No more bars will come."""
+        self._over = True
+
+    # -- resampling ---------------------------------------------------------------------------------
+
+    def clone(self, **kwargs: Any) -> Any:
+        """Another KiteData of the same instrument: ``resampledata`` asks for one to change its interval."""
+        params = {name: getattr(self.p, name) for name in self.p._getkeys()}
+        return type(self)(**{**params, **kwargs})
+
+    def resample(self, **kwargs: Any) -> None:
+        """``cerebro.resampledata(kite_data, …)``: Kite's own interval instead of a filter.
+
+        Intervals that Kite does not have (weeks, 45 minutes) are backtrader's Resampler on history, and
+        refused on a stream.
+        """
+        timeframe, compression = kwargs.get("timeframe", bt.TimeFrame.Days), kwargs.get("compression", 1)
+        name = bt.TimeFrame.getname(timeframe, 1).rstrip("s") + "s"
+        try:
+            interval = from_backtrader(name, compression)
+        except ConfigError:
+            if self.is_stream:
+                raise
+            super().resample(**kwargs)
+            return
+        if interval.seconds < self.interval.seconds:
+            raise ConfigError(f"{self.instrument.key}: {self.interval} bars cannot be resampled to {interval}")
+        self._set_interval(str(interval))
+
+    def replay(self, **kwargs: Any) -> None:
+        """:raises ConfigError: always; replayed bars change after a strategy has seen them."""
+        raise ConfigError(
+            "replaydata is not offered for KiteData, because a bar that changes after the strategy saw it has no "
+            "counterpart in live orders: add the fine interval and resampledata the coarse one"
+        )
+
+
+def _time_of_day(moment: time) -> np.timedelta64:
+    return np.timedelta64(moment.hour * 3600 + moment.minute * 60 + moment.second, "s")
+
+
+def _as_candles(given: Any, interval: str | None) -> Candles:
+    if isinstance(given, Candles):
+        return given
+    from .sources import SOURCES
+
+    if given is None:
+        raise ConfigError("KiteData needs a dataname: an instrument such as NSE:INFY, candles, or a DataFrame")
+    return SOURCES["frame"]("DATA:frame", interval or "day", None, None, frame=given)
+
+
+def _instrument_of(key: str, store: Any) -> Instrument:
+    if store is not None:
+        return store.instrument(key)
+    exchange, _, symbol = key.partition(":")
+    return Instrument(exchange=exchange, tradingsymbol=symbol)
