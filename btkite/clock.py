@@ -72,6 +72,10 @@ class Clock(Protocol):
         """Until the bell rings or market time reaches ``until``; True if it rang."""
         ...
 
+    def settle(self, bell: Bell) -> None:
+        """In lock step: until everything that the market has sent so far has been read. Else nothing."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -85,6 +89,9 @@ class SystemClock:
     def wait(self, bell: Bell, until: datetime | None = None) -> bool:
         seconds = None if until is None else max(0.0, (until - self.now()).total_seconds())
         return bell.wait(seconds)
+
+    def settle(self, bell: Bell) -> None:
+        """The world cannot be asked to stand still."""
 
 
 class ManualClock:
@@ -111,6 +118,9 @@ class ManualClock:
         if until is not None:
             self._now = max(self._now, until)
         return False
+
+    def settle(self, bell: Bell) -> None:
+        """Nothing is under way."""
 
 
 class ExchangeClock:
@@ -148,6 +158,12 @@ class ExchangeClock:
         rang = bell.wait(1.0 if seconds is None else min(seconds, 1.0))
         self._take(self._ask({}))
         return rang
+
+    def settle(self, bell: Bell) -> None:
+        if self.complete:
+            answer = self._ask({})
+            self._take(answer)
+            self._await_frames(answer.get("sent", {}), bell)
 
     def _pull(self, bell: Bell, until: datetime | None) -> bool:
         if bell.wait(0):

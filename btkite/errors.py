@@ -14,6 +14,7 @@
     ├ KiteUnavailable  a read failed (network, maintenance, rate); reads may be tried again
     ├ FeedSilent       no data in market hours; entries are paused
     ├ RiskHalt         the gate is HALTED; nothing but reducing orders until it is re-armed
+    ├ JournalBroken    the journal cannot be written or read: nothing is sent until it is repaired
     └ AccountLocked    another process runs this account
 """
 
@@ -92,3 +93,9 @@ class AccountLocked(BtkiteError):
     """Another process runs this account; the message says which."""
 
     exit_code = 5
+
+
+class JournalBroken(BtkiteError):
+    """The journal cannot be written, or is no journal: without it no order may be sent."""
+
+    exit_code = 6

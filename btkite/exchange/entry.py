@@ -1,0 +1,218 @@
+"""From a form to an order: Kite's pre-checks, with Kite's own texts.
+
+What is refused here never gets a row in the book (https://kite.trade/docs/connect/v3/orders/; texts as
+clients have recorded them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from .account import product_allowed
+from .errors import Refusal, bad_input
+from .listing import Listing
+from .orders import Order
+from .settings import ExchangeSettings
+
+VARIETIES = ("regular", "amo", "iceberg")
+LATER_VARIETIES = ("co", "auction", "bo")
+ORDER_TYPES = ("MARKET", "LIMIT", "SL", "SL-M")
+VALIDITIES = ("DAY", "IOC", "TTL")
+MAX_TAG = 20
+MAX_TTL = 120  # minutes
+
+NO_PROTECTION = (
+    "Market orders without market protection are not allowed via API. "
+    "Please set market protection or use a Limit order."
+)
+NO_AMO = "Your order could not be converted to a After Market Order (AMO)."
+
+Form = Mapping[str, str]
+
+
+def _number(form: Form, name: str, default: float = 0.0) -> float:
+    text = form.get(name, "")
+    if text == "":
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise bad_input(f"Invalid `{name}`.")
+    return value
+
+
+def _whole(form: Form, name: str, default: int = 0) -> int:
+    value = _number(form, name, float(default))
+    if value != int(value) or value < 0:
+        raise bad_input(f"Invalid `{name}`.")
+    return int(value)
+
+
+def _choice(form: Form, name: str, choices: tuple[str, ...], default: str | None = None) -> str:
+    value = form.get(name) or default
+    if value is None:
+        raise bad_input(f"Missing `{name}`.")
+    if value not in choices:
+        raise bad_input(f"Invalid `{name}`.")
+    return value
+
+
+def find_listing(form: Form, listings: Mapping[str, Listing]) -> Listing:
+    """The instrument that a form names."""
+    exchange, symbol = form.get("exchange", ""), form.get("tradingsymbol", "")
+    if not exchange or not symbol:
+        raise bad_input(f"Missing `{'tradingsymbol' if exchange else 'exchange'}`.")
+    listing = listings.get(f"{exchange}:{symbol}")
+    if listing is None:
+        raise bad_input("The instrument you are placing an order for has either expired or does not exist.")
+    if listing.row.is_index:
+        raise bad_input("Invalid `tradingsymbol`: an index is not tradable.")
+    return listing
+
+
+def fill_in(order: Order, variety: str, form: Form) -> None:
+    """Write what the form says into a new order."""
+    if variety in LATER_VARIETIES:
+        raise bad_input(f"Orders of variety {variety} are not available on this exchange yet.")
+    order.variety = _choice({"variety": variety}, "variety", VARIETIES)
+    order.transaction_type = _choice(form, "transaction_type", ("BUY", "SELL"))
+    order.product = form.get("product") or "CNC"
+    order.quantity = _whole(form, "quantity")
+    order.tag = form.get("tag") or None
+    if order.tag is not None and len(order.tag) > MAX_TAG:
+        raise bad_input("Invalid `tag`. It can be at most 20 characters.")
+    if order.variety == "iceberg":
+        legs = _whole(form, "iceberg_legs")
+        if not 2 <= legs <= 50:
+            raise bad_input("Invalid `iceberg_legs`. It must be between 2 and 50.")
+    _figures(order, form)
+
+
+def change(order: Order, form: Form) -> None:
+    """Write a modification's figures into ``order``; what the form leaves out stays."""
+    if form.get("quantity"):
+        quantity = _whole(form, "quantity")
+        if quantity < max(order.filled_quantity, 1):
+            raise bad_input("Invalid `quantity`: it cannot be less than the quantity that is filled.")
+        order.quantity = quantity
+    before = {
+        "order_type": order.order_type,
+        "validity": order.validity,
+        "validity_ttl": str(order.validity_ttl),
+        "price": repr(order.price),
+        "trigger_price": repr(order.trigger_price),
+        "disclosed_quantity": str(order.disclosed_quantity),
+        "market_protection": repr(order.market_protection),
+    }
+    was = order.order_type
+    _figures(order, {**before, **{name: text for name, text in form.items() if text != ""}})
+    if order.order_type != was:
+        order.triggered = False  # a stop anew, or none
+
+
+def _figures(order: Order, form: Form) -> None:
+    order.order_type = _choice(form, "order_type", ORDER_TYPES)
+    order.validity = _choice(form, "validity", VALIDITIES, "DAY")
+    order.validity_ttl = _whole(form, "validity_ttl") if order.validity == "TTL" else 0
+    order.disclosed_quantity = _whole(form, "disclosed_quantity")
+    order.price = _number(form, "price") if order.order_type in ("LIMIT", "SL") else 0.0
+    order.trigger_price = _number(form, "trigger_price") if order.order_type in ("SL", "SL-M") else 0.0
+    is_market = order.order_type in ("MARKET", "SL-M")
+    order.market_protection = _number(form, "market_protection") if is_market else 0.0
+
+
+def check(order: Order, settings: ExchangeSettings, *, protection_known: bool = False) -> None:
+    """All that Kite refuses before an order reaches the exchange, but for hours and money.
+
+    ``protection_known`` is true for a change of an order that was a market order already.
+    """
+    row = order.listing.row
+    product_allowed(row, order.product)
+    if order.quantity <= 0:
+        raise bad_input("Invalid `quantity`.")
+    if order.quantity % row.lot_size:
+        raise bad_input(f"Order quantity must be a multiple of the lot size of {row.lot_size}.")
+    if order.disclosed_quantity > order.quantity:
+        raise bad_input("Disclosed quantity cannot be greater than the order quantity.")
+    if order.validity == "TTL" and not 1 <= order.validity_ttl <= MAX_TTL:
+        raise bad_input(f"Invalid `validity_ttl`. It must be between 1 and {MAX_TTL} minutes.")
+    if order.validity == "IOC" and row.exchange == "MCX":
+        raise bad_input("IOC orders are not allowed on MCX.")
+    if order.order_type in ("MARKET", "SL-M") and not protection_known:
+        _check_protection(order, settings)
+    if order.order_type in ("LIMIT", "SL") and order.price <= 0:
+        raise bad_input("Invalid `price`.")
+    if order.is_stop and order.trigger_price <= 0:
+        raise bad_input("Invalid `trigger_price`.")
+    if settings.check_tick_size:
+        _check_tick(row.tick_size, order.price, "price")
+        _check_tick(row.tick_size, order.trigger_price, "trigger price")
+    if settings.check_trigger_side and order.is_stop:
+        if order.order_type == "SL":
+            _check_stop_limit(order)
+        _check_side(order)
+    if settings.check_circuit:
+        _check_circuit(order)
+
+
+def _check_protection(order: Order, settings: ExchangeSettings) -> None:
+    protection = order.market_protection
+    if protection == -1 or 0 < protection <= 100:
+        return
+    if protection == 0:
+        if settings.require_market_protection:
+            raise bad_input(NO_PROTECTION)
+        return
+    raise bad_input("Invalid `market_protection`.")
+
+
+def _check_tick(tick: float, price: float, name: str) -> None:
+    steps = price / tick
+    if abs(steps - round(steps)) > 1e-6:
+        raise bad_input(
+            f"Tick size for this script is {tick:.2f}. Kindly enter {name} in the multiple of tick size for this script"
+        )
+
+
+def _check_stop_limit(order: Order) -> None:
+    """A stop-limit whose limit lies before its trigger could never trade when it goes off."""
+    if order.buys and order.trigger_price > order.price:
+        raise bad_input("Trigger price for stoploss buy orders should be lower than or equal to the limit price.")
+    if not order.buys and order.trigger_price < order.price:
+        raise bad_input("Trigger price for stoploss sell orders should be higher than or equal to the limit price.")
+
+
+def _check_side(order: Order) -> None:
+    last = order.listing.path
+    if not last:
+        return
+    if order.buys and order.trigger_price <= last:
+        raise bad_input("Trigger price for stoploss buy orders should be higher than the last traded price")
+    if not order.buys and order.trigger_price >= last:
+        raise bad_input("Trigger price for stoploss sell orders should be lower than the last traded price")
+
+
+def _check_circuit(order: Order) -> None:
+    lower, upper = order.listing.circuit()
+    price = order.price or order.trigger_price
+    if not price:
+        return
+    if price < lower:
+        side, limit = "lower", lower
+    elif price > upper:
+        side, limit = "upper", upper
+    else:
+        return
+    word = "lower" if side == "lower" else "higher"
+    raise bad_input(
+        f"Your order price is {word} than the current {side} circuit limit of {limit:g}. "
+        "Place an order within the daily range."
+    )
+
+
+def too_many_changes() -> Refusal:
+    """The modification cap."""
+    return Refusal(400, "NetworkException", "Maximum allowed order modifications exceeded.")

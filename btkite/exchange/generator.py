@@ -1,0 +1,201 @@
+"""Made-up candles that look like a market's: the same seed gives the same candles, on every machine.
+
+A session's minutes follow a random walk whose size and volume are U-shaped over the day (busy at the open
+and the close), with a gap overnight; candles of any interval are grouped from the same minutes. Options
+are priced from their underlying's path by Black and Scholes, so that a straddle behaves.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import hours
+from .candles import DAY_SECONDS, CandleSeries, interval_seconds
+from .clock import day_number
+from .errors import BadSettings
+from .instruments import InstrumentRow, describe
+
+if TYPE_CHECKING:
+    from .settings import ExchangeSettings
+
+# Where the walk of a known name begins, rupees; any other name gets a price from its letters.
+BASE_PRICES = {
+    "NIFTY 50": 26000.0,
+    "NIFTY": 26000.0,
+    "NIFTY BANK": 58500.0,
+    "BANKNIFTY": 58500.0,
+    "SENSEX": 85000.0,
+    "RELIANCE": 1500.0,
+    "INFY": 1500.0,
+    "TCS": 3100.0,
+    "HDFCBANK": 1000.0,
+    "ICICIBANK": 1370.0,
+    "SBIN": 970.0,
+    "ITC": 405.0,
+}
+DAILY_VOLATILITY = 0.012
+STEPS = 4  # of the walk within a minute
+OPTION_VOLATILITY = 0.13  # a year
+DEFAULT_FIRST_DAY = date(2026, 11, 2)
+_ERF = np.frompyfunc(math.erf, 1, 1)
+
+
+def _random(seed: int, name: str) -> np.random.Generator:
+    """A stream of its own for each name."""
+    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
+
+
+def usual_price(symbol: str) -> float:
+    """Where the walk of ``symbol`` begins, in rupees."""
+    return BASE_PRICES.get(symbol) or float(100 + zlib.crc32(symbol.encode()) % 2900)
+
+
+def trading_days(exchange: str, first: date, sessions: int) -> list[date]:
+    """The next ``sessions`` days on which ``exchange`` is open, from ``first`` on."""
+    days: list[date] = []
+    day = first
+    while len(days) < sessions:
+        if hours.session(exchange, day) is not None:
+            days.append(day)
+        day += timedelta(days=1)
+        if (day - first).days > 3 * sessions + 400:
+            raise BadSettings(f"{exchange} has no {sessions} sessions from {first}: begin earlier")
+    return days
+
+
+def _minutes(
+    exchange: str, days: list[date], random: np.random.Generator, price: float, volume: float, volatility: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Starts, the prices within each minute (opening price first), and volumes."""
+    starts, paths, volumes = [], [], []
+    for day in days:
+        opens, closes = hours.session_for_candles(exchange, day)
+        count = (closes - opens) // 60
+        place = np.linspace(-1.0, 1.0, count)
+        shape = 0.6 + 1.2 * place**2
+        scale = volatility / math.sqrt(count * STEPS) * np.repeat(shape, STEPS) / shape.mean()
+        steps = random.standard_normal(count * STEPS) * scale
+        price *= math.exp(random.standard_normal() * volatility * 0.3)  # overnight
+        walk = price * np.exp(np.cumsum(steps))
+        before = np.r_[price, walk[STEPS - 1 :: STEPS][:-1]]
+        paths.append(np.column_stack([before, walk.reshape(count, STEPS)]))
+        starts.append(day_number(day) * DAY_SECONDS + opens + 60 * np.arange(count, dtype=np.int64))
+        volumes.append(np.rint(random.gamma(2.0, volume / 2.0, count) * shape**2).astype(np.int64))
+        price = float(walk[-1])
+    return np.concatenate(starts), np.concatenate(paths), np.concatenate(volumes)
+
+
+def _candles(
+    starts: NDArray[np.int64], paths: NDArray[np.float64], volumes: NDArray[np.int64], interval: str, tick: float
+) -> CandleSeries:
+    """Candles of ``interval`` from minutes, on tick."""
+    ticks = np.maximum(np.rint(paths / tick), 1.0)
+    decimals = max(0, -math.floor(math.log10(tick)) + 1)
+    prices = np.round(ticks * tick, decimals)
+    days = starts // DAY_SECONDS
+    if interval == "day":
+        group = days * DAY_SECONDS
+    else:
+        unique, first_of_day = np.unique(days, return_index=True)
+        anchors = starts[first_of_day][np.searchsorted(unique, days)]
+        group = anchors + (starts - anchors) // interval_seconds(interval) * interval_seconds(interval)
+    first = np.flatnonzero(np.diff(group, prepend=group[0] - 1))
+    last = np.append(first[1:], len(group)) - 1
+    return CandleSeries(
+        interval=interval,
+        start=group[first].astype("datetime64[s]"),
+        open=prices[first, 0],
+        high=np.maximum.reduceat(prices.max(axis=1), first),
+        low=np.minimum.reduceat(prices.min(axis=1), first),
+        close=prices[last, -1],
+        volume=np.add.reduceat(volumes, first),
+    )
+
+
+def generate(
+    symbol: str,
+    start_date: date,
+    sessions: int,
+    interval: str = "minute",
+    seed: int = 1,
+    base_price: float | None = None,
+    tick: float = 0.05,
+    volume: float = 8000.0,
+) -> CandleSeries:
+    """Candles of ``EXCHANGE:SYMBOL`` for ``sessions`` trading days from ``start_date`` on.
+
+    ``base_price`` in rupees, ``volume`` the mean of a quiet minute in shares (an index has none).
+    """
+    row = describe(symbol)
+    days = trading_days(row.exchange, start_date, sessions)
+    price = base_price or usual_price(row.tradingsymbol)
+    starts, paths, volumes = _minutes(
+        row.exchange, days, _random(seed, symbol), price, 0.0 if row.is_index else volume, DAILY_VOLATILITY
+    )
+    return _candles(starts, paths, volumes, interval, tick)
+
+
+def _normal(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The normal distribution function."""
+    return 0.5 * (1.0 + np.asarray(_ERF(values / math.sqrt(2.0)), dtype=np.float64))
+
+
+def option_price(
+    spot: NDArray[np.float64], strike: float, years: NDArray[np.float64], kind: str
+) -> NDArray[np.float64]:
+    """Black and Scholes without interest, rupees; ``kind`` is CE or PE, ``years`` the time to expiry."""
+    deviation = OPTION_VOLATILITY * np.sqrt(np.maximum(years, 1e-9))
+    d1 = np.log(spot / strike) / deviation + deviation / 2
+    call = spot * _normal(d1) - strike * _normal(d1 - deviation)
+    return call if kind == "CE" else call - spot + strike
+
+
+def generate_option(
+    row: InstrumentRow,
+    start_date: date,
+    sessions: int,
+    interval: str = "minute",
+    seed: int = 1,
+    underlying_price: float | None = None,
+) -> CandleSeries:
+    """Candles of an option from the same underlying path for every strike and both kinds.
+
+    The days are those up to its expiry; raises BadSettings if there are none.
+    """
+    if row.expiry is None or not row.strike:
+        raise BadSettings(f"{row.key} has no strike or expiry in its symbol: pass its InstrumentRow")
+    days = [day for day in trading_days(row.exchange, start_date, sessions) if day <= row.expiry]
+    if not days:
+        raise BadSettings(f"{row.key} expired on {row.expiry}, before {start_date}")
+    price = underlying_price or usual_price(row.name)
+    starts, spots, _ = _minutes(row.exchange, days, _random(seed, row.name), price, 0.0, DAILY_VOLATILITY * 0.7)
+    _, closes = hours.session_for_candles(row.exchange, row.expiry)
+    left = day_number(row.expiry) * DAY_SECONDS + closes - starts
+    within = np.arange(STEPS + 1) * 60.0 / STEPS
+    years = np.maximum(left[:, None] - within, 0.0) / (365.0 * DAY_SECONDS)
+    lots = np.rint(_random(seed, row.key).gamma(2.0, 20.0, len(starts))).astype(np.int64)
+    return _candles(starts, option_price(spots, row.strike, years, row.instrument_type), lots * row.lot_size, interval,
+                    row.tick_size)  # fmt: skip
+
+
+def generate_market(settings: ExchangeSettings) -> dict[str, CandleSeries]:
+    """Candles of all symbols of the settings, from their seed."""
+    first = settings.generate_from or (settings.start.date() if settings.start else DEFAULT_FIRST_DAY)
+    rows = {row.key: row for row in settings.instruments}
+    found = {}
+    for key in settings.symbols:
+        row = rows.get(key) or describe(
+            key, tick_size=settings.tick_sizes.get(key), lot_size=settings.lot_sizes.get(key)
+        )
+        seed, sessions, interval = settings.seed or 0, settings.generate_sessions, settings.interval
+        if row.is_option:
+            found[key] = generate_option(row, first, sessions, interval, seed)
+        else:
+            found[key] = generate(key, first, sessions, interval, seed, tick=row.tick_size)
+    return found

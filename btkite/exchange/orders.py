@@ -1,0 +1,204 @@
+"""One order of the book and the history of its states, in Kite's rows.
+
+Every change writes a row; the last row is what ``GET /orders`` shows, all of them are
+``GET /orders/{id}`` (sequences: https://kite.trade/docs/connect/v3/orders/ and real dumps).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .clock import SECOND, kite_text
+from .listing import Listing
+
+OPEN = "OPEN"
+TRIGGER_PENDING = "TRIGGER PENDING"
+AMO_RECEIVED = "AMO REQ RECEIVED"
+COMPLETE = "COMPLETE"
+CANCELLED = "CANCELLED"
+REJECTED = "REJECTED"
+WORKING = (OPEN, TRIGGER_PENDING)
+TERMINAL = (COMPLETE, CANCELLED, REJECTED)
+
+
+class Order:
+    """Quantities as Kite counts them, prices in rupees (0 where the type has none), times as moments."""
+
+    __slots__ = (
+        "after",
+        "arrival",
+        "average_price",
+        "blocked",
+        "cancelled_quantity",
+        "deadline",
+        "disclosed_quantity",
+        "exchange_order_id",
+        "exchange_us",
+        "filled_quantity",
+        "foreign",
+        "guid",
+        "history",
+        "iceberg",
+        "listing",
+        "market_protection",
+        "modifications",
+        "order_id",
+        "order_type",
+        "placed_by",
+        "placed_us",
+        "price",
+        "product",
+        "quantity",
+        "reserved",
+        "status",
+        "status_message",
+        "status_message_raw",
+        "system_tags",
+        "tag",
+        "transaction_type",
+        "trigger_price",
+        "triggered",
+        "us",
+        "validity",
+        "validity_ttl",
+        "variety",
+        "works_from",
+    )
+
+    def __init__(self, order_id: str, listing: Listing, us: int, placed_by: str) -> None:
+        self.order_id = order_id
+        self.listing = listing
+        self.placed_by = placed_by
+        self.placed_us = self.us = us
+        self.exchange_us = 0
+        self.exchange_order_id: str | None = None
+        self.variety = "regular"
+        self.transaction_type = "BUY"
+        self.order_type = "LIMIT"
+        self.product = "CNC"
+        self.validity = "DAY"
+        self.validity_ttl = 0
+        self.quantity = 0
+        self.disclosed_quantity = 0
+        self.price = 0.0
+        self.trigger_price = 0.0
+        self.market_protection = 0.0
+        self.tag: str | None = None
+        self.system_tags: list[str] = []
+        self.iceberg: dict[str, int] = {}
+        self.status = ""
+        self.status_message: str | None = None
+        self.status_message_raw: str | None = None
+        self.average_price = 0.0
+        self.filled_quantity = 0
+        self.cancelled_quantity = 0
+        self.modifications = 0
+        self.foreign = False
+        self.triggered = False
+        self.arrival = 0  # order of arrival in the market; a change of the order is a new arrival
+        self.after = 0  # its instrument's print count at arrival: it meets the next print
+        self.works_from = 0
+        self.deadline = 0
+        self.blocked = 0.0  # rupees of margin held for it
+        self.reserved = 0  # quantity of it that closes a position
+        self.guid = f"{order_id[-6:]}X{order_id[:6]}"
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def buys(self) -> bool:
+        return self.transaction_type == "BUY"
+
+    @property
+    def pending_quantity(self) -> int:
+        """What may still trade."""
+        return self.quantity - self.filled_quantity - self.cancelled_quantity
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def working(self) -> bool:
+        return self.status in WORKING
+
+    @property
+    def is_stop(self) -> bool:
+        """A stop that has not been triggered yet."""
+        return self.order_type in ("SL", "SL-M") and not self.triggered
+
+    def note(self, status: str, us: int, *, at_exchange: bool = False, shown: str | None = None) -> dict[str, Any]:
+        """Pass to ``status`` and write the row; ``shown`` is written instead where the two differ."""
+        self.status = status
+        self.us = us
+        if at_exchange:
+            self.exchange_us = us
+        row = self.row()
+        if shown is not None:
+            row["status"] = shown
+        self.history.append(row)
+        return row
+
+    def row(self) -> dict[str, Any]:
+        """The order as Kite shows it now."""
+        exchange_text = kite_text(self.exchange_us) if self.exchange_us else None
+        pending = self.cancelled_quantity if self.status == CANCELLED else self.pending_quantity
+        return {
+            "account_id": self.placed_by,
+            "placed_by": self.placed_by,
+            "order_id": self.order_id,
+            "exchange_order_id": self.exchange_order_id,
+            "parent_order_id": None,
+            "status": self.status,
+            "status_message": self.status_message,
+            "status_message_raw": self.status_message_raw,
+            "order_timestamp": kite_text(self.us),
+            "exchange_update_timestamp": exchange_text,
+            "exchange_timestamp": exchange_text,
+            "variety": self.variety,
+            "modified": False,  # stays false on Kite even after a modification
+            "exchange": self.listing.row.exchange,
+            "tradingsymbol": self.listing.row.tradingsymbol,
+            "instrument_token": self.listing.token,
+            "order_type": self.order_type,
+            "transaction_type": self.transaction_type,
+            "validity": self.validity,
+            "validity_ttl": self.validity_ttl,
+            "product": self.product,
+            "quantity": self.quantity,
+            "disclosed_quantity": self.disclosed_quantity,
+            "price": self.price,
+            "trigger_price": self.trigger_price,
+            "average_price": self.average_price,
+            "filled_quantity": self.filled_quantity,
+            "pending_quantity": 0 if self.status == REJECTED else pending,
+            "cancelled_quantity": self.cancelled_quantity,
+            "market_protection": self.market_protection,
+            "meta": {"iceberg": dict(self.iceberg)} if self.iceberg else {},
+            "tag": self.tag,
+            "tags": [*([self.tag] if self.tag else []), *self.system_tags],
+            "guid": self.guid,
+        }
+
+    def latest(self) -> dict[str, Any]:
+        """Its row in the order book."""
+        return self.history[-1]
+
+
+def trade_row(order: Order, trade_id: str, quantity: int, price: float, us: int) -> dict[str, Any]:
+    """One execution as ``GET /trades`` shows it."""
+    text = kite_text(us)
+    return {
+        "trade_id": trade_id,
+        "order_id": order.order_id,
+        "exchange": order.listing.row.exchange,
+        "tradingsymbol": order.listing.row.tradingsymbol,
+        "instrument_token": order.listing.token,
+        "product": order.product,
+        "average_price": price,
+        "quantity": quantity,
+        "exchange_order_id": order.exchange_order_id,
+        "transaction_type": order.transaction_type,
+        "fill_timestamp": text,
+        "order_timestamp": kite_text(order.placed_us - order.placed_us % SECOND)[-8:],
+        "exchange_timestamp": text,
+    }

@@ -1,0 +1,321 @@
+"""The wire: one aiohttp server on one port, REST and WebSocket, in a thread of its own.
+
+Every request of Kite's goes through one door (:meth:`Server._kite`): time is caught up, the request is
+written down, token and rate are checked, and whatever comes of it becomes Kite's JSON. Faults will be
+put into that door too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket as sockets
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from . import control, routes
+from .clock import SECOND, iso
+from .errors import BadSettings, ExchangeError, PortInUse, Refusal, bad_input
+from .settings import ExchangeSettings
+from .stream import Socket
+from .venue import Venue
+
+HEARTBEAT_SECONDS = 1.0
+STOP_SECONDS = 5.0
+SECRETS = {"api_secret", "access_token", "request_token", "refresh_token", "checksum", "enctoken", "public_token"}
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type=routes.JSON)
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    body = {"status": "error", "message": refusal.message, "data": refusal.data, "error_type": refusal.error_type}
+    return _json(body, refusal.code)
+
+
+def _masked(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: "***" if name in SECRETS else value for name, value in fields.items()}
+
+
+class Server:
+    """Serves a venue; the venue can be exchanged for another while it runs."""
+
+    def __init__(self, settings: ExchangeSettings) -> None:
+        self.host, self._port = settings.host, settings.port
+        self.venue = Venue(settings)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._stopping: asyncio.Event | None = None
+        self._changed: asyncio.Event | None = None
+        self._failure: Exception | None = None
+        self.port = 0
+
+    # its thread
+
+    def start(self) -> None:
+        """Listen; returns when the port answers. Raises PortInUse."""
+        listener = self._bind()
+        self.port = listener.getsockname()[1]
+        ready = threading.Event()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._main(listener, ready)), name="exchange", daemon=True
+        )
+        self._thread.start()
+        ready.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _bind(self) -> sockets.socket:
+        listener = sockets.socket(sockets.AF_INET, sockets.SOCK_STREAM)
+        listener.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self.host, self._port))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            raise PortInUse(
+                f"the exchange cannot listen on {self.host}:{self._port} ({error.strerror}): "
+                "stop the other program or choose another port"
+            ) from None
+        return listener
+
+    async def _main(self, listener: sockets.socket, ready: threading.Event) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+            self._stopping, self._changed = asyncio.Event(), asyncio.Event()
+            runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+        except Exception as error:  # noqa: BLE001 - told to the thread that waits in start()
+            self._failure = error
+            ready.set()
+            return
+        ready.set()
+        motion = asyncio.create_task(self._motion())
+        await self._stopping.wait()
+        motion.cancel()
+        for socket in list(self.venue.hub.sockets):
+            socket.abort()
+        await runner.cleanup()
+
+    def stop(self) -> None:
+        """Close the port and end the thread."""
+        if self._loop is None or self._stopping is None or self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(STOP_SECONDS)
+        self._loop = None
+
+    def call(self, action: Callable[[], T]) -> T:
+        """Do something in the server's thread and wait for it."""
+        if self._loop is None:
+            raise ExchangeError("the exchange is not running: call start() first")
+
+        async def act() -> T:
+            return action()
+
+        return asyncio.run_coroutine_threadsafe(act(), self._loop).result()
+
+    def exchange_venue(self, venue: Venue) -> None:
+        """Another market on the same port; sockets of the former one are cut."""
+
+        def put() -> None:
+            former, self.venue = self.venue, venue
+            for socket in list(former.hub.sockets):
+                socket.abort()
+            self._wake()
+
+        self.call(put)
+
+    def _wake(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
+
+    async def _motion(self) -> None:
+        """While the clock runs: play what is due. Always: heartbeats, but in lock step."""
+        assert self._changed is not None
+        while True:
+            venue = self.venue
+            pause = HEARTBEAT_SECONDS / 2
+            if venue.clock.speed:
+                venue.catch_up()
+                venue.skip_closed()
+                following = venue.market.next_instant()
+                if following is not None:
+                    pause = min(pause, max(following - venue.clock.now(), 0) / SECOND / venue.clock.speed)
+            if not venue.lockstep:
+                venue.hub.heartbeat(HEARTBEAT_SECONDS)
+            venue.hub.start_flush()
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), max(pause, 0.001))
+            except TimeoutError:
+                continue
+
+    # its routes
+
+    def _app(self) -> web.Application:
+        app = web.Application(client_max_size=4 * 1024 * 1024)
+        app.router.add_get("/_exchange/state", self._state)
+        app.router.add_get("/_exchange/requests", self._requests)
+        for name, action in control.POSTS.items():
+            app.router.add_post(f"/_exchange/{name}", self._control(action))
+        app.router.add_route("*", "/_exchange/{rest:.*}", self._no_control)
+        app.router.add_get("/", self._root)
+        app.router.add_get("/ws", self._root)
+        for route in routes.TABLE:
+            if route.method == "GET":
+                app.router.add_get(route.path, self._kite(route), allow_head=False)
+            else:
+                app.router.add_route(route.method, route.path, self._kite(route))
+        return app
+
+    def _kite(self, route: routes.Route) -> Handler:
+        async def door(request: web.Request) -> web.StreamResponse:
+            venue = self.venue
+            form: dict[str, str] = {}
+            if request.method in ("POST", "PUT") and request.content_type != routes.JSON:
+                form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+            venue.catch_up()
+            record = self._write_down(venue, request, form)
+            call = routes.Call(
+                venue, request.match_info, request.query, form, lambda name: request.query.getall(name, [])
+            )
+            try:
+                if route.needs_token:
+                    venue.sessions.check_header(request.headers.get("Authorization", ""), venue.now)
+                if venue.limited:
+                    venue.limits.count(route.kind, venue.now)
+                answer = route.answer(call)
+            except Refusal as refusal:
+                response = _refused(refusal)
+            else:
+                response = self._answer(answer)
+            record["status"] = response.status
+            venue.hub.start_flush()
+            return response
+
+        return door
+
+    @staticmethod
+    def _answer(answer: Any) -> web.Response:
+        if not isinstance(answer, routes.Raw):
+            return _json({"status": "success", "data": answer})
+        headers = {"Location": answer.location} if answer.location else None
+        return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type, headers=headers)
+
+    @staticmethod
+    def _write_down(venue: Venue, request: web.Request, form: Mapping[str, str]) -> dict[str, Any]:
+        venue.request_count += 1
+        record = {
+            "seq": venue.request_count,
+            "time": iso(venue.now),
+            "method": request.method,
+            "path": request.path,
+            "form": _masked({**request.query, **form}),
+            "status": None,
+            "fault": None,
+        }
+        venue.requests.append(record)
+        return record
+
+    # the stream
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        venue = self.venue
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return _refused(Refusal(404, "GeneralException", "Route not found"))
+        venue.catch_up()
+        record = self._write_down(venue, request, {})
+        api_key = request.query.get("api_key", "")
+        if not venue.sessions.valid(api_key, request.query.get("access_token", ""), venue.now):
+            record["status"] = 403
+            return _refused(Refusal(403, "TokenException", "Authentication failed."))
+        if venue.hub.count(api_key) >= venue.settings.max_sockets:
+            record["status"] = 429
+            return _refused(Refusal(429, "NetworkException", "Too many requests"))
+        record["status"] = 101
+        return await self._stream(venue, request, api_key)
+
+    async def _stream(self, venue: Venue, request: web.Request, api_key: str) -> web.StreamResponse:
+        response = web.WebSocketResponse(compress=False, timeout=1.0)
+        await response.prepare(request)
+        peer = request.transport.get_extra_info("peername") if request.transport else ("", 0)
+        socket = Socket(response, f"{peer[0]}:{peer[1]}", api_key, request.transport)
+        venue.hub.greet(socket, len(venue.rows), venue.etag)
+        try:
+            await socket.flush()
+            async for message in response:
+                if message.type is WSMsgType.TEXT:
+                    venue.hub.hear(socket, message.data)
+                    socket.start_flush()
+        finally:
+            venue.hub.sockets.remove(socket)
+        return response
+
+    # the control surface
+
+    def _own(self, request: web.Request) -> None:
+        """Only this machine may steer the market."""
+        if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104 - not an address to bind
+            raise Refusal(403, "PermissionException", "The control surface answers on loopback only.")
+
+    def _control(self, action: Callable[[Venue, control.Body], dict[str, Any]]) -> Handler:
+        async def steer(request: web.Request) -> web.StreamResponse:
+            venue = self.venue
+            try:
+                self._own(request)
+                body = await self._body(request)
+                venue.catch_up()
+                data = action(venue, body)
+            except Refusal as refusal:
+                return _refused(refusal)
+            except BadSettings as error:
+                return _refused(bad_input(str(error)))
+            self._wake()
+            await venue.hub.flush()
+            return _json({"status": "success", "data": data})
+
+        return steer
+
+    @staticmethod
+    async def _body(request: web.Request) -> control.Body:
+        text = await request.read()
+        try:
+            body = orjson.loads(text) if text else {}
+        except ValueError:
+            raise BadSettings("the body must be a JSON object") from None
+        if not isinstance(body, dict):
+            raise BadSettings("the body must be a JSON object")
+        return body
+
+    async def _state(self, request: web.Request) -> web.StreamResponse:
+        venue = self.venue
+        try:
+            self._own(request)
+        except Refusal as refusal:
+            return _refused(refusal)
+        venue.catch_up()
+        return _json({"status": "success", "data": venue.state()})
+
+    async def _requests(self, request: web.Request) -> web.StreamResponse:
+        venue = self.venue
+        try:
+            self._own(request)
+            since = int(request.query.get("since", "0"))
+        except Refusal as refusal:
+            return _refused(refusal)
+        except ValueError:
+            return _refused(bad_input("since must be a whole number"))
+        return _json({"status": "success", "data": [row for row in venue.requests if row["seq"] > since]})
+
+    async def _no_control(self, request: web.Request) -> web.StreamResponse:
+        return _refused(Refusal(404, "GeneralException", f"{request.path}: no such control call"))

@@ -1,0 +1,777 @@
+"""The one REST door to Kite: paced, timed, and every failure translated.
+
+The official ``kiteconnect`` client does the wire. Its one private method ``_request`` is wrapped
+once, here (it raises bare ``KeyError``, ``TypeError`` and ``requests`` errors, and forgets Kite's
+``error_type`` when it has no class for it); candles and the instruments dump are read as columns
+instead of row by row. A client that is not armed refuses every order before the wire.
+
+No order call is ever made twice. Reads are tried again, a few times, on 429, 5xx and time-outs.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..clock import Clock
+from ..errors import BtkiteError, ConfigError, KiteError, KiteUnavailable, OrderRefused, OrderUncertain, RuleViolation
+from ..log import register_secret
+from ..values import OrderType, OrderUpdate, Position, Proposal, Source, Trade
+from . import endpoints
+from .endpoints import Endpoint
+from .failures import BAD_ANSWER, Failure, translate
+from .frames import moment, order_update
+from .pace import Kind, Lane, Pace
+from .secret import RedactFilter, Secret, mask, redact
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import requests
+    from kiteconnect import KiteConnect
+    from numpy.typing import NDArray
+
+Candles: TypeAlias = "dict[str, NDArray[Any]]"
+"""Columns ``date`` (datetime64[s], naive IST, start of the bar), ``open high low close`` (float64),
+``volume oi`` (int64; ``oi`` is 0 unless asked for)."""
+
+log = logging.getLogger("btkite.kite.client")
+
+ATTEMPTS = 4  # of a read, in all
+TAG_LENGTH = 20  # more and Kite refuses the order
+QUOTE_KEYS = {"quote": 500, "ohlc": 1000, "ltp": 1000}  # per call
+PROTECTED = (OrderType.MARKET, OrderType.SLM)
+MODIFIABLE = frozenset(
+    {
+        "quantity", "price", "order_type", "trigger_price", "validity", "disclosed_quantity",
+        "market_protection", "parent_order_id",
+    }
+)  # fmt: skip
+
+# Routes that Kite has and kiteconnect 5.2.2 does not.
+MORE_ROUTES: Mapping[str, str] = {
+    "user.profile.full": "/user/profile/full",
+    "portfolio.holdings.summary": "/portfolio/holdings/summary",
+    "portfolio.holdings.authorise": "/portfolio/holdings/authorise",
+    "alerts": "/alerts",
+    "alert.info": "/alerts/{uuid}",
+    "alert.history": "/alerts/{uuid}/history",
+}
+# What may be written by a client that is not armed: nothing of this can trade. Any other route that
+# is not a GET counts as an order, so a route that we do not know does, too.
+HARMLESS = frozenset(
+    {
+        "api.token", "api.token.invalidate", "api.token.renew",
+        "order.margins", "order.margins.basket", "order.contract_note", "portfolio.holdings.authorise",
+    }
+)  # fmt: skip
+_KINDS = {
+    "market.quote": Kind.QUOTE,
+    "market.quote.ohlc": Kind.QUOTE,
+    "market.quote.ltp": Kind.QUOTE,
+    "market.historical": Kind.HISTORICAL,
+}
+
+
+def is_order(route: str, method: str) -> bool:
+    """Whether a call on this route could place, change or cancel anything that trades."""
+    return method != "GET" and route not in HARMLESS
+
+
+class KiteClient:
+    """Kite's REST interface for one account.
+
+    Params:
+      - ``endpoint``: where Kite is (:mod:`btkite.kite.endpoints`)
+      - ``armed``: only an armed client sends orders; others refuse them before the wire
+      - ``timeout``: seconds for each answer
+      - ``ipv4``: connect over IPv4 only: Kite checks the address that orders come from, and an
+        operating system that prefers IPv6 silently uses another one
+      - ``pace``: share one between the clients of an account
+      - ``debug``: log each call (never its secrets)
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        api_key: str,
+        access_token: str | None = None,
+        *,
+        user_id: str = "",
+        armed: bool = False,
+        clock: Clock,
+        timeout: float = 7.0,
+        debug: bool = False,
+        ipv4: bool = True,
+        pace: Pace | None = None,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self.endpoint = endpoint
+        self.api_key = api_key
+        self.user_id = user_id
+        self.armed = armed
+        self.pace = pace if pace is not None else Pace(clock)
+        self._token = Secret(access_token or "")
+        register_secret(access_token or "")
+        self._debug = debug
+        self._timeout = timeout
+        self._ipv4 = ipv4
+        self._attempts = attempts
+        self._answer = threading.local()
+        self._building = threading.Lock()
+        self._built: KiteConnect | None = None
+        self._wire: Callable[..., Any] = self._no_wire
+
+    def __repr__(self) -> str:
+        state = "armed" if self.armed else "not armed"
+        return f"KiteClient({self.endpoint.name}, api_key={mask(self.api_key)!r}, user_id={self.user_id!r}, {state})"
+
+    @property
+    def access_token(self) -> str:
+        """The token in use, in the open: for the stream's URL and the token store only."""
+        return self._token.reveal()
+
+    def set_token(self, access_token: str) -> None:
+        """Use a new token from the next call on."""
+        self._token = Secret(access_token)
+        register_secret(access_token)
+        if self._built is not None:
+            self._built.set_access_token(access_token)
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._built is not None:
+            self._built.reqsession.close()
+
+    # -- the session ---------------------------------------------------------------------------
+
+    def login(self, request_token: str, api_secret: str) -> dict[str, Any]:
+        """Exchange a request token for a session and use its access token.
+
+        Returns Kite's session object (``access_token``, ``user_id``, ``login_time`` …).
+        """
+        register_secret(request_token)
+        register_secret(api_secret)
+        try:
+            session = dict(self._kite.generate_session(request_token, api_secret))
+            self.set_token(str(session["access_token"]))
+        except (KeyError, TypeError, ValueError) as error:
+            # kiteconnect reads the answer itself, outside of _request.
+            raise KiteUnavailable(
+                f"Kite's answer to the login lacks {redact(error)}", code=200, error_type=BAD_ANSWER
+            ) from None
+        self.user_id = str(session.get("user_id") or self.user_id)
+        return session
+
+    def logout(self) -> None:
+        """Kill the access token at Kite (Kite web and app stay logged in)."""
+        self._kite.invalidate_access_token()
+
+    def profile(self) -> dict[str, Any]:
+        return dict(self._kite.profile())
+
+    def margins(self, segment: str | None = None) -> dict[str, Any]:
+        """Margins of both segments, or of ``equity`` or ``commodity``; the balance to trust is ``net``."""
+        return dict(self._kite.margins(segment))
+
+    # -- market data ---------------------------------------------------------------------------
+
+    def quote(self, *keys: str | Iterable[str]) -> dict[str, Any]:
+        """Full quotes by ``EXCHANGE:TRADINGSYMBOL``. Unknown keys are absent from the result."""
+        return self._quotes("quote", "market.quote", keys)
+
+    def ohlc(self, *keys: str | Iterable[str]) -> dict[str, Any]:
+        return self._quotes("ohlc", "market.quote.ohlc", keys)
+
+    def ltp(self, *keys: str | Iterable[str]) -> dict[str, Any]:
+        return self._quotes("ltp", "market.quote.ltp", keys)
+
+    def historical(
+        self,
+        token: int,
+        start: datetime | date,
+        end: datetime | date,
+        interval: str,
+        *,
+        continuous: bool = False,
+        oi: bool = False,
+    ) -> Candles:
+        """Candles whose start lies in ``start`` … ``end``, both included, naive IST.
+
+        ``interval`` is Kite's word (``minute`` … ``day``); the span must be within Kite's limit for
+        it. The last candle may still be forming.
+        """
+        data = self._kite._get(
+            "market.historical",
+            url_args={"instrument_token": token, "interval": interval},
+            params={
+                "from": _stamp(start),
+                "to": _stamp(end),
+                "interval": interval,
+                "continuous": int(continuous),
+                "oi": int(oi),
+            },
+        )
+        try:
+            return candle_columns(data["candles"] or ())
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise KiteUnavailable(
+                f"the candles of {token} {interval} could not be read: {type(error).__name__}",
+                code=200,
+                error_type=BAD_ANSWER,
+            ) from None
+
+    def instruments(self, exchange: str | None = None) -> pd.DataFrame:
+        """The instruments dump, of one exchange or whole (about 100,000 rows), in Kite's columns."""
+        if exchange:
+            text = self._kite._get("market.instruments", url_args={"exchange": exchange})
+        else:
+            text = self._kite._get("market.instruments.all")
+        try:
+            return instrument_table(text)
+        except (KeyError, TypeError, ValueError) as error:
+            raise KiteUnavailable(
+                f"the instruments dump could not be read: {redact(error)}", code=200, error_type=BAD_ANSWER
+            ) from None
+
+    # -- the book ------------------------------------------------------------------------------
+
+    def orders(self) -> list[OrderUpdate]:
+        """The day's order book."""
+        return self._updates("orders")
+
+    def order_history(self, order_id: str) -> list[OrderUpdate]:
+        """The states of one order, oldest first: the only ordered and complete account of it."""
+        return self._updates("order.info", {"order_id": order_id})
+
+    def trades(self) -> list[Trade]:
+        """The day's trades."""
+        return [_trade(row) for row in self._rows("trades")]
+
+    def order_trades(self, order_id: str) -> list[Trade]:
+        return [_trade(row) for row in self._rows("order.trades", {"order_id": order_id})]
+
+    def positions(self) -> list[Position]:
+        """Net positions, flat ones of the day included (``call("positions")`` gives Kite's rows)."""
+        return [
+            Position(
+                exchange=str(row["exchange"]),
+                tradingsymbol=str(row["tradingsymbol"]),
+                product=str(row["product"]),
+                quantity=int(row["quantity"]),
+                average_price=float(row["average_price"]),
+                overnight_quantity=int(row.get("overnight_quantity") or 0),
+                multiplier=float(row.get("multiplier") or 1),
+            )
+            for row in self._kite.positions()["net"]
+        ]
+
+    def holdings(self) -> list[dict[str, Any]]:
+        """Kite's holdings rows."""
+        return self._rows("portfolio.holdings")
+
+    # -- orders --------------------------------------------------------------------------------
+
+    def place(self, proposal: Proposal, *, paced: bool = False) -> str:
+        """Place one order; returns its id (of the parent, if Kite sliced it).
+
+        ``paced``: the caller has taken the turn in :attr:`pace` (the desk does, so that nothing
+        waits between its last look and the first byte).
+
+        Raises:
+            RuleViolation: before the wire: not armed, or Kite would surely refuse it.
+            OrderRefused, OrderUncertain, NotPermitted, SessionExpired: see :mod:`btkite.errors`.
+        """
+        fields = order_fields(proposal)
+        if OrderType(proposal.order_type) in PROTECTED and endpoints.MARKET_ORDERS not in self.endpoint.capabilities:
+            raise RuleViolation(f"{self.endpoint.name} takes no {proposal.order_type} orders: use LIMIT or SL")
+        with self._lane(Lane.EXIT if proposal.reduces else Lane.ENTRY, paced):
+            reply = self._kite._post("order.place", url_args={"variety": proposal.variety}, params=fields)
+        return _placed(reply)
+
+    def modify(self, order_id: str, variety: str, *, paced: bool = False, **changed: Any) -> str:
+        """Change an open order; only what is given changes. Returns its id.
+
+        Fields: ``quantity`` (the new total), ``price``, ``trigger_price``, ``order_type``,
+        ``validity``, ``disclosed_quantity``, ``market_protection``, ``parent_order_id``.
+        """
+        unknown = sorted(changed.keys() - MODIFIABLE)
+        if unknown:
+            raise RuleViolation(f"an order's {unknown[0]} cannot be changed: only {', '.join(sorted(MODIFIABLE))}")
+        fields = {name: _plain(value) for name, value in changed.items() if value is not None}
+        if not fields.keys() - {"parent_order_id"}:
+            raise RuleViolation(f"nothing to change in order {order_id}")
+        if fields.get("order_type") in PROTECTED:
+            _check_protection(str(fields["order_type"]), fields.get("market_protection"))
+        with self._lane(Lane.EXIT, paced):
+            reply = self._kite._put("order.modify", url_args={"variety": variety, "order_id": order_id}, params=fields)
+        return _order_id(reply)
+
+    def cancel(self, order_id: str, variety: str, *, parent_order_id: str | None = None, paced: bool = False) -> str:
+        """Cancel an open order. Kite's yes means *received*: the order is dead when its status says so."""
+        with self._lane(Lane.CANCEL, paced):
+            reply = self._kite._delete(
+                "order.cancel",
+                url_args={"variety": variety, "order_id": order_id},
+                params={"parent_order_id": parent_order_id} if parent_order_id else None,
+            )
+        return _order_id(reply)
+
+    # -- calculators ---------------------------------------------------------------------------
+
+    def order_margins(self, proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
+        """What each order would block, in rupees (``total``), by itself."""
+        self._needs(endpoints.MARGIN_CALCULATORS)
+        return list(self._kite.order_margins([_margin_row(proposal) for proposal in proposals]))
+
+    def basket_margins(self, proposals: Sequence[Proposal], *, consider_positions: bool = True) -> dict[str, Any]:
+        """What the orders would block together; ``final`` has the benefit of spreads."""
+        self._needs(endpoints.MARGIN_CALCULATORS)
+        rows = [_margin_row(proposal) for proposal in proposals]
+        return dict(self._kite.basket_order_margins(rows, consider_positions=consider_positions))
+
+    def charges(self, orders: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The virtual contract note of executed orders, in Kite's own rows (``average_price`` set)."""
+        self._needs(endpoints.CHARGES)
+        return list(self._kite.get_virtual_contract_note([dict(order) for order in orders]))
+
+    # -- triggers at the broker ----------------------------------------------------------------
+
+    def gtts(self) -> list[dict[str, Any]]:
+        self._needs(endpoints.GTT)
+        return list(self._kite.get_gtts())
+
+    def gtt(self, trigger_id: int) -> dict[str, Any]:
+        self._needs(endpoints.GTT)
+        return dict(self._kite.get_gtt(trigger_id))
+
+    def place_gtt(
+        self,
+        trigger_type: str,
+        tradingsymbol: str,
+        exchange: str,
+        trigger_values: Sequence[float],
+        last_price: float,
+        orders: Sequence[Mapping[str, Any]],
+    ) -> int:
+        """Place a trigger (``single`` or ``two-leg``) that rests at Kite; returns its id."""
+        self._needs(endpoints.GTT)
+        with self._lane(Lane.EXIT, False):
+            reply = self._kite.place_gtt(
+                trigger_type, tradingsymbol, exchange, list(trigger_values), last_price, orders
+            )
+        return int(reply["trigger_id"])
+
+    def modify_gtt(
+        self,
+        trigger_id: int,
+        trigger_type: str,
+        tradingsymbol: str,
+        exchange: str,
+        trigger_values: Sequence[float],
+        last_price: float,
+        orders: Sequence[Mapping[str, Any]],
+    ) -> int:
+        self._needs(endpoints.GTT)
+        with self._lane(Lane.EXIT, False):
+            reply = self._kite.modify_gtt(
+                trigger_id, trigger_type, tradingsymbol, exchange, list(trigger_values), last_price, orders
+            )
+        return int(reply["trigger_id"])
+
+    def delete_gtt(self, trigger_id: int) -> int:
+        self._needs(endpoints.GTT)
+        with self._lane(Lane.CANCEL, False):
+            reply = self._kite.delete_gtt(trigger_id)
+        return int(reply["trigger_id"])
+
+    # -- everything else -----------------------------------------------------------------------
+
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Any other method of ``kiteconnect.KiteConnect`` by name, with the same pacing and errors.
+
+        Raises:
+            ConfigError: if it has no such public method.
+        """
+        method = None if name.startswith("_") else getattr(self._kite, name, None)
+        if not callable(method) or name in {"set_access_token", "set_session_expiry_hook", "login_url"}:
+            raise ConfigError(f"kiteconnect has no call {name!r}")
+        return method(*args, **kwargs)
+
+    def request(self, route: str, method: str = "GET", *, params: Mapping[str, Any] | None = None, **where: Any) -> Any:
+        """A route by its key in kiteconnect's table or in :data:`MORE_ROUTES` (alerts, full profile …).
+
+        ``where`` fills the route's placeholders. A write counts as an order unless it is harmless.
+        """
+        if route not in self._kite._routes:
+            raise ConfigError(f"Kite has no route {route!r}: one of {', '.join(sorted(self._kite._routes))}")
+        return self._kite._request(route, method, url_args=where or None, params=dict(params) if params else None)
+
+    # -- inside --------------------------------------------------------------------------------
+
+    @property
+    def _kite(self) -> KiteConnect:
+        """kiteconnect's client, built on first use: importing it takes a second."""
+        if self._built is None:
+            with self._building:
+                if self._built is None:
+                    self._built = self._build()
+        return self._built
+
+    def _build(self) -> KiteConnect:
+        from kiteconnect import KiteConnect
+
+        # debug stays off: kiteconnect would log the Authorization header.
+        kite = KiteConnect(self.api_key, self.access_token or None, root=self.endpoint.rest_root, timeout=self._timeout)
+        routes = {**KiteConnect._routes, **MORE_ROUTES}
+        kite._routes = {name: self.endpoint.path(route) for name, route in routes.items()}
+        session = kite.reqsession
+        session.max_redirects = 0  # Kite has none, and a redirected order would be an order to nobody
+        session.hooks["response"].append(self._keep_answer)
+        if self._ipv4:
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, _ipv4_adapter())
+        library_log = logging.getLogger("urllib3.connectionpool")
+        if not any(isinstance(known, RedactFilter) for known in library_log.filters):
+            library_log.addFilter(RedactFilter())
+        self._wire = kite._request
+        kite._request = self._request
+        return kite
+
+    def _keep_answer(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._answer.response = response
+
+    @staticmethod
+    def _no_wire(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the client is not built")
+
+    def _lane(self, lane: Lane, paced: bool) -> _LaneGuard:
+        return _LaneGuard(self._answer, lane, paced)
+
+    def _request(self, route: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """kiteconnect's ``_request``, guarded, paced, and with its failures translated."""
+        order = is_order(route, method)
+        if order and not self.armed:
+            raise RuleViolation(
+                f"refused before the wire: this client is not armed, so {method} {self._path(route)} was not sent "
+                "(only live mode with --arm sends orders)"
+            )
+        if method == "GET" and self._attempts > 1:
+            return self._read(route, method, args, kwargs)
+        return self._once(route, method, order, args, kwargs)
+
+    def _read(self, route: str, method: str, args: Any, kwargs: Any) -> Any:
+        import stamina
+
+        for attempt in stamina.retry_context(
+            on=KiteUnavailable, attempts=self._attempts, timeout=60.0, wait_initial=0.25, wait_max=5.0
+        ):
+            with attempt:
+                return self._once(route, method, False, args, kwargs)
+        raise AssertionError("stamina always returns or raises")
+
+    def _once(self, route: str, method: str, order: bool, args: Any, kwargs: Any) -> Any:
+        if not getattr(self._answer, "paced", False):
+            self.pace.take(*self._turn(route, order))
+        self._answer.response = None
+        try:
+            data = self._wire(route, method, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - kiteconnect raises its own, requests', KeyError, TypeError
+            failure = self._failure(error)
+            if self._debug:
+                log.debug("%s %s: %s %s", method, self._path(route), failure.code, failure.message)
+            raise translate(failure, order=order) from None
+        finally:
+            response, self._answer.response = self._answer.response, None
+        if self._debug:
+            log.debug("%s %s: %s", method, self._path(route), getattr(response, "status_code", 0))
+        return data
+
+    def _turn(self, route: str, order: bool) -> tuple[Kind, Lane]:
+        if order:
+            return Kind.ORDER, getattr(self._answer, "lane", Lane.ENTRY)
+        return _KINDS.get(route, Kind.OTHER), Lane.ENTRY
+
+    def _path(self, route: str) -> str:
+        return str(self._kite._routes.get(route, route))
+
+    def _failure(self, error: Exception) -> Failure:
+        """What happened, from Kite's raw answer if there was one: kiteconnect keeps only a part of it."""
+        import requests
+
+        response: requests.Response | None = self._answer.response
+        if isinstance(error, requests.TooManyRedirects):
+            return Failure(0, "", "the server redirected the call elsewhere")
+        if response is None or isinstance(error, requests.RequestException):
+            # Also if the head of an answer came and its body did not: that says nothing.
+            reason = "no answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
+            return Failure(0, "", f"{reason} ({_root_cause(error)})", sent=not _never_connected(error))
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if isinstance(body, dict) and isinstance(body.get("error_type"), str):
+            message = self._clean(body.get("message") or body["error_type"])
+            hints = (body.get("data") or {}).get("hints") if isinstance(body.get("data"), dict) else None
+            if hints:
+                message = f"{message} (Kite's hints: {', '.join(map(str, hints))})"
+            return Failure(response.status_code, body["error_type"], message)
+        kind = response.headers.get("content-type", "no content type")
+        return Failure(
+            response.status_code, "", f"HTTP {response.status_code} with an answer that is not Kite's ({kind})"
+        )
+
+    def _clean(self, text: object) -> str:
+        return redact(text, self.access_token)
+
+    def _needs(self, capability: str) -> None:
+        if capability not in self.endpoint.capabilities:
+            raise RuleViolation(f"{self.endpoint.name} has no {capability}")
+
+    def _rows(self, route: str, where: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        rows = self._kite._get(route, url_args=where)
+        if not isinstance(rows, list):
+            raise KiteUnavailable(f"{self._path(route)} gave no list", code=200, error_type=BAD_ANSWER)
+        return [row for row in rows if isinstance(row, dict)]
+
+    def _updates(self, route: str, where: Mapping[str, Any] | None = None) -> list[OrderUpdate]:
+        return [order_update(row, Source.POLL) for row in self._rows(route, where)]
+
+    def _quotes(self, name: str, route: str, keys: Iterable[str | Iterable[str]]) -> dict[str, Any]:
+        wanted = list(
+            dict.fromkeys(key for given in keys for key in ([given] if isinstance(given, str) else list(given)))
+        )
+        found: dict[str, Any] = {}
+        size = QUOTE_KEYS[name]
+        for first in range(0, len(wanted), size):
+            found.update(self._kite._get(route, params={"i": wanted[first : first + size]}))
+        return found
+
+
+class _LaneGuard:
+    """For the time of one call on this thread: its lane, and whether its turn was taken."""
+
+    def __init__(self, local: threading.local, lane: Lane, paced: bool) -> None:
+        self._local, self._lane, self._paced = local, lane, paced
+
+    def __enter__(self) -> None:
+        self._local.lane, self._local.paced = self._lane, self._paced
+
+    def __exit__(self, *_: object) -> None:
+        self._local.lane, self._local.paced = Lane.ENTRY, False
+
+
+def order_fields(proposal: Proposal) -> dict[str, Any]:
+    """The form of ``POST /orders/{variety}``: what the order type needs and what is not empty.
+
+    Raises:
+        RuleViolation: what Kite would surely refuse.
+    """
+    kind = OrderType(proposal.order_type)
+    if proposal.quantity <= 0:
+        raise RuleViolation(f"quantity {proposal.quantity} is not positive")
+    if len(proposal.tag) > TAG_LENGTH:
+        raise RuleViolation(f"the tag {proposal.tag!r} is longer than Kite's {TAG_LENGTH} characters")
+    fields: dict[str, Any] = {
+        "variety": proposal.variety,
+        "exchange": proposal.instrument.exchange,
+        "tradingsymbol": proposal.instrument.tradingsymbol,
+        "transaction_type": str(proposal.side),
+        "quantity": int(proposal.quantity),
+        "product": proposal.product,
+        "order_type": str(kind),
+        "validity": proposal.validity,
+    }
+    if kind in (OrderType.LIMIT, OrderType.SL):
+        if proposal.price <= 0:
+            raise RuleViolation(f"a {kind} order needs a price")
+        fields["price"] = _plain(proposal.price)
+    if kind in (OrderType.SL, OrderType.SLM):
+        if proposal.trigger_price <= 0:
+            raise RuleViolation(f"a {kind} order needs a trigger_price")
+        fields["trigger_price"] = _plain(proposal.trigger_price)
+    elif proposal.variety == "co" and proposal.trigger_price > 0:
+        fields["trigger_price"] = _plain(proposal.trigger_price)
+    if kind in PROTECTED:
+        _check_protection(kind, proposal.market_protection)
+        fields["market_protection"] = _plain(proposal.market_protection)
+    for name in ("disclosed_quantity", "iceberg_legs", "iceberg_quantity", "validity_ttl", "tag"):
+        if value := getattr(proposal, name):
+            fields[name] = value
+    if proposal.autoslice:
+        fields["autoslice"] = "true"
+    return fields
+
+
+def _check_protection(order_type: str, protection: Any) -> None:
+    if protection is None or not (protection == -1 or 0 < float(protection) <= 100):
+        raise RuleViolation(
+            f"a {order_type} order needs market_protection: -1 (Kite's own table) or a percentage above 0 up to 100, "
+            f"not {protection}"
+        )
+
+
+def _margin_row(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "exchange": proposal.instrument.exchange,
+        "tradingsymbol": proposal.instrument.tradingsymbol,
+        "transaction_type": str(proposal.side),
+        "variety": proposal.variety,
+        "product": proposal.product,
+        "order_type": str(proposal.order_type),
+        "quantity": int(proposal.quantity),
+        "price": _plain(proposal.price),
+        "trigger_price": _plain(proposal.trigger_price),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A value as Kite's form takes it: no enum, no float noise (the finest tick has four decimals)."""
+    if isinstance(value, float):
+        short = round(value, 4)
+        return int(short) if short.is_integer() else short
+    return str(value) if isinstance(value, str) else value
+
+
+def _stamp(when: datetime | date) -> str:
+    return when.strftime("%Y-%m-%d %H:%M:%S") if isinstance(when, datetime) else when.strftime("%Y-%m-%d")
+
+
+def _order_id(reply: Any) -> str:
+    order_id = reply.get("order_id") if isinstance(reply, dict) else None
+    if not order_id:
+        raise OrderUncertain("Kite's answer holds no order_id", code=200, error_type=BAD_ANSWER)
+    return str(order_id)
+
+
+def _placed(reply: Any) -> str:
+    """The id in an answer to a placement; a sliced order has children, or comes as a bare list."""
+    children = reply if isinstance(reply, list) else reply.get("children") if isinstance(reply, dict) else None
+    children = [child for child in children or [] if isinstance(child, dict)]
+    errors = [child["error"] for child in children if isinstance(child.get("error"), dict)]
+    ids = [str(child["order_id"]) for child in children if child.get("order_id")]
+    if errors and not ids:
+        first = errors[0]
+        raise OrderRefused(
+            str(first.get("message", "all slices were refused")),
+            code=int(first.get("code") or 400),
+            error_type=str(first.get("error_type") or "GeneralException"),
+        )
+    if errors:
+        log.warning("Kite refused %d of %d slices: %s", len(errors), len(children), redact(errors[0].get("message")))
+    if isinstance(reply, list) and ids:
+        return ids[0]
+    return _order_id(reply)
+
+
+def _trade(row: Mapping[str, Any]) -> Trade:
+    return Trade(
+        trade_id=str(row.get("trade_id") or ""),
+        order_id=str(row.get("order_id") or ""),
+        exchange=str(row.get("exchange") or ""),
+        tradingsymbol=str(row.get("tradingsymbol") or ""),
+        transaction_type=str(row.get("transaction_type") or ""),
+        product=str(row.get("product") or ""),
+        quantity=int(row.get("quantity") or 0),
+        average_price=float(row.get("average_price") or 0.0),
+        time=moment(row.get("fill_timestamp")) or moment(row.get("exchange_timestamp")),
+    )
+
+
+def candle_columns(rows: Sequence[Sequence[Any]]) -> Candles:
+    """Kite's candle rows as columns; see :data:`Candles`."""
+    import numpy as np
+
+    if not rows:
+        empty: dict[str, NDArray[Any]] = {"date": np.empty(0, "datetime64[s]")}
+        empty.update({name: np.empty(0, np.float64) for name in ("open", "high", "low", "close")})
+        empty.update({name: np.empty(0, np.int64) for name in ("volume", "oi")})
+        return empty
+    columns = list(zip(*rows, strict=True))
+    prices = {
+        name: np.array(column, np.float64)
+        for name, column in zip(("open", "high", "low", "close"), columns[1:5], strict=True)
+    }
+    volume = np.array(columns[5], np.float64).astype(np.int64)
+    oi = np.array(columns[6], np.float64).astype(np.int64) if len(columns) > 6 else np.zeros(len(rows), np.int64)
+    return {"date": _dates(columns[0]), **prices, "volume": volume, "oi": oi}
+
+
+def _dates(stamps: Sequence[str]) -> NDArray[np.datetime64]:
+    import numpy as np
+
+    if all(stamp[19:] in ("+0530", "+05:30", "") for stamp in stamps):
+        return np.array(stamps, "U19").astype("datetime64[s]")
+    moments = [moment(stamp) for stamp in stamps]
+    if None in moments:
+        raise ValueError("a candle without a date")
+    return np.array(moments, "datetime64[s]")
+
+
+def instrument_table(text: bytes | str) -> pd.DataFrame:
+    """The instruments dump as a typed table: ``expiry`` is a date or NaT, the rest as kiteconnect gives it."""
+    import pandas as pd
+
+    raw = text.encode() if isinstance(text, str) else text
+    names = {"exchange_token": str, "tradingsymbol": str, "name": str, "instrument_type": str, "segment": str}
+    table = pd.read_csv(
+        io.BytesIO(raw),
+        dtype={**names, "exchange": str, "expiry": str},
+        keep_default_na=False,
+        na_values={name: [""] for name in ("last_price", "strike", "tick_size")},
+    )
+    for column in ("instrument_token", "lot_size"):
+        table[column] = table[column].astype("int64")
+    for column in ("last_price", "strike", "tick_size"):
+        table[column] = table[column].fillna(0.0).astype("float64")
+    table["expiry"] = pd.to_datetime(table["expiry"], format="%Y-%m-%d", errors="coerce")
+    return table
+
+
+def _ipv4_adapter() -> Any:
+    """A transport bound to an IPv4 source: connecting to an IPv6 address fails, the next one is tried."""
+    from requests.adapters import HTTPAdapter
+
+    class IPv4Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            kwargs["source_address"] = ("0.0.0.0", 0)  # noqa: S104 - a source, not a listener
+            super().init_poolmanager(*args, **kwargs)
+
+    return IPv4Adapter()
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Whether the failure was in making the connection, so that no byte of the request left."""
+    import requests
+    import urllib3
+
+    return isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
+        _reason(error), urllib3.exceptions.NewConnectionError
+    )
+
+
+def _reason(error: BaseException) -> object:
+    inner = error.args[0] if error.args else None
+    return getattr(inner, "reason", inner)
+
+
+def _root_cause(error: BaseException) -> str:
+    """The end of the chain of wrapped errors, without the URL that urllib3 writes into its own."""
+    cause = _reason(error)
+    return type(cause).__name__ if isinstance(cause, BaseException) else type(error).__name__
+
+
+__all__ = [
+    "BtkiteError",
+    "Candles",
+    "KiteClient",
+    "KiteError",
+    "candle_columns",
+    "instrument_table",
+    "is_order",
+    "order_fields",
+]

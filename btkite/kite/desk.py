@@ -1,0 +1,265 @@
+"""The order worker: one thread that places, changes and cancels, one request after the other.
+
+Cancels go before exits, exits before entries; within one lane, first come first served. The wait
+for Kite's rate limit happens *before* a request is chosen, so that a cancel that comes while an
+entry waits still goes first. Then, right before the first byte, ``before_send`` writes the durable
+*sending* record and looks at the kill state. Nothing is ever sent twice from here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ..clock import Bell, Clock
+from ..errors import BtkiteError, OrderRefused, OrderUncertain
+from ..values import Proposal
+from .client import KiteClient
+from .failures import NOT_SENT
+from .inbox import DeskReply, Inbox
+from .pace import Kind, Lane
+from .secret import redact
+
+log = logging.getLogger("btkite.kite.desk")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Place an order."""
+
+    ref: int
+    proposal: Proposal
+
+    @property
+    def action(self) -> str:
+        return "place"
+
+    @property
+    def order_id(self) -> str:
+        return ""
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.EXIT if self.proposal.reduces else Lane.ENTRY
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """Change an open order; ``changes`` are the fields of :meth:`KiteClient.modify`."""
+
+    ref: int
+    order_id: str
+    changes: Mapping[str, Any]
+    variety: str = "regular"
+    reduces: bool = True  # an order that protects a position, as most that are changed do
+
+    @property
+    def action(self) -> str:
+        return "modify"
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.EXIT if self.reduces else Lane.ENTRY
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel an open order."""
+
+    ref: int
+    order_id: str
+    variety: str = "regular"
+    parent_order_id: str | None = None
+
+    @property
+    def action(self) -> str:
+        return "cancel"
+
+    @property
+    def lane(self) -> Lane:
+        return Lane.CANCEL
+
+
+Request: TypeAlias = Place | Modify | Cancel
+
+
+class Desk:
+    """Sends requests to Kite and puts what became of each into the inbox as a ``DeskReply``.
+
+    Params:
+      - ``before_send``: called with the request right before its first byte, on the desk's thread;
+        writes the *sending* record and checks the kill state. A text that it returns, or an error
+        that it raises, keeps the request from being sent: the reply then carries ``OrderRefused``
+        with ``error_type`` ``NotSent``.
+    """
+
+    def __init__(
+        self,
+        client: KiteClient,
+        inbox: Inbox,
+        clock: Clock,
+        before_send: Callable[[Request], str | None],
+    ) -> None:
+        self._client = client
+        self._inbox = inbox
+        self._clock = clock
+        self._before_send = before_send
+        self._queues: dict[Lane, list[Request]] = {lane: [] for lane in Lane}
+        self._lock = threading.Lock()
+        self._bell = Bell()
+        self._in_flight = False
+        self._open = True
+        self._leaving = False
+        self._due: datetime | None = None
+        self._thread = threading.Thread(target=self._work, name="kite-desk", daemon=True)
+        self._thread.start()
+
+    # -- any thread ----------------------------------------------------------------------------
+
+    def submit(self, request: Request) -> None:
+        """Queue a request. After :meth:`stop` it is refused, by a reply like any other."""
+        with self._lock:
+            accepted = self._open
+            if accepted:
+                self._queues[request.lane].append(request)
+                self._due = None
+        if accepted:
+            self._bell.ring()
+        else:
+            self._reply(request, error=_not_sent("the desk is closed"))
+
+    def withdraw(self, ref: int) -> bool:
+        """Take back a placement that still waits; True if it was there and will never be sent."""
+        with self._lock:
+            for queue in self._queues.values():
+                for request in queue:
+                    if isinstance(request, Place) and request.ref == ref:
+                        queue.remove(request)
+                        return True
+        return False
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do *now*: a request in flight, or one whose turn has come.
+
+        A request that waits for the rate limit is no business before :attr:`due`: in lock step the
+        exchange must move on to let it go.
+        """
+        with self._lock:
+            if self._in_flight:
+                return True
+            if not any(self._queues.values()):
+                return False
+            return self._due is None or self._clock.now() >= self._due
+
+    @property
+    def due(self) -> datetime | None:
+        """When the request that waits for the rate limit may go; None if none waits."""
+        with self._lock:
+            return self._due if any(self._queues.values()) else None
+
+    def idle(self) -> bool:
+        """Nothing queued and nothing in flight."""
+        with self._lock:
+            return not self._in_flight and not any(self._queues.values())
+
+    def stop(self, drain_seconds: float = 5.0) -> bool:
+        """Take no more requests, send what is queued for at most ``drain_seconds`` (real), and end.
+
+        What was not sent by then is refused by a reply. True if all was sent. A request in flight is
+        waited for: it ends with its own timeout.
+        """
+        with self._lock:
+            self._open = False
+        self._bell.ring()
+        if self._thread is threading.current_thread():
+            raise RuntimeError("the desk cannot stop itself")
+        self._thread.join(drain_seconds)
+        with self._lock:
+            self._leaving = True
+            left = [request for lane in Lane for request in self._queues[lane]]
+            for queue in self._queues.values():
+                queue.clear()
+        self._bell.ring()
+        self._thread.join()
+        for request in left:
+            self._reply(request, error=_not_sent("the desk closed before its turn came"))
+        return not left
+
+    # -- the desk's thread ---------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while True:
+            request = self._next()
+            if request is None:
+                return
+            try:
+                order_id = self._send(request)
+            except BtkiteError as error:
+                self._done(request, error=error)
+            except Exception as error:
+                # A fault of ours, perhaps after the first byte: to be looked up like a lost reply.
+                log.exception("the desk failed on %s of order %s", request.action, request.ref)
+                fault = OrderUncertain(f"{type(error).__name__}: {redact(error)}", error_type=type(error).__name__)
+                self._done(request, error=fault)
+            else:
+                self._done(request, order_id)
+
+    def _next(self) -> Request | None:
+        """The next request, when its turn has come; None at the end."""
+        pace = self._client.pace
+        while True:
+            with self._lock:
+                lane = next((lane for lane in Lane if self._queues[lane]), None)
+                if lane is None and (self._leaving or not self._open):
+                    return None
+                if lane is not None:
+                    try:
+                        until = pace.ready_at(Kind.ORDER, lane)
+                    except BtkiteError:
+                        until = self._clock.now()  # the day's budget is used up: taking the turn says so
+                    if until <= self._clock.now():
+                        self._due, self._in_flight = None, True
+                        return self._queues[lane].pop(0)
+                    self._due = until
+            if lane is None:
+                self._bell.wait(None)
+            else:
+                pace.wait(self._bell, until)
+
+    def _send(self, request: Request) -> str:
+        client = self._client
+        try:
+            client.pace.take(Kind.ORDER, request.lane)
+        except BtkiteError as error:
+            raise _not_sent(str(error)) from error
+        try:
+            reason = self._before_send(request)
+        except Exception as error:
+            log.exception("the record before sending failed for order %s", request.ref)
+            raise _not_sent(f"the record before sending failed: {type(error).__name__}: {redact(error)}") from error
+        if reason is not None:
+            raise _not_sent(reason)
+        if isinstance(request, Place):
+            return client.place(request.proposal, paced=True)
+        if isinstance(request, Modify):
+            return client.modify(request.order_id, request.variety, paced=True, **request.changes)
+        return client.cancel(request.order_id, request.variety, parent_order_id=request.parent_order_id, paced=True)
+
+    def _done(self, request: Request, order_id: str = "", error: Exception | None = None) -> None:
+        self._reply(request, order_id, error)
+        with self._lock:
+            self._in_flight = False
+        # Who waits for the desk to be idle must look again.
+        self._inbox.bell.ring()
+
+    def _reply(self, request: Request, order_id: str = "", error: Exception | None = None) -> None:
+        self._inbox.put(DeskReply(request.action, request.ref, order_id or request.order_id, error))
+
+
+def _not_sent(reason: str) -> OrderRefused:
+    return OrderRefused(reason, error_type=NOT_SENT)

@@ -1,0 +1,442 @@
+"""When Indian exchanges trade, by date: sessions, holidays, halts, muhurat hours, and where bars end.
+
+Regular hours come from ``data/hours.csv``, exceptions from ``data/sessions.csv`` (both name their
+sources), an overlay of the user's own rows comes last: holidays are declared with days' notice.
+Unknown hours stay unknown: such a session has no parts, counts as a trading day, and is never open.
+
+Exchanges: NSE BSE NFO BFO CDS BCD MCX. All times are naive IST.
+"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from ..errors import ConfigError, DataError
+from .intervals import DAY_SECONDS, Interval, parse_interval
+from .tables import read_table
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+InstrumentClass = Literal["noncas", "cas", "futures", "options", "currency", "commodity"]
+"""``cas``: shares with derivatives, whose continuous trading ends at 15:15 since 2026-08-03."""
+
+SessionKind = Literal["continuous", "pre_open", "closing_auction", "post_close"]
+Part = tuple[datetime, datetime]
+
+_EPOCH = datetime(1970, 1, 1)
+EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
+VALID_FROM = date(2016, 1, 1)
+VALID_UNTIL = date(2026, 12, 31)
+
+# MCX is shut all day on these; on every other equity holiday only its morning is (pattern of the
+# 2025 and 2026 lists; Good Friday is found by its name).
+_MCX_SHUT = frozenset({(1, 26), (8, 15), (10, 2), (12, 25)})
+_MCX_EVENING = time(17, 0)
+# Currency holidays of their own were compiled from this year on; before, only the equity ones are known.
+_CURRENCY_COMPILED = 2024
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One exchange's trading on one date.
+
+    ``parts`` are its uninterrupted stretches, each open inclusive and close exclusive; they are
+    empty if the hours are unknown (``times_known`` false). ``verified`` is false where no source
+    vouches for the date: before 2016, past the calendar's ``valid_until``, or by a pattern only.
+    ``kind`` is ``regular`` or the exception's: special, muhurat, halt, early.
+    """
+
+    exchange: str
+    date: date
+    parts: tuple[Part, ...]
+    kind: str = "regular"
+    times_known: bool = True
+    verified: bool = True
+    note: str = ""
+
+    @property
+    def open(self) -> datetime:
+        """Start of the first part. :raises DataError: if the hours are unknown."""
+        return self._known()[0][0]
+
+    @property
+    def close(self) -> datetime:
+        """End of the last part. :raises DataError: if the hours are unknown."""
+        return self._known()[-1][1]
+
+    def is_open(self, moment: datetime) -> bool:
+        """Whether ``moment`` lies in one of the parts."""
+        return any(start <= moment < end for start, end in self.parts)
+
+    def _known(self) -> tuple[Part, ...]:
+        if not self.parts:
+            raise DataError(
+                f"the hours of {self.exchange} on {self.date} ({self.kind}) are not known; "
+                "add a row with them to the calendar's overlay"
+            )
+        return self.parts
+
+
+class ExceptionRow(NamedTuple):
+    """One row of ``sessions.csv``. ``kind`` is closed, or what trades at the given hours."""
+
+    date: date
+    exchange: str
+    kind: str
+    open: time | None = None
+    close: time | None = None
+    second_open: time | None = None
+    second_close: time | None = None
+    note: str = ""
+
+    @classmethod
+    def parse(cls, row: Mapping[str, str]) -> ExceptionRow:
+        """From the columns of ``sessions.csv``. :raises ConfigError: for a malformed row."""
+        try:
+            return cls(
+                date=date.fromisoformat(row["date"]),
+                exchange=row["exchange_segment"],
+                kind=row["kind"],
+                open=_time(row.get("open", "")),
+                close=_time(row.get("close", "")),
+                second_open=_time(row.get("second_open", "")),
+                second_close=_time(row.get("second_close", "")),
+                note=row.get("note", ""),
+            )
+        except (KeyError, ValueError) as error:
+            raise ConfigError(
+                f"calendar row {dict(row)} is not usable ({error}); it needs date (YYYY-MM-DD), exchange_segment, "
+                "kind, and HH:MM in open and close unless closed"
+            ) from error
+
+
+class _Hours(NamedTuple):
+    since: date
+    open: time
+    close: time
+    close_winter: time
+
+
+class Calendar:
+    """Sessions by exchange and date. Immutable; :func:`calendar` is the one of the shipped tables."""
+
+    def __init__(
+        self,
+        exceptions: Iterable[ExceptionRow],
+        *,
+        hours: Iterable[Mapping[str, str]] | None = None,
+        valid_until: date = VALID_UNTIL,
+    ) -> None:
+        self.valid_until = valid_until
+        self._exceptions = {(row.exchange, row.date): row for row in exceptions}
+        self._hours: dict[tuple[str, str, str], list[_Hours]] = {}
+        for row in read_table("hours") if hours is None else hours:
+            close = time.fromisoformat(row["close"])
+            self._hours.setdefault((row["exchange"], row["instrument_class"], row["kind"]), []).append(
+                _Hours(
+                    date.fromisoformat(row["from"]),
+                    time.fromisoformat(row["open"]),
+                    close,
+                    _time(row["close_winter"]) or close,
+                )
+            )
+        for regimes in self._hours.values():
+            regimes.sort()
+        self._cache: dict[tuple[str, date, str | None, str], Session | None] = {}
+        self._cut_cache: dict[tuple[str, int, str | None], list[int]] = {}
+
+    def with_overlay(self, rows: Iterable[ExceptionRow], *, valid_until: date | None = None) -> Calendar:
+        """A calendar with these rows on top, e.g. a holiday declared this week or next year's list.
+
+        A row ``NSE, closed`` alone closes the other exchanges as equity holidays do.
+        """
+        other = Calendar.__new__(Calendar)
+        other.valid_until = valid_until or self.valid_until
+        other._exceptions = {**self._exceptions, **{(row.exchange, row.date): row for row in rows}}
+        other._hours = self._hours
+        other._cache = {}
+        other._cut_cache = {}
+        return other
+
+    # -- sessions ---------------------------------------------------------------------------------
+
+    def session(
+        self,
+        exchange: str,
+        day: date,
+        *,
+        kind: SessionKind = "continuous",
+        instrument_class: InstrumentClass | None = None,
+    ) -> Session | None:
+        """The session of ``exchange`` on ``day``, or None if it is closed (or has none of that ``kind``).
+
+        :raises ConfigError: for an unknown exchange or instrument class.
+        """
+        key = (exchange, day, instrument_class, kind)
+        try:
+            return self._cache[key]
+        except KeyError:
+            _check(exchange, instrument_class)
+            found = self._cache[key] = self._session(exchange, day, instrument_class or "", kind)
+            return found
+
+    def regular(self, exchange: str, day: date, *, instrument_class: InstrumentClass | None = None) -> Session:
+        """The hours that ``day`` would have if nothing were special about it, even on a Sunday."""
+        _check(exchange, instrument_class)
+        hours = self._regular_hours(exchange, day, instrument_class or "", "continuous")
+        if hours is None:  # before the first row
+            first = self._hours[exchange, "", "continuous"][0]
+            hours = (first.open, first.close)
+        return Session(exchange, day, _parts(day, *hours), verified=False)
+
+    def is_open(self, exchange: str, moment: datetime, *, instrument_class: InstrumentClass | None = None) -> bool:
+        """Whether continuous trading runs at ``moment``; false where the hours are unknown."""
+        session = self.session(exchange, moment.date(), instrument_class=instrument_class)
+        return session is not None and session.is_open(moment)
+
+    def session_at(
+        self, exchange: str, moment: datetime, *, instrument_class: InstrumentClass | None = None
+    ) -> Session | None:
+        """The session from whose open to whose close ``moment`` lies (a gap between two parts included)."""
+        session = self.session(exchange, moment.date(), instrument_class=instrument_class)
+        if session is None or not session.parts or not session.open <= moment < session.close:
+            return None
+        return session
+
+    def sessions(
+        self, exchange: str, start: date, end: date, *, instrument_class: InstrumentClass | None = None
+    ) -> list[Session]:
+        """All sessions of the dates ``start`` to ``end``, both included."""
+        found = (
+            self.session(exchange, start + timedelta(days), instrument_class=instrument_class)
+            for days in range((end - start).days + 1)
+        )
+        return [session for session in found if session is not None]
+
+    def next_open(
+        self, exchange: str, moment: datetime, *, instrument_class: InstrumentClass | None = None
+    ) -> datetime:
+        """The first start of a part at or after ``moment``; sessions of unknown hours are passed over."""
+        day = moment.date()
+        while True:
+            session = self.session(exchange, day, instrument_class=instrument_class)
+            for start, _ in session.parts if session else ():
+                if start >= moment:
+                    return start
+            day += timedelta(1)
+
+    def previous_session_day(self, exchange: str, day: date) -> date:
+        """The last trading day before ``day``."""
+        day -= timedelta(1)
+        while self.session(exchange, day) is None:
+            day -= timedelta(1)
+        return day
+
+    def next_session_day(self, exchange: str, day: date) -> date:
+        """The first trading day after ``day``."""
+        day += timedelta(1)
+        while self.session(exchange, day) is None:
+            day += timedelta(1)
+        return day
+
+    # -- bars -------------------------------------------------------------------------------------
+
+    def bar_start(
+        self,
+        exchange: str,
+        moment: datetime,
+        interval: str,
+        *,
+        instrument_class: InstrumentClass | None = None,
+    ) -> datetime | None:
+        """Start of the bar that ``moment`` belongs to, or None outside the session.
+
+        Bars are counted from the open of their part; a day bar starts at midnight, as Kite's does.
+        """
+        step = parse_interval(interval)
+        session = self.session(exchange, moment.date(), instrument_class=instrument_class)
+        for start, end in session.parts if session else ():
+            if start <= moment < end:
+                if step is Interval.DAY:
+                    return datetime.combine(moment.date(), time())
+                return start + (moment - start) // timedelta(seconds=step.seconds) * timedelta(seconds=step.seconds)
+        return None
+
+    def bar_end(
+        self,
+        exchange: str,
+        start: datetime,
+        interval: str,
+        *,
+        instrument_class: InstrumentClass | None = None,
+    ) -> datetime:
+        """End of the bar that starts at ``start``: its length later, cut at the close of its part.
+
+        A day bar ends at the session's close. On a date that the table calls closed (or whose hours
+        are unknown) the regular hours serve, so that every candle of a history has an end.
+        """
+        step = parse_interval(interval)
+        parts = self._cuts(exchange, start.date(), instrument_class)
+        if step is Interval.DAY:
+            return parts[-1][1]
+        end = start + timedelta(seconds=step.seconds)
+        for _, close in parts:
+            if start < close:
+                return min(end, close)
+        return end
+
+    def bar_ends(
+        self,
+        exchange: str,
+        starts: NDArray[np.datetime64],
+        interval: str,
+        *,
+        instrument_class: InstrumentClass | None = None,
+    ) -> NDArray[np.datetime64]:
+        """:meth:`bar_end` of many starts (naive IST) at once, as ``datetime64[s]``."""
+        import numpy as np
+
+        step = parse_interval(interval)
+        begun: NDArray[Any] = np.asarray(starts).astype("datetime64[s]", copy=False)
+        if not begun.size:
+            return begun.copy()
+        seconds = begun.view(np.int64) if begun.flags.c_contiguous else begun.astype(np.int64)
+        days = seconds // DAY_SECONDS
+        edges = np.flatnonzero(days[1:] != days[:-1]) + 1
+        firsts = np.concatenate(([0], edges))
+        unique, which = np.unique(days[firsts], return_inverse=True)
+        cuts = [self._cut_seconds(exchange, int(day), instrument_class) for day in unique]
+        lengths = np.diff(np.concatenate((firsts, [seconds.size])))
+        last = np.repeat(np.array([cut[-1] for cut in cuts], dtype=np.int64)[which], lengths)
+        if step is Interval.DAY:
+            return last.view("datetime64[s]")
+        ends = seconds + step.seconds
+        np.copyto(ends, last, where=(seconds < last) & (ends > last))
+        for place, cut in enumerate(cuts):
+            for close in cut[:-1]:
+                split = (days == unique[place]) & (seconds < close) & (ends > close)
+                ends[split] = close
+        return ends.view("datetime64[s]")
+
+    def _cuts(self, exchange: str, day: date, instrument_class: InstrumentClass | None) -> tuple[Part, ...]:
+        session = self.session(exchange, day, instrument_class=instrument_class)
+        if session is None or not session.parts:
+            return self.regular(exchange, day, instrument_class=instrument_class).parts
+        return session.parts
+
+    def _cut_seconds(self, exchange: str, day: int, instrument_class: InstrumentClass | None) -> list[int]:
+        """The closes of the parts of a date (days since 1970), in seconds since 1970 of IST wall time."""
+        key = (exchange, day, instrument_class)
+        cuts = self._cut_cache.get(key)
+        if cuts is None:
+            parts = self._cuts(exchange, (_EPOCH + timedelta(day)).date(), instrument_class)
+            cuts = self._cut_cache[key] = [int((close - _EPOCH).total_seconds()) for _, close in parts]
+        return cuts
+
+    # -- the rules --------------------------------------------------------------------------------
+
+    def _session(self, exchange: str, day: date, instrument_class: str, kind: SessionKind) -> Session | None:
+        row = self._exceptions.get((exchange, day))
+        implied = row is None
+        if row is None:
+            row = self._implied(exchange, day)
+        verified = VALID_FROM <= day <= self.valid_until and not (
+            exchange in ("CDS", "BCD") and day.year < _CURRENCY_COMPILED
+        )
+        if row is None:
+            if day.weekday() >= 5:
+                return None
+            hours = self._regular_hours(exchange, day, instrument_class, kind)
+            if hours is None:
+                return None if kind != "continuous" else self.regular(exchange, day)
+            return Session(exchange, day, _parts(day, *hours), verified=verified)
+        if row.kind == "closed":
+            return None
+        verified = verified and not implied
+        windows = (row.open, row.close, row.second_open, row.second_close)
+        known = windows[:2] if windows[2:] == (None, None) else windows
+        # The table has continuous hours for the exchange as a whole: where the class or the kind asked
+        # for has hours of its own, an exceptional day's are unknown.
+        own = self._regime(exchange, instrument_class, "continuous", day) if instrument_class else None
+        if kind != "continuous" or own is not None or None in known:
+            return Session(exchange, day, (), row.kind, False, verified, row.note)
+        times = [moment for moment in known if moment is not None]
+        return Session(exchange, day, _parts(day, *times), row.kind, True, verified, row.note)
+
+    def _implied(self, exchange: str, day: date) -> ExceptionRow | None:
+        """What an equity holiday means for an exchange without a row of its own on that date."""
+        equity = None if exchange == "NSE" else self._exceptions.get(("NSE", day))
+        if exchange != "MCX":
+            return equity if equity is not None and equity.kind == "closed" else None
+        if day.weekday() >= 5:
+            return None
+        hours = self._regular_hours("MCX", day, "", "continuous")
+        if hours is None:
+            return None
+        if equity is None:
+            if (day.month, day.day) == (1, 1):
+                return ExceptionRow(day, "MCX", "early", hours[0], _MCX_EVENING, note="New Year: no evening session")
+            return None
+        if equity.kind == "closed":
+            if (day.month, day.day) in _MCX_SHUT or "Good Friday" in equity.note:
+                return equity
+            return ExceptionRow(day, "MCX", "special", _MCX_EVENING, hours[1], note=f"evening only: {equity.note}")
+        if equity.kind == "muhurat":
+            return ExceptionRow(day, "MCX", "muhurat", note="hours not found")
+        return None
+
+    def _regular_hours(
+        self, exchange: str, day: date, instrument_class: str, kind: SessionKind
+    ) -> tuple[time, time] | None:
+        hours = self._regime(exchange, instrument_class, kind, day) or self._regime(exchange, "", kind, day)
+        if hours is None:
+            return None
+        return hours.open, hours.close if us_daylight_saving(day) else hours.close_winter
+
+    def _regime(self, exchange: str, instrument_class: str, kind: str, day: date) -> _Hours | None:
+        regimes = self._hours.get((exchange, instrument_class, kind), ())
+        place = bisect_right([regime.since for regime in regimes], day)
+        return regimes[place - 1] if place else None
+
+
+@cache
+def calendar() -> Calendar:
+    """The calendar of the shipped tables."""
+    return Calendar(ExceptionRow.parse(row) for row in read_table("sessions"))
+
+
+def us_daylight_saving(day: date) -> bool:
+    """Whether MCX keeps its summer close: from the Monday after the second Sunday of March to the
+    Sunday that is the first of November (MCX follows the United States a day later)."""
+    march, november = date(day.year, 3, 1), date(day.year, 11, 1)
+    begins = march + timedelta((6 - march.weekday()) % 7 + 8)
+    ends = november + timedelta((6 - november.weekday()) % 7 + 1)
+    return begins <= day < ends
+
+
+def _check(exchange: str, instrument_class: str | None) -> None:
+    if exchange not in EXCHANGES:
+        close = difflib.get_close_matches(str(exchange).upper(), EXCHANGES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"no hours are known for exchange {exchange!r}{hint} (known: {', '.join(EXCHANGES)})")
+    if instrument_class is not None and instrument_class not in get_args(InstrumentClass):
+        raise ConfigError(
+            f"unknown instrument class {instrument_class!r}; take one of {', '.join(get_args(InstrumentClass))}"
+        )
+
+
+def _parts(day: date, *times: time) -> tuple[Part, ...]:
+    moments: Sequence[datetime] = [datetime.combine(day, moment) for moment in times]
+    return tuple(zip(moments[::2], moments[1::2], strict=True))
+
+
+def _time(text: str) -> time | None:
+    return time.fromisoformat(text) if text else None

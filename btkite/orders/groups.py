@@ -1,0 +1,413 @@
+"""Brackets, OCO groups and trailing stops as pure functions from what is known to what is to be done.
+
+A :class:`Group` holds facts that only grow: what each member has filled, and who has ended. :func:`settle`
+looks at the facts alone and says what the market must be told, so that a restart computes the same again,
+and events may come in any order, twice, or late. :func:`react` is one event followed by :func:`settle`.
+
+The rules, for a bracket:
+
+* Children work from the parent's first fill, each for what the parent has filled and no child has taken out.
+* What one child fills, its siblings are reduced by; when nothing is left for them they are cancelled.
+* The first exit ends the entry: what the parent has not filled is cancelled.
+* A parent that ends with nothing filled takes its children with it; after a partial fill they stay.
+* A child that is cancelled or expires dissolves the group, as in backtrader: siblings and an unfilled
+  parent are cancelled. A child that Kite *rejects* leaves its sibling at work, which may be all that
+  protects the position.
+* What a late fill leaves without an exit, or an exit too many has reversed, is closed at market.
+
+For OCO: any execution of one member, even a partial one, or its cancellation, cancels the others, as
+backtrader does.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ..values import Side
+
+
+class Role(StrEnum):
+    """What a member is for."""
+
+    PARENT = "parent"
+    STOP = "stop"
+    TARGET = "target"
+    OCO = "oco"
+
+
+class End(StrEnum):
+    """How an order came to its end, in backtrader's words."""
+
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    MARGIN = "margin"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One order of a group.
+
+    ``size`` is what the strategy asked for, positive (not needed for OCO). ``told`` is the whole size that
+    the market knows of, its filled part included: 0 while a child is dormant. ``leaving``: we have asked
+    for its cancellation.
+    """
+
+    ref: int
+    role: Role
+    size: int
+    filled: int = 0
+    alive: bool = True
+    active: bool = False
+    told: int = 0
+    leaving: bool = False
+
+    @property
+    def open(self) -> int:
+        """Units of it that rest on the book."""
+        return max(0, self.told - self.filled) if self.alive and self.active else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A bracket (exactly one PARENT) or an OCO group (all OCO).
+
+    ``released``: the strategy took it apart; what is held is its own affair. ``flattened``: units that
+    :class:`Flatten` was asked for, signed as there.
+    """
+
+    members: tuple[Member, ...]
+    released: bool = False
+    flattened: int = 0
+
+    @property
+    def parent(self) -> Member | None:
+        return next((member for member in self.members if member.role is Role.PARENT), None)
+
+    @property
+    def children(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if member.role is not Role.PARENT)
+
+    def member(self, ref: int) -> Member | None:
+        return next((member for member in self.members if member.ref == ref), None)
+
+    @property
+    def exited(self) -> int:
+        """Units that the children have filled."""
+        return sum(child.filled for child in self.children)
+
+    @property
+    def held(self) -> int:
+        """Units of a bracket's entry that are still in the position; negative if it was reversed."""
+        parent = self.parent
+        return 0 if parent is None else parent.filled - self.exited - self.flattened
+
+    @property
+    def raced(self) -> bool:
+        """True if two orders have traded of which only one should have: a person must look."""
+        if self.parent is not None:
+            return self.flattened < 0 or self.held < 0
+        return sum(member.filled > 0 for member in self.members) > 1
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to be asked for, unless a fill surfaces late."""
+        return not self.held and not any(
+            member.alive and not (member.role is Role.OCO and member.filled) for member in self.members
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """``ref`` has filled ``filled`` units in all."""
+
+    ref: int
+    filled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """``ref`` works no more; ``filled`` units of it were filled in all."""
+
+    ref: int
+    how: End
+    filled: int = 0
+
+
+Event = Filled | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Send this child to the market, for ``size`` units."""
+
+    ref: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Change a child that works to ``size`` units in all, its filled part included."""
+
+    ref: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End this member; one that was never sent is just dropped."""
+
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """No member can set this right: trade ``size`` units at market, and tell a person.
+
+    Positive: units of the entry that are left without any exit, to be closed on the exit's side. Negative:
+    units that were exited once too often, to be bought back on the entry's side. ``ref`` is the entry's.
+    """
+
+    ref: int
+    size: int
+
+
+Action = Activate | Resize | Cancel | Flatten
+
+
+def bracket(
+    ref: int, size: int, children: Iterable[tuple[int, Role, int]], *, filled: int = 0, alive: bool = True
+) -> Group:
+    """A bracket around the entry ``ref`` of ``size`` units, with ``(ref, role, size)`` of each exit.
+
+    ``filled`` and ``alive`` say how far the entry has come, if the exits are given only later.
+    """
+    entry = Member(ref, Role.PARENT, size, filled, alive and filled < size, active=True, told=size)
+    return Group((entry, *(Member(ref, role, size) for ref, role, size in children)))
+
+
+def oco(*refs: int) -> Group:
+    """An OCO group; all its members work."""
+    return Group(tuple(Member(ref, Role.OCO, 0, active=True) for ref in refs))
+
+
+def react(group: Group, event: Event) -> tuple[Group, tuple[Action, ...]]:
+    """The group after one event, and what is to be done; the group takes the actions as told.
+
+    An event of an order that is no member changes nothing.
+    """
+    return settle(learn(group, event))
+
+
+def learn(group: Group, event: Event) -> Group:
+    """The facts with those of ``event``: fills never shrink, the dead stay dead."""
+    member = group.member(event.ref)
+    if member is None:
+        return group
+    filled = max(member.filled, event.filled)
+    ended = isinstance(event, Ended)
+    whole = member.told > 0 and filled >= member.told
+    changed = replace(member, filled=filled, alive=member.alive and not ended and not whole)
+    released = group.released
+    if isinstance(event, Ended) and event.how in (End.CANCELED, End.EXPIRED):
+        # Somebody other than this group ended an exit.
+        released = released or (member.alive and not member.leaving and member.role is not Role.PARENT)
+    return replace(_put(group, changed), released=released)
+
+
+def settle(group: Group) -> tuple[Group, tuple[Action, ...]]:
+    """What the facts ask for that was not asked for yet, in the order in which it is to be done."""
+    wanted = _bracket(group) if group.parent is not None else _oco(group)
+    actions = []
+    for action in wanted:
+        actions.append(action)
+        group = _told(group, action)
+    return group, tuple(actions)
+
+
+def _oco(group: Group) -> Iterable[Action]:
+    """Once one has executed or was taken back, the others go; a rejected one leaves them."""
+    if not (group.exited or group.released):
+        return []
+    executed = {member.ref for member in group.members if member.filled}
+    return [
+        Cancel(member.ref)
+        for member in group.members
+        if member.alive and not member.leaving and member.ref not in executed
+    ]
+
+
+def _bracket(group: Group) -> Iterable[Action]:
+    parent = group.parent
+    assert parent is not None
+    held, exited = group.held, group.exited
+    children = [child for child in group.children if child.alive and not child.leaving]
+    over = group.released or (held <= 0 and (exited > 0 or not parent.alive))
+    actions: list[Action] = []
+    # Reduce and cancel before anything is added: no moment with more exits than units.
+    if over:
+        actions += [Cancel(child.ref) for child in children]
+        children = []
+    sizes = {child.ref: child.filled + min(child.size - child.filled, held) for child in children}
+    actions += [
+        Resize(child.ref, sizes[child.ref]) for child in children if child.active and sizes[child.ref] < child.told
+    ]
+    if parent.alive and not parent.leaving and (exited > 0 or group.released):
+        actions.append(Cancel(parent.ref))
+    for child in children:
+        if child.active and sizes[child.ref] > child.told:
+            actions.append(Resize(child.ref, sizes[child.ref]))
+        elif not child.active and held > 0:
+            actions.append(Activate(child.ref, sizes[child.ref]))
+    if held < 0 or (held > 0 and not children and not group.released and _abandoned(group)):
+        actions.append(Flatten(parent.ref, held))
+    return actions
+
+
+def _abandoned(group: Group) -> bool:
+    """True if the group itself, by an exit or by its cancels, left its units without a child.
+
+    Not if Kite rejected every child: the strategy was told so and holds what it holds.
+    """
+    return group.exited > 0 or any(child.leaving for child in group.children)
+
+
+def _told(group: Group, action: Action) -> Group:
+    if isinstance(action, Flatten):
+        return replace(group, flattened=group.flattened + action.size)
+    member = group.member(action.ref)
+    assert member is not None
+    if isinstance(action, Cancel):
+        # A child that was never sent is gone at once; what works is gone when the market says so.
+        return _put(group, replace(member, leaving=True, alive=member.active))
+    return _put(group, replace(member, active=True, told=action.size))
+
+
+def _put(group: Group, changed: Member) -> Group:
+    members = tuple(changed if member.ref == changed.ref else member for member in group.members)
+    return replace(group, members=members)
+
+
+KEPT = 1000
+"""Groups that are remembered after their end: a cancel may turn out to have raced a fill."""
+
+
+class Groups:
+    """The groups of one broker, by the refs of their members. An order may be in a bracket and in an OCO group.
+
+    Each call tells one event and returns what is to be done; the answer counts as told.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[int, Group] = {}
+        self._of: dict[int, tuple[int, ...]] = {}  # ref -> names of its groups
+        self._names = itertools.count(1)
+        self._done: deque[int] = deque()
+
+    def bracket(
+        self, ref: int, size: int, children: Iterable[tuple[int, Role, int]], *, filled: int = 0, alive: bool = True
+    ) -> None:
+        """Take up a bracket, or more exits for one; see :func:`bracket`."""
+        for name in self._of.get(ref, ()):
+            known = self._groups[name].member(ref)
+            if known is not None and known.role is Role.PARENT:
+                added = tuple(Member(child, role, size) for child, role, size in children)
+                self._set(name, replace(self._groups[name], members=self._groups[name].members + added))
+                return
+        self._set(next(self._names), bracket(ref, size, children, filled=filled, alive=alive))
+
+    def oco(self, ref: int, other: int) -> None:
+        """Join ``ref`` to ``other``, and to whatever that is joined to already."""
+        name = self._oco_name(other)
+        if name is None:
+            self._set(next(self._names), oco(other, ref))
+        elif self._groups[name].exited or self._groups[name].released:
+            self._set(next(self._names), oco(ref))  # the others are gone: nothing of theirs concerns it
+        else:
+            self._set(name, replace(self._groups[name], members=self._groups[name].members + oco(ref).members))
+
+    def oco_of(self, ref: int) -> int:
+        """The ref of the first order of its OCO group, 0 if it is in none (:attr:`Proposal.group`)."""
+        name = self._oco_name(ref)
+        return 0 if name is None else self._groups[name].members[0].ref
+
+    def filled(self, ref: int, quantity: int) -> list[Action]:
+        """``quantity`` more units of ``ref`` have filled; 0 asks again what is to be done."""
+        return self._tell(ref, lambda member: Filled(ref, member.filled + quantity))
+
+    def ended(self, ref: int, how: End | str = End.CANCELED) -> list[Action]:
+        """``ref`` works no more."""
+        return self._tell(ref, lambda member: Ended(ref, End(how), member.filled))
+
+    def of(self, ref: int) -> list[Group]:
+        """The groups that an order is in."""
+        return [self._groups[name] for name in self._of.get(ref, ())]
+
+    def _tell(self, ref: int, event: Callable[[Member], Event]) -> list[Action]:
+        actions: list[Action] = []
+        for name in self._of.get(ref, ()):
+            member = self._groups[name].member(ref)
+            assert member is not None
+            group, asked = react(self._groups[name], event(member))
+            self._set(name, group)
+            actions += asked
+            if group.done and name not in self._done:
+                self._done.append(name)
+        while len(self._done) > KEPT:
+            self._drop(self._done.popleft())
+        return actions
+
+    def _oco_name(self, ref: int) -> int | None:
+        return next((name for name in self._of.get(ref, ()) if self._groups[name].parent is None), None)
+
+    def _set(self, name: int, group: Group) -> None:
+        self._groups[name] = group
+        for member in group.members:
+            if name not in self._of.get(member.ref, ()):
+                self._of[member.ref] = (*self._of.get(member.ref, ()), name)
+
+    def _drop(self, name: int) -> None:
+        for member in self._groups.pop(name).members:
+            left = tuple(other for other in self._of[member.ref] if other != name)
+            if left:
+                self._of[member.ref] = left
+            else:
+                del self._of[member.ref]
+
+
+def trail(
+    trigger: float | None, side: Side, close: float, *, amount: float | None = None, percent: float | None = None
+) -> float:
+    """The trigger of a trailing stop after a bar that closed at ``close`` ₹: backtrader's ``trailadjust``.
+
+    ``amount`` in ₹, else ``percent`` as a fraction of the close (0.02 = 2 %). It moves only towards the
+    market: a sell's upwards, a buy's downwards. ``trigger`` is None when it is set for the first time, with
+    the price at which the order was given. A StopTrailLimit's limit keeps its distance to the trigger.
+    """
+    distance = amount if amount else close * percent if percent else 0.0
+    if side is Side.BUY:
+        return min(math.inf if trigger is None else trigger, close + distance)
+    return max(-math.inf if trigger is None else trigger, close - distance)
+
+
+def face(shown: Role, side: Side, last: float, *, stop: float, target: float, reach: float, slack: float) -> Role:
+    """Which of a position's two exits the one order on the book should be: STOP or TARGET.
+
+    The stop rests. When ``last`` (₹) comes within ``reach`` ₹ of the target the order is to become the
+    target's limit; it turns back only when the price is ``reach + slack`` away, so that a price that lingers
+    at the edge does not use up Kite's cap on modifications. ``side`` is the exits' side. Whatever is nearer
+    wins if the two lie within reach of each other.
+    """
+    to_target = target - last if side is Side.SELL else last - target
+    to_stop = last - stop if side is Side.SELL else stop - last
+    if to_stop < to_target:
+        near = False
+    else:
+        near = to_target <= (reach if shown is Role.STOP else reach + slack)
+    return Role.TARGET if near else Role.STOP

@@ -1,0 +1,263 @@
+"""Every key of btkite's configuration: its kind, its default, its bounds and what it means.
+
+The only place where a default is written. ``config.yaml``, ``env.example`` and the tables of
+``docs/configuration.md`` are printed from here (``btkite config docs``), and a test keeps them equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from . import kinds
+from .kinds import Count, Number
+
+
+class Section(BaseModel):
+    """Frozen, refuses unknown keys, checks its defaults too, and never shows a secret."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class KiteConnect(Section):
+    """The app at developers.kite.trade and how to reach Kite. The daily login is `btkite login`."""
+
+    api_key: kinds.Credential = Field(default="", description="The app's key. KITE_API_KEY in the environment wins.")
+    api_secret: kinds.Secret = Field(
+        default=SecretStr(""),
+        description="The app's secret. Better in the environment or .env (KITE_API_SECRET) than here.",
+    )
+    access_token: kinds.Secret = Field(
+        default=SecretStr(""),
+        description="Today's token, if something else than `btkite login` fetches it (KITE_ACCESS_TOKEN).",
+    )
+    user_id: kinds.Credential = Field(
+        default="", description="The Kite client id, such as AB1234 (KITE_USER_ID); a login as someone else is refused."
+    )
+    redirect_url: kinds.Redirect = Field(
+        default="http://127.0.0.1:8766/",
+        description="The redirect URL registered for the app; `btkite login` listens there if it is this machine.",
+    )
+    endpoint: kinds.Endpoint = Field(
+        default="simulator",
+        description="Which Kite: kite (real money), sandbox (Kite's own), simulator (btkite exchange) or the "
+        "address of another simulator.",
+    )
+    timeout: Number = Field(default=7.0, gt=0, le=120, description="Seconds until a request counts as unanswered.")
+    ip_family: Literal["ipv4", "any"] = Field(
+        default="ipv4",
+        description="Kite checks the IP of every order against the listed one; ipv4 keeps IPv6 out of it.",
+    )
+    debug: bool = Field(default=False, description="Log every request and answer, secrets masked.")
+
+
+class Broker(Section):
+    """Orders, money and the fill conventions. One set of keys for backtest, paper and live."""
+
+    capital: Number = Field(
+        default=100_000.0, gt=0, description="₹ allotted to the strategy; percent sizing counts from it in every mode."
+    )
+    default_product: Literal["MIS", "CNC", "NRML", "MTF"] = Field(
+        default="MIS",
+        description="Product of an order that names none: MIS is intraday, CNC delivery, NRML overnight F&O.",
+    )
+    default_variety: Literal["regular", "amo", "iceberg", "auction"] = Field(
+        default="regular", description="Variety of an order that names none."
+    )
+    default_exchange: Literal["NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO"] = Field(
+        default="NSE", description="Exchange of a symbol written without one (RELIANCE means NSE:RELIANCE)."
+    )
+    default_validity: Literal["DAY", "IOC"] = Field(default="DAY", description="Validity of an order that names none.")
+    market_protection: kinds.Protection = Field(
+        default=-1.0,
+        description="Per cent a MARKET or SL-M order may slip from the last price; -1 is Kite's own figure. Kite "
+        "refuses such orders without it.",
+    )
+    stop_as: Literal["SL-M", "SL"] = Field(
+        default="SL-M",
+        description="How a stop without a limit goes to Kite; SL adds a limit where SL-M is not allowed.",
+    )
+    after_hours: Literal["next_open", "amo", "refuse"] = Field(
+        default="next_open",
+        description="An order outside the session: held for the next open, sent as after-market order, or refused.",
+    )
+    carry: bool = Field(
+        default=False,
+        description="Place an unfilled order without deadline again each morning; false: it ends with the day.",
+    )
+    decide_at: kinds.ClockTime = Field(
+        default=None,
+        description="IST time (15:20) at which the bar of the day closes early, so that orders get today's price.",
+    )
+    charges: bool = Field(
+        default=True, description="Take brokerage, taxes and fees from simulated money as Zerodha does."
+    )
+    slippage_ticks: Count = Field(
+        default=0, ge=0, le=1000, description="Ticks by which simulated market orders and stops trade worse."
+    )
+    latency: Number = Field(default=0.0, ge=0, le=60, description="Seconds until a simulated order reaches the market.")
+    depth: Literal["displayed", "unlimited"] = Field(
+        default="displayed",
+        description="Paper: fill no more than the depth that Kite shows, level by level, or whole at the touch.",
+    )
+    rule: Literal["path", "backtrader"] = Field(
+        default="path", description="Fill convention of the simulator (docs/fills.md); backtrader is BackBroker's own."
+    )
+    leverage: Number = Field(
+        default=1.0, ge=1, le=20, description="Times its capital that the simulator lets a strategy hold."
+    )
+    tick_rounding: bool = Field(
+        default=True, description="Round prices to the tick, to the safe side; false: refuse a price off the tick."
+    )
+    kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
+
+
+class Groups(Section):
+    """Brackets and OCO pairs."""
+
+    exits: Literal["one", "two"] = Field(
+        default="two",
+        description="Exit orders that rest on the book per position: stop and target (two), or one that is changed "
+        "from stop into target, which needs no second margin.",
+    )
+
+
+class Data(Section):
+    """Candles and ticks."""
+
+    source: Literal["kite", "cache", "csv", "parquet"] = Field(
+        default="cache", description="Where history comes from; cache fills its gaps from Kite when there is a session."
+    )
+    cache: kinds.CacheFolder = Field(
+        default=kinds.AUTO,
+        description="Folder of the candle cache; auto is $XDG_DATA_HOME/btkite/candles.",
+    )
+    warmup: Count = Field(
+        default=0, ge=0, le=1_000_000, description="Bars before the start that only warm indicators up, in every mode."
+    )
+    grace: Number = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="Seconds of market time after its end at which a live bar is closed at the latest.",
+    )
+    history_lag: Number = Field(
+        default=2.0, ge=0, le=300, description="Seconds that Kite needs to write a finished candle to its history."
+    )
+
+
+class Paths(Section):
+    """Where btkite writes."""
+
+    state: kinds.StateFolder = Field(
+        default=kinds.AUTO,
+        description="Folder of journal, token, locks and log; auto is $XDG_STATE_HOME/btkite.",
+    )
+    runs: kinds.Folder = Field(
+        default=Path("runs"),
+        description="Folder that gets one folder a run: report, orders, this configuration.",
+    )
+
+
+class Risk(Section):
+    """Limits of the gate that every order passes, in every mode. Orders that reduce risk always pass."""
+
+    enabled: bool = Field(default=True, description="false: no order is judged by these limits.")
+    max_position_pct: Number = Field(
+        default=10.0,
+        gt=0,
+        le=100,
+        description="Per cent of the capital that one position may be worth, working orders included.",
+    )
+    max_order_value: Number | None = Field(
+        default=None, gt=0, description="₹ that one order may be worth at its worst price; null: no limit."
+    )
+    max_daily_loss: Number | None = Field(
+        default=None, gt=0, description="₹ lost in one day, realized and open, at which entries stop; null: no limit."
+    )
+    max_daily_loss_pct: Number | None = Field(
+        default=None, gt=0, le=100, description="The same in per cent of the capital; null: no limit."
+    )
+    max_daily_trades: Count | None = Field(default=50, gt=0, description="Entries in one session; null: no limit.")
+    max_portfolio_loss_pct: Number = Field(
+        default=5.0,
+        gt=0,
+        le=100,
+        description="Per cent of the capital lost since the start at which the gate halts and nothing is opened again.",
+    )
+
+
+class Run(Section):
+    """How a run goes."""
+
+    warmup: Literal["hold", "play"] = Field(
+        default="hold", description="During warm-up next() is held back, or played with its orders denied."
+    )
+    sessions: Count | None = Field(
+        default=None,
+        gt=0,
+        description="End a paper or live run after so many sessions; null: run on until it is stopped.",
+    )
+    quiet: bool = Field(default=False, description="Print the result only, no progress.")
+
+
+class Alerts(Section):
+    """Messages to a person, delivered by apprise (telegram, mail, slack, webhook …)."""
+
+    urls: kinds.Secrets = Field(
+        default=(), description="Addresses in apprise's notation (tgram://…, mailto://…, json://…); kept as secrets."
+    )
+    level: Literal["info", "warning", "error", "critical"] = Field(
+        default="warning", description="Least level that is delivered; the rest is only logged."
+    )
+    dedupe: Number = Field(
+        default=60.0, ge=0, le=86_400, description="Seconds in which an alert of the same key is sent once."
+    )
+    queue: Count = Field(
+        default=1000,
+        gt=0,
+        le=100_000,
+        description="Alerts that may wait for delivery; beyond it the oldest is dropped, counted.",
+    )
+
+
+class Exchange(Section):
+    """The simulated exchange that `btkite exchange` and `btkite demo` start."""
+
+    host: kinds.Text = Field(
+        default="127.0.0.1", min_length=1, description="Address it listens on; keep it on this machine."
+    )
+    port: Count = Field(default=8765, ge=0, le=65_535, description="Port of REST and WebSocket; 0 takes a free one.")
+    seed: Count = Field(default=7, ge=0, description="Seed of everything random in it: the same seed, the same day.")
+    speed: kinds.Speed = Field(
+        default="lockstep", description="lockstep (the client sets the pace), realtime, or market seconds a second: 60."
+    )
+    cash: Number = Field(default=1_000_000.0, gt=0, description="₹ in the account at the start.")
+    user_id: kinds.Text = Field(default="SIM001", min_length=1, description="Client id of the account.")
+    api_key: kinds.Text = Field(default="simulator", min_length=1, description="Key of the app that may log in.")
+    api_secret: kinds.Text = Field(
+        default="simulator", min_length=1, description="Secret of that app; it protects nothing but play money."
+    )
+    symbols: kinds.Symbols = Field(
+        default=("NSE:INFY", "NSE:RELIANCE", "NSE:TCS"), description="EXCHANGE:TRADINGSYMBOL of what it trades."
+    )
+    interval: Literal["minute", "3minute", "5minute", "10minute", "15minute", "30minute", "60minute", "day"] = Field(
+        default="minute", description="Candles that it replays, by Kite's name."
+    )
+    expire_tokens: bool = Field(default=True, description="Let access tokens die at 06:00 IST as Kite does.")
+
+
+class Log(Section):
+    """The log: JSON lines in a rotating file, and for people on stderr from warnings on."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that the file gets."
+    )
+    file: bool | kinds.Folder = Field(
+        default=True, description="true: btkite.log in paths.state; false: no file; or the path of the file."
+    )
+    json_lines: bool = Field(default=False, description="JSON lines on stderr too, from log.level on, for containers.")

@@ -1,0 +1,234 @@
+"""Histories are made whole by hypothesis, then told in pieces, out of order and twice."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from btkite.orders.progress import Progress, apply, apply_trade
+from btkite.values import Fill, OrderUpdate
+
+T0 = datetime(2026, 11, 20, 9, 15)
+
+
+def at(seconds: int) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def update(status: str, filled: int = 0, average: float = 0.0, second: int = 0, **more: Any) -> OrderUpdate:
+    return OrderUpdate(
+        order_id=more.pop("order_id", "1"),
+        status=status,
+        exchange="NSE",
+        tradingsymbol="INFY",
+        transaction_type="BUY",
+        quantity=more.pop("quantity", 100),
+        filled_quantity=filled,
+        average_price=average,
+        exchange_time=more.pop("exchange_time", at(second)),
+        **more,
+    )
+
+
+def tell(*messages: OrderUpdate | Fill, progress: Progress | None = None) -> tuple[Progress, list[Fill]]:
+    fills = []
+    for message in messages:
+        if isinstance(message, OrderUpdate):
+            progress, fill = apply(progress, message, at(9999))
+        else:
+            assert progress is not None
+            progress, fill = apply_trade(progress, message)
+        if fill is not None:
+            fills.append(fill)
+    assert progress is not None
+    return progress, fills
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[OrderUpdate], list[Fill]]:
+    """The true life of one order: its messages in their order, and its trades."""
+    parts = draw(st.lists(st.integers(1, 60), max_size=6))
+    prices = draw(st.lists(st.integers(1900, 2100), min_size=len(parts), max_size=len(parts)))
+    quantity = sum(parts) + draw(st.integers(0, 40))
+    if not quantity:
+        quantity = 10
+    step = draw(st.integers(0, 2))  # 0: everything within one second
+    clock = iter(range(0, 10_000, step)) if step else iter([0] * 100)
+    said = {"quantity": quantity}
+    messages = [
+        update("PUT ORDER REQ RECEIVED", second=next(clock), exchange_time=None, **said),
+        update("OPEN PENDING", second=next(clock), **said),
+        update("OPEN", second=next(clock), **said),
+    ]
+    filled, value, trades = 0, 0.0, []
+    for number, (part, ticks) in enumerate(zip(parts, prices, strict=True)):
+        second = next(clock)
+        filled, value = filled + part, value + part * ticks * 0.05
+        trades.append(Fill(part, ticks * 0.05, at(second), f"T{number}"))
+        status = "COMPLETE" if filled == quantity else draw(st.sampled_from(["OPEN", "UPDATE"]))
+        messages.append(update(status, filled, value / filled, second, **said))
+    if filled < quantity and draw(st.booleans()):
+        messages.append(
+            update(
+                draw(st.sampled_from(["CANCELLED", "REJECTED", "CANCELLED AMO"])),
+                filled,
+                value / filled if filled else 0.0,
+                next(clock),
+                cancelled_quantity=quantity - filled,
+                **said,
+            )
+        )
+    return messages, trades
+
+
+def told_badly(messages: list[Any], seed: int) -> list[Any]:
+    """Each message at least once, some three times, in any order."""
+    chance = random.Random(seed)
+    told = [message for message in messages for _ in range(chance.choice([1, 1, 2, 3]))]
+    chance.shuffle(told)
+    return told
+
+
+@settings(deadline=None)
+@given(history=histories(), seed=st.integers(0, 2**32))
+def test_however_a_history_is_told_the_end_is_the_same(history: Any, seed: int) -> None:
+    messages, trades = history
+    truth, _ = tell(*messages)
+    progress, fills = tell(*told_badly(messages, seed))
+    assert progress == truth
+    assert sum(fill.quantity for fill in fills) == truth.filled == sum(trade.quantity for trade in trades)
+    assert truth.terminal is messages[-1].terminal
+    value = sum(trade.quantity * trade.price for trade in trades)
+    assert sum(fill.quantity * fill.price for fill in fills) == pytest.approx(value, rel=1e-9)
+    if trades:
+        assert progress.average_price == pytest.approx(value / truth.filled, rel=1e-9)
+
+
+@settings(deadline=None)
+@given(history=histories(), seed=st.integers(0, 2**32))
+def test_trades_and_updates_together_count_each_execution_once(history: Any, seed: int) -> None:
+    messages, trades = history
+    first = update("OPEN PENDING", quantity=messages[0].quantity)
+    progress, fills = tell(first, *told_badly([*messages, *trades], seed))
+    assert sum(fill.quantity for fill in fills) == progress.filled == sum(trade.quantity for trade in trades)
+    value = sum(trade.quantity * trade.price for trade in trades)
+    assert sum(fill.quantity * fill.price for fill in fills) == pytest.approx(value, rel=1e-9)
+    assert len(progress.trades) == len(trades)
+    assert progress == tell(first, *messages, *trades)[0]
+
+
+@settings(deadline=None)
+@given(history=histories(), seed=st.integers(0, 2**32))
+def test_trades_alone_tell_every_fill(history: Any, seed: int) -> None:
+    messages, trades = history
+    _, fills = tell(messages[0], *told_badly(trades, seed))
+    assert sorted((fill.trade_id, fill.quantity) for fill in fills) == [(t.trade_id, t.quantity) for t in trades]
+    for fill in fills:
+        assert fill.price == pytest.approx(next(t.price for t in trades if t.trade_id == fill.trade_id), rel=1e-9)
+
+
+@settings(deadline=None)
+@given(history=histories(), seed=st.integers(0, 2**32))
+def test_nothing_known_is_ever_taken_back(history: Any, seed: int) -> None:
+    messages, _ = history
+    progress = None
+    for message in told_badly(messages, seed):
+        before = progress
+        progress, fill = apply(progress, message, at(9999))
+        if before is not None:
+            assert progress.filled >= before.filled
+            assert progress.terminal or not before.terminal
+        if fill is not None:
+            assert fill.quantity > 0
+            assert fill.price > 0
+
+
+@settings(deadline=None)
+@given(history=histories(), lost=st.sets(st.integers(0, 8)))
+def test_what_is_lost_is_made_good_by_the_last_message(history: Any, lost: set[int]) -> None:
+    messages, _ = history
+    kept = [message for place, message in enumerate(messages[:-1]) if place not in lost]
+    progress, fills = tell(*kept, messages[-1])
+    assert (progress.status, progress.filled) == (messages[-1].status, messages[-1].filled_quantity)
+    assert sum(fill.quantity for fill in fills) == messages[-1].filled_quantity
+
+
+def test_a_fill_is_what_a_message_adds_in_units_and_money() -> None:
+    progress, fills = tell(update("OPEN", 40, 100.0, 1), update("COMPLETE", 100, 100.6, 2))
+    assert fills == [Fill(40, 100.0, at(1)), Fill(60, pytest.approx(101.0), at(2))]
+    assert (progress.terminal, progress.remaining, progress.average_price) == (True, 0, pytest.approx(100.6))
+
+
+def test_complete_before_open_is_one_fill_and_stays_complete() -> None:
+    progress, fills = tell(update("COMPLETE", 100, 99.5, 2), update("OPEN", 40, 99.0, 1), update("OPEN", 0, 0.0, 0))
+    assert (progress.status, progress.filled, len(fills)) == ("COMPLETE", 100, 1)
+
+
+def test_a_cancel_that_raced_a_fill_still_yields_the_fill() -> None:
+    progress, fills = tell(update("CANCELLED", 40, 100.0, 5), update("UPDATE", 55, 100.0, 4))
+    assert (progress.status, progress.terminal, progress.filled) == ("CANCELLED", True, 55)
+    assert [fill.quantity for fill in fills] == [40, 15]
+
+
+@pytest.mark.parametrize("status", ["MODIFY PENDING", "AMO REQ RECEIVED", "SOMETHING NEW OF 2031"])
+def test_an_unknown_or_interim_status_is_no_end(status: str) -> None:
+    progress, _ = tell(update(status, 10, 100.0))
+    assert (progress.terminal, progress.remaining) == (False, 90)
+
+
+def test_of_messages_of_one_second_the_later_stage_is_believed() -> None:
+    stages = [
+        update("OPEN PENDING"),
+        update("TRIGGER PENDING"),
+        update("OPEN"),
+        update("MODIFIED", quantity=80),
+    ]
+    for told in (stages, stages[::-1]):
+        assert tell(*told)[0].status == "MODIFIED"
+        assert tell(*told)[0].quantity == 80
+    assert tell(update("OPEN"), update("MODIFY PENDING"), update("MODIFY VALIDATION PENDING"))[0].status == "OPEN"
+
+
+def test_a_change_of_the_order_is_seen() -> None:
+    progress, _ = tell(update("OPEN", price=100.0, second=1), update("OPEN", price=101.0, quantity=50, second=2))
+    assert (progress.quantity, progress.price, progress.remaining) == (50, 101.0, 50)
+
+
+def test_a_fill_without_an_average_waits_for_a_message_that_has_one() -> None:
+    progress, fills = tell(update("COMPLETE", 100, 0.0, 1))
+    assert (progress.terminal, progress.filled, fills) == (True, 0, [])
+    progress, fills = tell(update("COMPLETE", 100, 101.5, 1), progress=progress)
+    assert (progress.filled, fills) == (100, [Fill(100, 101.5, at(1))])
+
+
+def test_a_rounded_average_never_makes_a_price_below_zero_and_is_made_good() -> None:
+    _, fills = tell(
+        update("OPEN", 99_999, 100.01, 1, quantity=200_000),
+        update("OPEN", 100_000, 100.0, 2, quantity=200_000),
+        update("COMPLETE", 200_000, 100.0, 3, quantity=200_000),
+    )
+    assert all(fill.price > 0 for fill in fills)
+    assert sum(fill.quantity * fill.price for fill in fills) == pytest.approx(200_000 * 100.0)
+
+
+def test_a_fill_without_a_time_is_dated_by_the_reader() -> None:
+    assert tell(update("COMPLETE", 100, 1.0, exchange_time=None))[1][0].time == at(9999)
+    assert tell(update("COMPLETE", 100, 1.0, exchange_time=None, order_time=at(3)))[1][0].time == at(3)
+
+
+def test_a_trade_is_told_with_its_id_and_counts_once() -> None:
+    trade = Fill(40, 100.0, at(1), "T1")
+    progress, fills = tell(update("OPEN"), trade, trade)
+    assert fills == [trade]
+    assert (progress.filled, progress.status) == (40, "OPEN")
+
+
+def test_another_orders_message_is_refused() -> None:
+    progress, _ = tell(update("OPEN"))
+    with pytest.raises(ValueError, match="an update of order 2 was handed to order 1"):
+        apply(progress, update("OPEN", order_id="2"), T0)
