@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,8 @@ class Orders(bt.Analyzer):
     def stop(self) -> None:
         # What was given on the last bar, or cancelled in stop(), is never notified: backtrader ends
         # before it could be.
-        for order in list(getattr(self.strategy.broker, "orders", ())):
+        given = getattr(self.strategy.broker, "orders", ())  # btkite's brokers keep them by ref
+        for order in list(given.values() if isinstance(given, Mapping) else given):
             if order.p.owner is not self.strategy:
                 continue
             row = self.rows.get(order.ref)
@@ -111,7 +113,8 @@ class Orders(bt.Analyzer):
         row["commission"] = executed.comm
         denied = order.info.get("denied")
         if denied:
-            row["denied"], row["rule"] = str(denied), str(getattr(denied, "rule", ""))
+            rule = getattr(denied, "rule", "") or order.info.get("denied_by") or ""
+            row["denied"], row["rule"] = str(denied), str(rule)
 
     @staticmethod
     def _now(order: Any) -> float:

@@ -34,7 +34,7 @@ class Hold:
         if self._released:
             return False
         for feed in self._feeds:
-            if feed.live_from is None or not len(feed) or seconds_of(feed.datetime[0]) <= feed.live_from:
+            if feed.live_from is None or (len(feed) and seconds_of(feed.datetime[0]) <= feed.live_from):
                 return True
         return False
 

@@ -41,6 +41,9 @@ class Feeding:
         self._joined = store.clock.now()
         self._repair: tuple[datetime, datetime] | None = None
         self._days_over: set[Any] = set()
+        self._loaded: Any = None
+        self._not_before: datetime | None = None
+        self._late: deque[Bar] = deque()
         self.builder = BarBuilder(
             self.instrument, self.interval, since=self._joined, decide_at=data.p.decide_at or self._decide_at()
         )
@@ -86,9 +89,17 @@ class Feeding:
         whole = candles[: int(np.searchsorted(ends, limit, side="right"))]
         if self.data._last_end < 0:
             whole = whole.tail(self.data._warmup_bars())
+        self._loaded = whole
+        self.state = "loaded"
+
+    def deliver_history(self) -> None:
+        """Hand over the history that has come; the store calls it when all feeds have theirs."""
+        whole, self._loaded = self._loaded, None
+        if whole is None:
+            return
         self.data.take_history(whole)
         if self._repair is None:
-            self._whole_bars_from(now)
+            self._whole_bars_from(self.store.clock.now())
         else:
             self._go_live(self._repair[1])
 
@@ -120,8 +131,6 @@ class Feeding:
             end = self._repair[1]
             self.pending = deque(bar for bar in self.pending if bar.end > end)
             self._not_before = end
-
-    _not_before: datetime | None = None
 
     # -- ticks ----------------------------------------------------------------------------------------
 
@@ -175,10 +184,6 @@ class Feeding:
             for bar in self._late:
                 self.data.take_bar(bar)
             self._late.clear()
-
-    @property
-    def _late(self) -> deque[Bar]:
-        return self.__dict__.setdefault("_held_back", deque())
 
     # -- the link -------------------------------------------------------------------------------------
 

@@ -91,13 +91,14 @@ class Journal:
             raise JournalBroken(
                 f"the journal {self.path} was written by a newer btkite (format {version}): upgrade btkite"
             )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
         if version == 0:
             (foreign,) = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name <> 'events'").fetchone()
             (ours,) = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events'").fetchone()
             if foreign and not ours:
                 raise JournalBroken(f"{self.path} is a database of something else: name another file for the journal")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        if version == 0:
             self._db.executescript(_CREATE)
 
     def append(self, kind: str, data: Mapping[str, Any]) -> int:

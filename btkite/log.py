@@ -20,7 +20,8 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -174,6 +175,24 @@ def configure(
     stderr.setFormatter(_formatter(_as_json if json else _as_line))
     handlers.append(stderr)
     _replace(handlers)
+
+
+@contextmanager
+def writing(file: str | os.PathLike[str], level: str = "info") -> Iterator[None]:
+    """Write the log to one more file (JSON lines) while the ``with`` block lasts, whatever else is configured."""
+    handler = _OwnersFile(Path(file), maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+    handler.setLevel(level.upper())
+    handler.setFormatter(_formatter(_as_json))
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(min(before or logging.WARNING, handler.level))
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+        handler.close()
 
 
 def close() -> None:

@@ -158,7 +158,11 @@ def _from_kite(request: Request) -> Candles:
             lag=request.lag,
             progress=request.progress,
         )
-        candles = cache.read(request.key, request.interval, request.start, end, warmup_bars=request.warmup_bars)
+        try:
+            candles = cache.read(request.key, request.interval, request.start, end, warmup_bars=request.warmup_bars)
+        except DataError:
+            span = f"between {request.start:%Y-%m-%d %H:%M} and {end:%Y-%m-%d %H:%M}"
+            raise DataError(f"Kite has no {request.interval} candles of {request.key} {span}") from None
         before = int(np.searchsorted(candles.start, stamp(request.start)))
         stored = cache.stored(request.key, request.interval)
         listed = stored is not None and any(low <= request.start - reach < high for low, high in stored.gaps)

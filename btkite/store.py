@@ -386,6 +386,9 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         now = self._now()
         for feeding in self._feeds:
             feeding.on_time(now)
+        if all(feeding.state != "history" for feeding in self._feeds):  # together, so that bars are aligned
+            for feeding in self._feeds:
+                feeding.deliver_history()
         if self.broker is not None and hasattr(self.broker, "on_time"):
             self.broker.on_time(to_seconds(now))
         # Order events reach the strategy before the bar that ended at the same moment.

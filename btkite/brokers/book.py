@@ -21,7 +21,7 @@ from ..config import Config
 from ..errors import ConfigError
 from ..linetime import DAY, from_seconds, seconds_of
 from ..market.charges import Charges, charge_order
-from ..market.margins import margin_rate
+from ..market.margins import margin_required
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
@@ -43,9 +43,10 @@ class BookBroker(GatedBroker, bt.BrokerBase):
       - ``config`` (``None``): a :class:`~btkite.config.Config`; ``None`` reads config.yaml and the
         environment.
       - ``cash`` (``None``): ₹ allotted; ``None`` takes ``broker.capital``.
+      - ``kill`` (``None``): the account's :class:`~btkite.risk.gate.KillSwitch`.
     """
 
-    params = (("config", None), ("cash", None))
+    params = (("config", None), ("cash", None), ("kill", None))
 
     def __init__(self, **kwargs: Any) -> None:
         self.config: Config = self.p.config or Config()
@@ -60,7 +61,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self.startingcash = self.startingvalue = capital
         self.ledger = Ledger(capital, margin_rate=partial(_margin_rate, settings.broker.leverage))
         rules = build_rules(settings.risk.model_dump()) if settings.risk.enabled else ()
-        self.gate = RiskGate(rules, self.ledger)
+        self.gate = RiskGate(rules, self.ledger, kill=self.p.kill)
         self.orders: dict[int, Any] = {}
         self.terms: dict[int, Terms] = {}
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
@@ -72,6 +73,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self._groups = Groups()
         self._fills: dict[int, list[tuple[int, float]]] = {}
         self._charged: dict[int, float] = {}
+        self.ending: set[int] = set()  # orders that end at this moment by themselves
         self._now = -1
         self._flushing = False
 
@@ -380,7 +382,8 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             if order is None or not order.alive():
                 continue
             if isinstance(action, Cancel):
-                self.cancel(order)
+                if order.ref not in self.ending:
+                    self.cancel(order)
             elif isinstance(action, Resize):
                 self._set(order, int(action.size), None, None)
                 self.ledger.working(order.ref, abs(order.executed.remsize))
@@ -504,8 +507,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def roll(self, now: int) -> None:
         """A bar ended: the day's book turns over when the date does."""
-        self._mark()
         self.ledger.roll(from_seconds(now).date())
+        self._mark()
+        self.ledger.observe()
 
     def data_started(self, data: Any) -> None:
         """A store's feed has started."""
@@ -572,5 +576,12 @@ _ENDS = {"expired": End.EXPIRED, "rejected": End.REJECTED, "margin": End.REJECTE
 
 
 def _margin_rate(leverage: float, order: Proposal) -> float:
-    """At module level, so that a broker can be sent to another process."""
-    return margin_rate(order.instrument, order.side, order.product) / leverage
+    """The part of an order's value that it ties up: shares by ``broker.leverage``, derivatives by the table.
+
+    At module level, so that a broker can be sent to another process.
+    """
+    instrument, value = order.instrument, order.value
+    if not (instrument.is_future or instrument.is_option) or value <= 0:
+        return 1.0 / leverage
+    needed = margin_required(instrument, order.side, order.product, order.quantity, order.worst_price)
+    return needed / value

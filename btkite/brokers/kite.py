@@ -114,7 +114,7 @@ class KiteBroker(BookBroker):
 
     def recall(self, order: Any) -> None:
         ref = order.ref
-        if ref in self._leaving:
+        if ref in self._leaving or self._lapses(order):
             return
         self._leaving.add(ref)
         order_id = self._order_ids.get(ref)
@@ -124,6 +124,10 @@ class KiteBroker(BookBroker):
                 self.ended(order, "canceled")
             return  # else it is on its way: cancelled as soon as its id is known
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
+
+    def _lapses(self, order: Any) -> bool:
+        """Whether the day's end takes the order out of the market by itself."""
+        return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None
 
     def reroute(self, order: Any) -> None:
         order_id = self._order_ids.get(order.ref)
@@ -200,6 +204,7 @@ class KiteBroker(BookBroker):
 
     def take_update(self, update: OrderUpdate) -> None:
         """What Kite says of one order, from wherever; repeats and old news change nothing."""
+        self._now = max(self._now, to_seconds(self.store.clock.now()))
         ref = self._ids.get(update.order_id)
         if ref is None and update.tag in self._tags:
             ref = self._tags[update.tag]
@@ -235,8 +240,6 @@ class KiteBroker(BookBroker):
         elif ref in self._expiring:
             self._expiring.discard(ref)
             self.ended(order, "expired")
-        elif asked:
-            self.ended(order, "canceled")
         elif self._session(self.instrument_of_order(order)) is None:  # the day ended
             later = terms.deadline is not None and terms.deadline > self.now
             if terms.carry or later:
@@ -244,7 +247,7 @@ class KiteBroker(BookBroker):
             else:
                 self.ended(order, "expired")
         else:
-            self.ended(order, "canceled", progress.status_message)
+            self.ended(order, "canceled", "" if asked else progress.status_message)
 
     def _hold_till_open(self, order: Any) -> None:
         instrument = self.instrument_of_order(order)
@@ -261,21 +264,25 @@ class KiteBroker(BookBroker):
     def on_time(self, now: int) -> None:
         """Market time is ``now``: deadlines, orders held for the open, look-ups."""
         self._now = max(self._now, now)
+        over = [ref for ref, at in self.held.items() if (self.terms[ref].deadline or now + 1) <= min(now, at)]
+        self.ending = set(over)
+        for ref in sorted(over):
+            self.ended(self.orders[ref], "expired")
+        self.ending = set()
         for ref, at in sorted(self.held.items()):
-            order = self.orders[ref]
-            deadline = self.terms[ref].deadline
-            if deadline is not None and deadline <= min(now, at):
-                self.ended(order, "expired")
-            elif at <= now:
-                self.route(order)
+            if at <= now and ref in self.held:
+                self.route(self.orders[ref])
+        due: list[Any] = []
         for ref in sorted(self._order_ids):
             order = self.orders[ref]
             terms = self.terms.get(ref)
             if terms is None or terms.deadline is None or ref in self.held or not order.alive():
                 continue
             if terms.deadline <= now and ref not in self._expiring:
-                self._expiring.add(ref)
-                self.recall(order)
+                due.append(order)
+        self._expiring.update(order.ref for order in due)
+        for order in due:
+            self.recall(order)
         self._look_up(now)
         self._ask_margins(now)
         self.roll(now)

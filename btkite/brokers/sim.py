@@ -32,6 +32,7 @@ class _Market:
     number: int = -1  # of the last tick (paper)
     quote: Quote | None = None
     bar_end: int = -1
+    walking: bool = False  # in the middle of a print: then ``met`` says more than the time does
     bids: Sequence[Level] = ()
     asks: Sequence[Level] = ()
 
@@ -144,11 +145,19 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         elif due[1] == 1:
             self._arrive(self.orders[due[3]])
         else:
-            self._end(self.orders[due[3]])
+            self._end_all()
         self.flush()
 
+    def _end_all(self) -> None:
+        """A deadline or the session's close: all orders that end now end together, none because of another."""
+        due = [ref for ref in self._of if self._end_of(ref) <= self._now]
+        due += [ref for ref in self.held if (self.terms[ref].deadline or self._now + 1) <= self._now]
+        self.ending = set(due)
+        for ref in sorted(due):
+            self._end(self.orders[ref])
+        self.ending = set()
+
     def _end(self, order: Any) -> None:
-        """A deadline or the session's close."""
         terms = self.terms[order.ref]
         over = terms.deadline is not None and terms.deadline <= self._now
         if over or not (terms.carry or terms.deadline is not None):
@@ -170,7 +179,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _arrive(self, order: Any) -> None:
         self.held.pop(order.ref, None)
         market = self._market(order.data, self.instrument_of_order(order))
-        if not market.working and market.tape is not None:
+        if not market.working and market.tape is not None and not market.walking:
             second, kind, key = self._moment
             market.tape.seek(second, inclusive=kind == _PRINT and market.instrument.key <= key)
             market.met = market.tape.number
@@ -220,9 +229,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             market.tape.advance()
 
     def _walk(self, market: _Market, before: Quote | None, now: Quote, number: int) -> None:
+        market.walking = True
         while True:
             event = next_event(market.working.values(), before, now, number)
             if event is None:
+                market.walking = False
                 return
             at_print = event.on_print or before is None
             market.met = number if at_print else number - 1

@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError, DataError, SessionExpired
+from ..errors import ConfigError, DataError
 from .app import call_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..candles import CandleCache, Stored
-    from ..clock import Clock
     from ..config import Config
     from ..files import Read
-    from ..kite.client import KiteClient
     from ..kite.history import Downloaded, Progress
     from ..series import Candles
 
@@ -56,19 +54,21 @@ def fetch(
     ] = None,
 ) -> None:
     """Download candles from Kite into the cache; what is there already is not asked for again."""
-    from ..clock import SystemClock
+    from ..grid import ends_of
     from ..kite.history import download
-    from ..kite.instruments import current, parse_key
+    from ..kite.instruments import parse_key
     from ..series import moment
+    from ..store import KiteStore
 
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
-    name, keys = _interval(interval), [parse_key(symbol) for symbol in symbols]
-    first, last = moment(start), moment(end, end=True)
-    cache, clock = _cache(config), SystemClock()
+    name, first, last = _interval(interval), moment(start), moment(end, end=True)
+    keys = [parse_key(symbol, config.broker.default_exchange) for symbol in symbols]
+    cache = _cache(config)
     starts = [first or _resumed(cache, key, name) for key in keys]
-    with closing(_client(config, clock)) as client:
-        master = current(cache.instruments_folder, client, clock.now())
-        wanted = [master.find(key) for key in keys]
+    # Not armed: its client cannot trade. (backtrader's metaclass takes params, unseen by mypy.)
+    store = KiteStore(mode="paper", config=config)  # type: ignore[call-arg]
+    with closing(store.client) as client:
+        wanted = [store.instrument(key) for key in keys]
         for instrument, begin in zip(wanted, starts, strict=True):
             with _bar(instrument.key, name) as progress:
                 done = download(
@@ -77,34 +77,13 @@ def fetch(
                     instrument,
                     name,
                     begin,
-                    last or clock.now(),
-                    clock=clock,
-                    ends=_ends(instrument.key, name),
+                    last or store.clock.now(),
+                    clock=store.clock,
+                    ends=ends_of(instrument.key, name),
                     refresh=refresh,
                     progress=progress,
                 )
             _tell(done, cache)
-
-
-def _client(config: Config, clock: Clock) -> KiteClient:
-    """A client that cannot trade, with today's token."""
-    from ..kite.client import KiteClient
-    from ..kite.endpoints import resolve
-
-    kite = config.broker.kite_connect
-    token = kite.access_token.get_secret_value()
-    if not token:
-        raise SessionExpired("there is no session for today: run `btkite login`")
-    return KiteClient(
-        resolve(kite.endpoint),
-        kite.api_key,
-        token,
-        user_id=kite.user_id,
-        clock=clock,
-        timeout=kite.timeout,
-        debug=kite.debug,
-        ipv4=kite.ip_family == "ipv4",
-    )
 
 
 def _resumed(cache: CandleCache, key: str, interval: str) -> datetime:
@@ -112,12 +91,6 @@ def _resumed(cache: CandleCache, key: str, interval: str) -> datetime:
     if stored is None or stored.last is None:
         raise ConfigError(f"{key} {interval} is not stored yet: say --from when it is to start")
     return stored.last
-
-
-def _ends(key: str, interval: str) -> Any:
-    from ..grid import ends_of
-
-    return ends_of(key, interval)
 
 
 @contextmanager
@@ -134,7 +107,8 @@ def _bar(key: str, interval: str) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.fields[rows]:,} bars"),
         TimeRemainingColumn(),
     )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"{key} {interval}", total=None, rows=0)
 
         def show(progress: Progress) -> None:
@@ -170,8 +144,9 @@ def import_(
     ctx: typer.Context,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="CSV or Parquet files, or folders of them.")],
     exchange: Annotated[
-        str, typer.Option("--exchange", metavar="NAME", help="Exchange of what does not say its own.")
-    ] = "NSE",
+        str | None,
+        typer.Option("--exchange", metavar="NAME", help="Exchange of what does not say its own; NSE as configured."),
+    ] = None,
     symbol: Annotated[
         str | None, typer.Option("--symbol", "-s", metavar="SYMBOL", help="Tradingsymbol, instead of the file name's.")
     ] = None,
@@ -190,7 +165,7 @@ def import_(
     failed = 0
     for path in _expanded(paths):
         try:
-            for one in _read(path, exchange.upper(), symbol, wanted):
+            for one in _read(path, (exchange or config.broker.default_exchange).upper(), symbol, wanted):
                 typer.echo(_imported(cache, one, path))
         except (DataError, ConfigError) as error:
             failed += 1
@@ -286,10 +261,10 @@ def _facts(cache: CandleCache, key: str) -> dict[str, Any]:
     """What the newest archived instruments dump knows of the instrument."""
     from ..kite.instruments import InstrumentMaster, archived, facts
 
-    days = archived(cache.instruments_folder)
-    if not days:
+    folder = cache.instruments_folder / "kite"
+    if not archived(folder):
         return {}
-    master = InstrumentMaster.load(cache.instruments_folder, days[-1])
+    master = InstrumentMaster.load(folder)
     return facts(master.find(key)) if key in master else {}
 
 
@@ -338,8 +313,9 @@ def show(
     from ..kite.instruments import parse_key
     from ..series import moment
 
-    cache = _cache(call_of(ctx).config())
-    key, name = parse_key(symbol), _interval(interval)
+    config = call_of(ctx).config()
+    cache = _cache(config)
+    key, name = parse_key(symbol, config.broker.default_exchange), _interval(interval)
     candles = cache.read(key, name, moment(start), moment(end, end=True), windows=windows_of(key))
     shown = candles.tail(tail) if tail else candles
     found, stored = quality(candles), cache.stored(key, name)

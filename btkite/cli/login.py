@@ -7,6 +7,7 @@ The access token is kept by :mod:`btkite.kite.session` and never printed.
 from __future__ import annotations
 
 import sys
+import threading
 import webbrowser
 from contextlib import closing
 from dataclasses import replace
@@ -49,7 +50,7 @@ def login(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the login page, or only print its address.")
     ] = True,
-    wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", min=1, help="How long to wait for you.")] = 300.0,
+    wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for you.")] = 300.0,
 ) -> None:
     """Log in to Kite for today; the token dies at 06:00 IST."""
     from ..kite.session import log_in, login_url, new_state
@@ -139,7 +140,8 @@ def _wait_for_login(
 def _show(page: str, *, browser: bool) -> None:
     print(f"Log in here: {page}", flush=True)
     if browser:
-        webbrowser.open(page)
+        # A browser in the terminal returns only when it is left; meanwhile the redirect must be served.
+        threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
 
 def _port_here(redirect_url: str) -> int | None:

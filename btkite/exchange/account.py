@@ -4,7 +4,8 @@ Positions follow the formulas verified on Kite's own samples (average of the who
 ``unrealised == pnl`` and ``realised == 0`` in every row). The margin model is simple and stated: CNC and
 MTF pay in full, MIS equity blocks a fifth, futures and short options 15 % of the contract's (the
 strike's) value, a bought option pays its premium; realised profit is usable at once, unrealised is not
-counted; of delivery sales ``sale_proceeds_usable`` may be used on the day.
+counted; of delivery sales ``sale_proceeds_usable`` may be used on the day. No charges are taken, and
+intraday positions are not squared off by the broker.
 """
 
 from __future__ import annotations

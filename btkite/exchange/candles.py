@@ -33,7 +33,8 @@ def _starts(values: Any) -> NDArray[np.int64]:
     """Any column of starts as naive IST seconds: integers are epoch seconds, the rest is wall time."""
     zone = getattr(getattr(values, "dt", values), "tz", None)
     if zone is not None:  # a zone-aware pandas column or index
-        values = getattr(values, "dt", values).tz_convert("Asia/Kolkata").tz_localize(None)
+        wall = getattr(values, "dt", values).tz_convert("Asia/Kolkata")
+        values = getattr(wall, "dt", wall).tz_localize(None)
     array = np.asarray(values)
     if array.dtype.kind == "M":
         return array.astype("datetime64[s]").astype(np.int64)

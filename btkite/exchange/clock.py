@@ -59,8 +59,8 @@ def kite_text(us: int) -> str:
 
 
 def wire_epoch(us: int) -> int:
-    """Whole epoch seconds (UTC), as the binary frames speak."""
-    return us // SECOND - IST_SECONDS
+    """Whole epoch seconds (UTC), as the binary frames speak; 0 for never."""
+    return us // SECOND - IST_SECONDS if us else 0
 
 
 def parse_iso(text: str) -> int:

@@ -239,7 +239,7 @@ class Market:
         Nothing after ``end`` is done.
         """
         if self._walk is not None:
-            return self._go_on(self._walk)
+            return self._go_on(self._walk) if self._walk.segment.us < limit else Step.NOTHING
         instant = self._peek()
         while self._expiries and self._expiries[0][2].terminal:
             heapq.heappop(self._expiries)

@@ -22,6 +22,7 @@ _INDEX_QUOTE = struct.Struct(">6Ii")
 _INDEX_FULL = struct.Struct(">6IiI")
 _COUNT = struct.Struct(">H")
 _MAX = 0xFFFF_FFFF
+_NO_LEVEL = (0, 0, 0)
 
 
 def packet(listing: Listing, mode: str) -> bytes:
@@ -56,8 +57,8 @@ def _build(listing: Listing, mode: str) -> bytes:
         min(listing.last_quantity, _MAX),
         round(listing.average * divisor),
         min(listing.volume, _MAX),
-        min(sum(level[1] for level in bids), _MAX),
-        min(sum(level[1] for level in asks), _MAX),
+        min(sum([level[1] for level in bids]), _MAX),
+        min(sum([level[1] for level in asks]), _MAX),
         *prices,
     )
     if mode == "quote":
@@ -65,7 +66,7 @@ def _build(listing: Listing, mode: str) -> bytes:
     traded_at = wire_epoch(listing.last_us)
     depth: list[int] = []
     for price, quantity, orders in (*bids, *asks):
-        depth += (quantity, round(price * divisor), orders)
+        depth += (quantity, round(price * divisor), orders) if quantity else _NO_LEVEL
     return _FULL.pack(*head, traded_at, listing.oi, listing.oi_high, listing.oi_low, traded_at, *depth)
 
 

@@ -99,12 +99,14 @@ class Server:
             ready.set()
             return
         ready.set()
-        motion = asyncio.create_task(self._motion())
-        await self._stopping.wait()
-        motion.cancel()
+        motion, stopping = asyncio.create_task(self._motion()), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({motion, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for socket in list(self.venue.hub.sockets):
             socket.abort()
         await runner.cleanup()
+        if motion.done():
+            motion.result()  # the market broke: let the thread die with its reason, not stand still in silence
+        motion.cancel()
 
     def stop(self) -> None:
         """Close the port and end the thread."""

@@ -24,10 +24,10 @@ class ExchangeSettings:
     with ``symbols``, ``interval``, ``generate_from`` and ``generate_sessions``.
 
     **Time**: ``start`` is the market's first *now*, naive IST (None: a quarter of an hour before the
-    first session opens, five seconds if the clock runs); candles before it are history. ``end`` is its last (None: the end of the last
-    candle). ``speed`` is ``"lockstep"`` (the market moves only when ``POST /_exchange/clock`` asks),
-    ``"realtime"``, or a number of market seconds per second; 0 starts paused. ``skip_closed`` jumps
-    over closed hours (None: if the speed is not 1).
+    first session opens, five seconds if the clock runs); candles before it are history. ``end`` is its
+    last (None: the end of the last candle). ``speed`` is ``"lockstep"`` (the market moves only when
+    ``POST /_exchange/clock`` asks), ``"realtime"``, or a number of market seconds per second; 0 starts
+    paused. ``skip_closed`` jumps over closed hours (None: if the speed is above 1).
 
     **Account**: ``cash`` in rupees; ``holdings`` as ``{"NSE:INFY": (quantity, average_price)}``.
     ``auto_token`` is an access token that is valid from the start, for scripts without a browser.

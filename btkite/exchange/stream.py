@@ -48,11 +48,10 @@ class Socket:
 
     async def flush(self) -> None:
         """Write what is queued; returns when it is written."""
-        while self._waiting or (self._flushing is not None and not self._flushing.done()):
-            if self._flushing is not None and not self._flushing.done():
-                await self._flushing
-            else:
-                await self._write()
+        self.start_flush()
+        while self._flushing is not None and not self._flushing.done():
+            await self._flushing
+            self.start_flush()
 
     async def _write(self) -> None:
         while self._waiting:

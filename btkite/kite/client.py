@@ -10,47 +10,45 @@ No order call is ever made twice. Reads are tried again, a few times, on 429, 5x
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
-from ..errors import BtkiteError, ConfigError, KiteError, KiteUnavailable, OrderRefused, OrderUncertain, RuleViolation
+from ..errors import ConfigError, KiteUnavailable, RuleViolation
 from ..log import register_secret
 from ..values import OrderType, OrderUpdate, Position, Proposal, Source, Trade
 from . import endpoints
 from .endpoints import Endpoint
 from .failures import BAD_ANSWER, Failure, translate
-from .frames import moment, order_update
+from .forms import (
+    MODIFIABLE,
+    PROTECTED,
+    check_protection,
+    margin_row,
+    order_fields,
+    plain,
+    read_order_id,
+    read_placed,
+    read_trade,
+    stamp,
+)
+from .frames import order_update
 from .pace import Kind, Lane, Pace
 from .secret import RedactFilter, Secret, mask, redact
+from .tables import Candles, candle_columns, instrument_table
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     import requests
     from kiteconnect import KiteConnect
-    from numpy.typing import NDArray
-
-Candles: TypeAlias = "dict[str, NDArray[Any]]"
-"""Columns ``date`` (datetime64[s], naive IST, start of the bar), ``open high low close`` (float64),
-``volume oi`` (int64; ``oi`` is 0 unless asked for)."""
 
 log = logging.getLogger("btkite.kite.client")
 
 ATTEMPTS = 4  # of a read, in all
-TAG_LENGTH = 20  # more and Kite refuses the order
 QUOTE_KEYS = {"quote": 500, "ohlc": 1000, "ltp": 1000}  # per call
-PROTECTED = (OrderType.MARKET, OrderType.SLM)
-MODIFIABLE = frozenset(
-    {
-        "quantity", "price", "order_type", "trigger_price", "validity", "disclosed_quantity",
-        "market_protection", "parent_order_id",
-    }
-)  # fmt: skip
 
 # Routes that Kite has and kiteconnect 5.2.2 does not.
 MORE_ROUTES: Mapping[str, str] = {
@@ -209,8 +207,8 @@ class KiteClient:
             "market.historical",
             url_args={"instrument_token": token, "interval": interval},
             params={
-                "from": _stamp(start),
-                "to": _stamp(end),
+                "from": stamp(start),
+                "to": stamp(end),
                 "interval": interval,
                 "continuous": int(continuous),
                 "oi": int(oi),
@@ -250,10 +248,10 @@ class KiteClient:
 
     def trades(self) -> list[Trade]:
         """The day's trades."""
-        return [_trade(row) for row in self._rows("trades")]
+        return [read_trade(row) for row in self._rows("trades")]
 
     def order_trades(self, order_id: str) -> list[Trade]:
-        return [_trade(row) for row in self._rows("order.trades", {"order_id": order_id})]
+        return [read_trade(row) for row in self._rows("order.trades", {"order_id": order_id})]
 
     def positions(self) -> list[Position]:
         """Net positions, flat ones of the day included (``call("positions")`` gives Kite's rows)."""
@@ -291,7 +289,7 @@ class KiteClient:
             raise RuleViolation(f"{self.endpoint.name} takes no {proposal.order_type} orders: use LIMIT or SL")
         with self._lane(Lane.EXIT if proposal.reduces else Lane.ENTRY, paced):
             reply = self._kite._post("order.place", url_args={"variety": proposal.variety}, params=fields)
-        return _placed(reply)
+        return read_placed(reply)
 
     def modify(self, order_id: str, variety: str, *, paced: bool = False, **changed: Any) -> str:
         """Change an open order; only what is given changes. Returns its id.
@@ -302,14 +300,14 @@ class KiteClient:
         unknown = sorted(changed.keys() - MODIFIABLE)
         if unknown:
             raise RuleViolation(f"an order's {unknown[0]} cannot be changed: only {', '.join(sorted(MODIFIABLE))}")
-        fields = {name: _plain(value) for name, value in changed.items() if value is not None}
+        fields = {name: plain(value) for name, value in changed.items() if value is not None}
         if not fields.keys() - {"parent_order_id"}:
             raise RuleViolation(f"nothing to change in order {order_id}")
         if fields.get("order_type") in PROTECTED:
-            _check_protection(str(fields["order_type"]), fields.get("market_protection"))
+            check_protection(str(fields["order_type"]), fields.get("market_protection"))
         with self._lane(Lane.EXIT, paced):
             reply = self._kite._put("order.modify", url_args={"variety": variety, "order_id": order_id}, params=fields)
-        return _order_id(reply)
+        return read_order_id(reply)
 
     def cancel(self, order_id: str, variety: str, *, parent_order_id: str | None = None, paced: bool = False) -> str:
         """Cancel an open order. Kite's yes means *received*: the order is dead when its status says so."""
@@ -319,19 +317,19 @@ class KiteClient:
                 url_args={"variety": variety, "order_id": order_id},
                 params={"parent_order_id": parent_order_id} if parent_order_id else None,
             )
-        return _order_id(reply)
+        return read_order_id(reply)
 
     # -- calculators ---------------------------------------------------------------------------
 
     def order_margins(self, proposals: Sequence[Proposal]) -> list[dict[str, Any]]:
         """What each order would block, in rupees (``total``), by itself."""
         self._needs(endpoints.MARGIN_CALCULATORS)
-        return list(self._kite.order_margins([_margin_row(proposal) for proposal in proposals]))
+        return list(self._kite.order_margins([margin_row(proposal) for proposal in proposals]))
 
     def basket_margins(self, proposals: Sequence[Proposal], *, consider_positions: bool = True) -> dict[str, Any]:
         """What the orders would block together; ``final`` has the benefit of spreads."""
         self._needs(endpoints.MARGIN_CALCULATORS)
-        rows = [_margin_row(proposal) for proposal in proposals]
+        rows = [margin_row(proposal) for proposal in proposals]
         return dict(self._kite.basket_order_margins(rows, consider_positions=consider_positions))
 
     def charges(self, orders: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -409,7 +407,9 @@ class KiteClient:
         """
         if route not in self._kite._routes:
             raise ConfigError(f"Kite has no route {route!r}: one of {', '.join(sorted(self._kite._routes))}")
-        return self._kite._request(route, method, url_args=where or None, params=dict(params) if params else None)
+        return self._kite._request(
+            route, method.upper(), url_args=where or None, params=dict(params) if params else None
+        )
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -565,173 +565,6 @@ class _LaneGuard:
         self._local.lane, self._local.paced = Lane.ENTRY, False
 
 
-def order_fields(proposal: Proposal) -> dict[str, Any]:
-    """The form of ``POST /orders/{variety}``: what the order type needs and what is not empty.
-
-    Raises:
-        RuleViolation: what Kite would surely refuse.
-    """
-    kind = OrderType(proposal.order_type)
-    if proposal.quantity <= 0:
-        raise RuleViolation(f"quantity {proposal.quantity} is not positive")
-    if len(proposal.tag) > TAG_LENGTH:
-        raise RuleViolation(f"the tag {proposal.tag!r} is longer than Kite's {TAG_LENGTH} characters")
-    fields: dict[str, Any] = {
-        "variety": proposal.variety,
-        "exchange": proposal.instrument.exchange,
-        "tradingsymbol": proposal.instrument.tradingsymbol,
-        "transaction_type": str(proposal.side),
-        "quantity": int(proposal.quantity),
-        "product": proposal.product,
-        "order_type": str(kind),
-        "validity": proposal.validity,
-    }
-    if kind in (OrderType.LIMIT, OrderType.SL):
-        if proposal.price <= 0:
-            raise RuleViolation(f"a {kind} order needs a price")
-        fields["price"] = _plain(proposal.price)
-    if kind in (OrderType.SL, OrderType.SLM):
-        if proposal.trigger_price <= 0:
-            raise RuleViolation(f"a {kind} order needs a trigger_price")
-        fields["trigger_price"] = _plain(proposal.trigger_price)
-    elif proposal.variety == "co" and proposal.trigger_price > 0:
-        fields["trigger_price"] = _plain(proposal.trigger_price)
-    if kind in PROTECTED:
-        _check_protection(kind, proposal.market_protection)
-        fields["market_protection"] = _plain(proposal.market_protection)
-    for name in ("disclosed_quantity", "iceberg_legs", "iceberg_quantity", "validity_ttl", "tag"):
-        if value := getattr(proposal, name):
-            fields[name] = value
-    if proposal.autoslice:
-        fields["autoslice"] = "true"
-    return fields
-
-
-def _check_protection(order_type: str, protection: Any) -> None:
-    if protection is None or not (protection == -1 or 0 < float(protection) <= 100):
-        raise RuleViolation(
-            f"a {order_type} order needs market_protection: -1 (Kite's own table) or a percentage above 0 up to 100, "
-            f"not {protection}"
-        )
-
-
-def _margin_row(proposal: Proposal) -> dict[str, Any]:
-    return {
-        "exchange": proposal.instrument.exchange,
-        "tradingsymbol": proposal.instrument.tradingsymbol,
-        "transaction_type": str(proposal.side),
-        "variety": proposal.variety,
-        "product": proposal.product,
-        "order_type": str(proposal.order_type),
-        "quantity": int(proposal.quantity),
-        "price": _plain(proposal.price),
-        "trigger_price": _plain(proposal.trigger_price),
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A value as Kite's form takes it: no enum, no float noise (the finest tick has four decimals)."""
-    if isinstance(value, float):
-        short = round(value, 4)
-        return int(short) if short.is_integer() else short
-    return str(value) if isinstance(value, str) else value
-
-
-def _stamp(when: datetime | date) -> str:
-    return when.strftime("%Y-%m-%d %H:%M:%S") if isinstance(when, datetime) else when.strftime("%Y-%m-%d")
-
-
-def _order_id(reply: Any) -> str:
-    order_id = reply.get("order_id") if isinstance(reply, dict) else None
-    if not order_id:
-        raise OrderUncertain("Kite's answer holds no order_id", code=200, error_type=BAD_ANSWER)
-    return str(order_id)
-
-
-def _placed(reply: Any) -> str:
-    """The id in an answer to a placement; a sliced order has children, or comes as a bare list."""
-    children = reply if isinstance(reply, list) else reply.get("children") if isinstance(reply, dict) else None
-    children = [child for child in children or [] if isinstance(child, dict)]
-    errors = [child["error"] for child in children if isinstance(child.get("error"), dict)]
-    ids = [str(child["order_id"]) for child in children if child.get("order_id")]
-    if errors and not ids:
-        first = errors[0]
-        raise OrderRefused(
-            str(first.get("message", "all slices were refused")),
-            code=int(first.get("code") or 400),
-            error_type=str(first.get("error_type") or "GeneralException"),
-        )
-    if errors:
-        log.warning("Kite refused %d of %d slices: %s", len(errors), len(children), redact(errors[0].get("message")))
-    if isinstance(reply, list) and ids:
-        return ids[0]
-    return _order_id(reply)
-
-
-def _trade(row: Mapping[str, Any]) -> Trade:
-    return Trade(
-        trade_id=str(row.get("trade_id") or ""),
-        order_id=str(row.get("order_id") or ""),
-        exchange=str(row.get("exchange") or ""),
-        tradingsymbol=str(row.get("tradingsymbol") or ""),
-        transaction_type=str(row.get("transaction_type") or ""),
-        product=str(row.get("product") or ""),
-        quantity=int(row.get("quantity") or 0),
-        average_price=float(row.get("average_price") or 0.0),
-        time=moment(row.get("fill_timestamp")) or moment(row.get("exchange_timestamp")),
-    )
-
-
-def candle_columns(rows: Sequence[Sequence[Any]]) -> Candles:
-    """Kite's candle rows as columns; see :data:`Candles`."""
-    import numpy as np
-
-    if not rows:
-        empty: dict[str, NDArray[Any]] = {"date": np.empty(0, "datetime64[s]")}
-        empty.update({name: np.empty(0, np.float64) for name in ("open", "high", "low", "close")})
-        empty.update({name: np.empty(0, np.int64) for name in ("volume", "oi")})
-        return empty
-    columns = list(zip(*rows, strict=True))
-    prices = {
-        name: np.array(column, np.float64)
-        for name, column in zip(("open", "high", "low", "close"), columns[1:5], strict=True)
-    }
-    volume = np.array(columns[5], np.float64).astype(np.int64)
-    oi = np.array(columns[6], np.float64).astype(np.int64) if len(columns) > 6 else np.zeros(len(rows), np.int64)
-    return {"date": _dates(columns[0]), **prices, "volume": volume, "oi": oi}
-
-
-def _dates(stamps: Sequence[str]) -> NDArray[np.datetime64]:
-    import numpy as np
-
-    if all(stamp[19:] in ("+0530", "+05:30", "") for stamp in stamps):
-        return np.array(stamps, "U19").astype("datetime64[s]")
-    moments = [moment(stamp) for stamp in stamps]
-    if None in moments:
-        raise ValueError("a candle without a date")
-    return np.array(moments, "datetime64[s]")
-
-
-def instrument_table(text: bytes | str) -> pd.DataFrame:
-    """The instruments dump as a typed table: ``expiry`` is a date or NaT, the rest as kiteconnect gives it."""
-    import pandas as pd
-
-    raw = text.encode() if isinstance(text, str) else text
-    names = {"exchange_token": str, "tradingsymbol": str, "name": str, "instrument_type": str, "segment": str}
-    table = pd.read_csv(
-        io.BytesIO(raw),
-        dtype={**names, "exchange": str, "expiry": str},
-        keep_default_na=False,
-        na_values={name: [""] for name in ("last_price", "strike", "tick_size")},
-    )
-    for column in ("instrument_token", "lot_size"):
-        table[column] = table[column].astype("int64")
-    for column in ("last_price", "strike", "tick_size"):
-        table[column] = table[column].fillna(0.0).astype("float64")
-    table["expiry"] = pd.to_datetime(table["expiry"], format="%Y-%m-%d", errors="coerce")
-    return table
-
-
 def _ipv4_adapter() -> Any:
     """A transport bound to an IPv4 source: connecting to an IPv6 address fails, the next one is tried."""
     from requests.adapters import HTTPAdapter
@@ -763,15 +596,3 @@ def _root_cause(error: BaseException) -> str:
     """The end of the chain of wrapped errors, without the URL that urllib3 writes into its own."""
     cause = _reason(error)
     return type(cause).__name__ if isinstance(cause, BaseException) else type(error).__name__
-
-
-__all__ = [
-    "BtkiteError",
-    "Candles",
-    "KiteClient",
-    "KiteError",
-    "candle_columns",
-    "instrument_table",
-    "is_order",
-    "order_fields",
-]

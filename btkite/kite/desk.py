@@ -1,9 +1,10 @@
 """The order worker: one thread that places, changes and cancels, one request after the other.
 
-Cancels go before exits, exits before entries; within one lane, first come first served. The wait
-for Kite's rate limit happens *before* a request is chosen, so that a cancel that comes while an
-entry waits still goes first. Then, right before the first byte, ``before_send`` writes the durable
-*sending* record and looks at the kill state. Nothing is ever sent twice from here.
+First come, first served, as long as nobody has to wait. Where Kite's rate limit makes requests wait,
+cancels go before exits, exits before entries, and within one lane the first comes first. The wait
+happens *before* a request is chosen, so that a cancel that comes while an entry waits still goes
+first. Then, right before the first byte, ``before_send`` writes the durable *sending* record and looks
+at the kill state. Nothing is ever sent twice from here.
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ class Desk:
         self._inbox = inbox
         self._clock = clock
         self._before_send = before_send
-        self._queues: dict[Lane, list[Request]] = {lane: [] for lane in Lane}
+        self._queue: list[Request] = []
+        self._crowded = False  # the rate limit made somebody wait: from now on by lane
         self._lock = threading.Lock()
         self._bell = Bell()
         self._in_flight = False
@@ -125,7 +127,7 @@ class Desk:
         with self._lock:
             accepted = self._open
             if accepted:
-                self._queues[request.lane].append(request)
+                self._queue.append(request)
                 self._due = None
         if accepted:
             self._bell.ring()
@@ -135,11 +137,10 @@ class Desk:
     def withdraw(self, ref: int) -> bool:
         """Take back a placement that still waits; True if it was there and will never be sent."""
         with self._lock:
-            for queue in self._queues.values():
-                for request in queue:
-                    if isinstance(request, Place) and request.ref == ref:
-                        queue.remove(request)
-                        return True
+            for request in self._queue:
+                if isinstance(request, Place) and request.ref == ref:
+                    self._queue.remove(request)
+                    return True
         return False
 
     @property
@@ -152,7 +153,7 @@ class Desk:
         with self._lock:
             if self._in_flight:
                 return True
-            if not any(self._queues.values()):
+            if not self._queue:
                 return False
             return self._due is None or self._clock.now() >= self._due
 
@@ -160,12 +161,12 @@ class Desk:
     def due(self) -> datetime | None:
         """When the request that waits for the rate limit may go; None if none waits."""
         with self._lock:
-            return self._due if any(self._queues.values()) else None
+            return self._due if self._queue else None
 
     def idle(self) -> bool:
         """Nothing queued and nothing in flight."""
         with self._lock:
-            return not self._in_flight and not any(self._queues.values())
+            return not self._in_flight and not self._queue
 
     def stop(self, drain_seconds: float = 5.0) -> bool:
         """Take no more requests, send what is queued for at most ``drain_seconds`` (real), and end.
@@ -181,9 +182,8 @@ class Desk:
         self._thread.join(drain_seconds)
         with self._lock:
             self._leaving = True
-            left = [request for lane in Lane for request in self._queues[lane]]
-            for queue in self._queues.values():
-                queue.clear()
+            left = sorted(self._queue, key=lambda request: request.lane)
+            self._queue.clear()
         self._bell.ring()
         self._thread.join()
         for request in left:
@@ -214,22 +214,30 @@ class Desk:
         pace = self._client.pace
         while True:
             with self._lock:
-                lane = next((lane for lane in Lane if self._queues[lane]), None)
-                if lane is None and (self._leaving or not self._open):
+                request = self._first()
+                if request is None and (self._leaving or not self._open):
                     return None
-                if lane is not None:
+                if request is not None:
                     try:
-                        until = pace.ready_at(Kind.ORDER, lane)
+                        until = pace.ready_at(Kind.ORDER, request.lane)
                     except BtkiteError:
                         until = self._clock.now()  # the day's budget is used up: taking the turn says so
                     if until <= self._clock.now():
                         self._due, self._in_flight = None, True
-                        return self._queues[lane].pop(0)
-                    self._due = until
-            if lane is None:
+                        self._queue.remove(request)
+                        return request
+                    self._due, self._crowded = until, True
+            if request is None:
                 self._bell.wait(None)
             else:
                 pace.wait(self._bell, until)
+
+    def _first(self) -> Request | None:
+        """First come, first served, until the rate limit makes somebody wait: then by lane."""
+        if not self._queue:
+            self._crowded = False
+            return None
+        return min(self._queue, key=lambda request: request.lane) if self._crowded else self._queue[0]
 
     def _send(self, request: Request) -> str:
         client = self._client

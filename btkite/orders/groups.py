@@ -21,10 +21,8 @@ backtrader does.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -54,9 +52,8 @@ class End(StrEnum):
 class Member:
     """One order of a group.
 
-    ``size`` is what the strategy asked for, positive (not needed for OCO). ``told`` is the whole size that
-    the market knows of, its filled part included: 0 while a child is dormant. ``leaving``: we have asked
-    for its cancellation.
+    ``size`` is what the strategy asked for, positive. ``told`` is the whole size that the market knows
+    of, its filled part included: 0 while a child is dormant. ``leaving``: we have asked for its cancellation.
     """
 
     ref: int
@@ -117,10 +114,8 @@ class Group:
 
     @property
     def done(self) -> bool:
-        """Nothing is left to be asked for, unless a fill surfaces late."""
-        return not self.held and not any(
-            member.alive and not (member.role is Role.OCO and member.filled) for member in self.members
-        )
+        """No member works any more and nothing is held: only a fill that surfaces late can change that."""
+        return not self.held and not any(member.alive for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +176,19 @@ class Flatten:
 Action = Activate | Resize | Cancel | Flatten
 
 
-def bracket(
-    ref: int, size: int, children: Iterable[tuple[int, Role, int]], *, filled: int = 0, alive: bool = True
-) -> Group:
-    """A bracket around the entry ``ref`` of ``size`` units, with ``(ref, role, size)`` of each exit.
+def bracket(parent: tuple[int, int], *children: tuple[int, Role, int], filled: int = 0, alive: bool = True) -> Group:
+    """A bracket from ``(ref, size)`` of its entry and ``(ref, role, size)`` of each exit; only the entry works.
 
     ``filled`` and ``alive`` say how far the entry has come, if the exits are given only later.
     """
+    ref, size = parent
     entry = Member(ref, Role.PARENT, size, filled, alive and filled < size, active=True, told=size)
-    return Group((entry, *(Member(ref, role, size) for ref, role, size in children)))
+    return Group((entry, *(Member(child, role, units) for child, role, units in children)))
 
 
-def oco(*refs: int) -> Group:
-    """An OCO group; all its members work."""
-    return Group(tuple(Member(ref, Role.OCO, 0, active=True) for ref in refs))
+def oco(*members: tuple[int, int]) -> Group:
+    """An OCO group from ``(ref, size)`` of each; all work."""
+    return Group(tuple(Member(ref, Role.OCO, size, active=True, told=size) for ref, size in members))
 
 
 def react(group: Group, event: Event) -> tuple[Group, tuple[Action, ...]]:
@@ -292,93 +286,6 @@ def _told(group: Group, action: Action) -> Group:
 def _put(group: Group, changed: Member) -> Group:
     members = tuple(changed if member.ref == changed.ref else member for member in group.members)
     return replace(group, members=members)
-
-
-KEPT = 1000
-"""Groups that are remembered after their end: a cancel may turn out to have raced a fill."""
-
-
-class Groups:
-    """The groups of one broker, by the refs of their members. An order may be in a bracket and in an OCO group.
-
-    Each call tells one event and returns what is to be done; the answer counts as told.
-    """
-
-    def __init__(self) -> None:
-        self._groups: dict[int, Group] = {}
-        self._of: dict[int, tuple[int, ...]] = {}  # ref -> names of its groups
-        self._names = itertools.count(1)
-        self._done: deque[int] = deque()
-
-    def bracket(
-        self, ref: int, size: int, children: Iterable[tuple[int, Role, int]], *, filled: int = 0, alive: bool = True
-    ) -> None:
-        """Take up a bracket, or more exits for one; see :func:`bracket`."""
-        for name in self._of.get(ref, ()):
-            known = self._groups[name].member(ref)
-            if known is not None and known.role is Role.PARENT:
-                added = tuple(Member(child, role, size) for child, role, size in children)
-                self._set(name, replace(self._groups[name], members=self._groups[name].members + added))
-                return
-        self._set(next(self._names), bracket(ref, size, children, filled=filled, alive=alive))
-
-    def oco(self, ref: int, other: int) -> None:
-        """Join ``ref`` to ``other``, and to whatever that is joined to already."""
-        name = self._oco_name(other)
-        if name is None:
-            self._set(next(self._names), oco(other, ref))
-        elif self._groups[name].exited or self._groups[name].released:
-            self._set(next(self._names), oco(ref))  # the others are gone: nothing of theirs concerns it
-        else:
-            self._set(name, replace(self._groups[name], members=self._groups[name].members + oco(ref).members))
-
-    def oco_of(self, ref: int) -> int:
-        """The ref of the first order of its OCO group, 0 if it is in none (:attr:`Proposal.group`)."""
-        name = self._oco_name(ref)
-        return 0 if name is None else self._groups[name].members[0].ref
-
-    def filled(self, ref: int, quantity: int) -> list[Action]:
-        """``quantity`` more units of ``ref`` have filled; 0 asks again what is to be done."""
-        return self._tell(ref, lambda member: Filled(ref, member.filled + quantity))
-
-    def ended(self, ref: int, how: End | str = End.CANCELED) -> list[Action]:
-        """``ref`` works no more."""
-        return self._tell(ref, lambda member: Ended(ref, End(how), member.filled))
-
-    def of(self, ref: int) -> list[Group]:
-        """The groups that an order is in."""
-        return [self._groups[name] for name in self._of.get(ref, ())]
-
-    def _tell(self, ref: int, event: Callable[[Member], Event]) -> list[Action]:
-        actions: list[Action] = []
-        for name in self._of.get(ref, ()):
-            member = self._groups[name].member(ref)
-            assert member is not None
-            group, asked = react(self._groups[name], event(member))
-            self._set(name, group)
-            actions += asked
-            if group.done and name not in self._done:
-                self._done.append(name)
-        while len(self._done) > KEPT:
-            self._drop(self._done.popleft())
-        return actions
-
-    def _oco_name(self, ref: int) -> int | None:
-        return next((name for name in self._of.get(ref, ()) if self._groups[name].parent is None), None)
-
-    def _set(self, name: int, group: Group) -> None:
-        self._groups[name] = group
-        for member in group.members:
-            if name not in self._of.get(member.ref, ()):
-                self._of[member.ref] = (*self._of.get(member.ref, ()), name)
-
-    def _drop(self, name: int) -> None:
-        for member in self._groups.pop(name).members:
-            left = tuple(other for other in self._of[member.ref] if other != name)
-            if left:
-                self._of[member.ref] = left
-            else:
-                del self._of[member.ref]
 
 
 def trail(

@@ -1,0 +1,1 @@
+"""What a run leaves: figures, tables, a page, a folder."""

@@ -67,11 +67,19 @@ class RunFolder:
         replace_text(self.path / "versions.json", _json(versions()))
         replace_text(self.path / "data.json", _json(dict(data or {})))
 
-    def write(self, result: RunResult) -> RunResult:
-        """After the run: tables, page, picture, figures. Returns the result with its folder."""
+    def write(self, result: RunResult, *, report: bool = True) -> RunResult:
+        """After the run: tables, figures and, with ``report``, page and picture. Returns the result with its folder."""
         result = result.kept_in(self.path)
         for name in ("orders", "trades", "equity"):
             replace_text(self.path / f"{name}.csv", csv_text(getattr(result, name)))
+        if report:
+            self._write_page(result)
+        found = result.as_dict()
+        del found["trades"], found["orders"]  # they have files of their own
+        replace_text(self.path / "stats.json", _json(found))
+        return result
+
+    def _write_page(self, result: RunResult) -> None:
         config = self.path / "config.yaml"
         settings = config.read_text(encoding="utf-8") if config.exists() else ""
         if len(result.equity):
@@ -80,10 +88,6 @@ class RunFolder:
         if self.log.exists():
             files.append(self.log.name)
         write_report(result, self.path / "report.html", config=settings, script=self.path.parent / SCRIPT, files=files)
-        found = result.as_dict()
-        del found["trades"], found["orders"]  # they have files of their own
-        replace_text(self.path / "stats.json", _json(found))
-        return result
 
 
 def folder_name(now: datetime, mode: str, strategy: str, symbols: Sequence[str]) -> str:

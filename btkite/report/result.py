@@ -56,7 +56,11 @@ class RunResult:
     ``EXCHANGE:TRADINGSYMBOL`` · ``interval``: Kite's word (``minute``, ``day`` …) · ``engine``: what ran
     and filled it · ``folder``: where it is kept, None if it is not · ``start_value``: ₹ before the first
     bar · ``trades``, ``orders``, ``equity``: DataFrames (columns in ``docs/results.md``) · ``stats``: a
-    Series, None for what cannot be computed · ``denials``: what the gate refused.
+    Series, None for what cannot be computed · ``denials``: what the gate refused · ``denied``: the same in
+    one sentence, by config key, empty if nothing was · ``halted``: why the gate had stopped all entries at the
+    end, empty if it had not · ``mistake``: the reason against the first order that no market takes, such as a
+    quantity off the lot size · ``left_open``: orders and positions that were there at the end, a line each ·
+    ``interrupted``: the number of the signal that ended it early, else 0.
     """
 
     mode: str
@@ -69,6 +73,11 @@ class RunResult:
     start_value: float | None = None
     engine: str = ""
     folder: Path | None = None
+    denied: str = ""
+    halted: str = ""
+    mistake: str = ""
+    left_open: tuple[str, ...] = ()
+    interrupted: int = 0
 
     @classmethod
     def collect(
@@ -146,6 +155,11 @@ class RunResult:
             "folder": None if self.folder is None else str(self.folder),
             "stats": {key: plain(value) for key, value in self.stats.items()},
             "denials": {"total": self.denials.total, "reasons": dict(self.denials.counts)},
+            "denied": self.denied,
+            "halted": self.halted,
+            "mistake": self.mistake,
+            "left_open": list(self.left_open),
+            "interrupted": self.interrupted,
             "trades": records(self.trades),
             "orders": records(self.orders),
         }

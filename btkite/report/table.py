@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .result import RunResult
 
 NONE = "–"
+REASONS = 3  # listed at most in a table; each order has its own in orders.csv
 
 
 def unknown(value: Any) -> bool:
@@ -86,8 +87,11 @@ def stats_table(result: RunResult) -> Table:
     table.add_column("value", justify="right", overflow="fold")
     for figure in FIGURES:
         table.add_row(figure.label, shown(figure.key, result.stats[figure.key]))
-    for reason, count in result.denials.counts.items():
-        table.add_row(f"denied: {reason}", number(count, 0))
+    counts = result.denials.counts
+    for reason in list(counts)[:REASONS]:
+        table.add_row(f"denied: {reason}", number(counts[reason], 0))
+    if len(counts) > REASONS:
+        table.add_row("denied for other reasons", number(sum(list(counts.values())[REASONS:]), 0))
     if result.folder is not None:
         table.add_row("Folder", str(result.folder))
     return table

@@ -122,6 +122,7 @@ class Ledger:
         self._keys: tuple[str, ...] = ()
         self._unrealized: float | None = 0.0
         self._used: float | None = 0.0
+        self._blocks: dict[str, float] = {}
         self._committed: float | None = 0.0
         self._orders: dict[int, Working] = {}
         self._entries: dict[str, tuple[int, ...]] = {}
@@ -186,7 +187,8 @@ class Ledger:
         else:
             self._held.pop(key, None)
         self._keys = tuple(sorted(self._held))
-        self._unrealized = self._used = self._committed = None
+        self._unrealized = self._used = None
+        self._touch(key)
         return Booking(new, now, opened, closed, pnl)
 
     def mark(self, key: str, price: float) -> None:
@@ -335,31 +337,31 @@ class Ledger:
             total += claim.value
         return total
 
-    def committed(self, order: Proposal | None = None) -> float:
-        """₹ that working orders may come to block beyond the positions, with ``order`` among them."""
-        if order is not None:
-            return self._block(self._record(order))
+    def committed(self) -> float:
+        """₹ that working orders may come to block beyond the positions."""
         if self._committed is None:
-            self._committed = self._block(None)
+            for key in {order.key for order in self._orders.values()} - self._blocks.keys():
+                self._blocks[key] = self._block(key, None)
+            self._committed = sum(self._blocks[key] for key in sorted(self._blocks))
         return self._committed
 
-    def _block(self, extra: Working | None) -> float:
-        orders: dict[str, dict[int, Working]] = {}
-        for order in self._orders.values():
-            orders.setdefault(order.key, {})[order.ref] = order
-        if extra is not None:
-            orders.setdefault(extra.key, {})[extra.ref] = extra
-        total = 0.0
-        for key in sorted(orders):
-            held = self.position(key).quantity
-            for sign in (1, -1):
-                for claim in _beyond(_claims(orders[key], sign), -held * sign):
-                    total += claim.value * claim.margin_rate
+    def required(self, order: Proposal) -> float:
+        """₹ that ``order`` adds to what working orders may come to block; a change, what it adds to itself."""
+        record = self._record(order)
+        return self._block(record.key, record) - self._block(record.key, None)
+
+    def _block(self, key: str, extra: Working | None) -> float:
+        """What the orders on one instrument may come to block, both sides, less what closes the position."""
+        held, orders, total = self.position(key).quantity, self._of(key, extra), 0.0
+        for sign in (1, -1):
+            for claim in _beyond(_claims(orders, sign), -held * sign):
+                total += claim.value * claim.margin_rate
         return total
 
-    def required(self, order: Proposal) -> float:
-        """₹ that ``order`` adds to what working orders may come to block."""
-        return self.committed(order) - self.committed()
+    def _touch(self, key: str) -> None:
+        """Something about this instrument's position or orders has changed."""
+        self._blocks.pop(key, None)
+        self._committed = None
 
     def checkpoint(self) -> Checkpoint:
         """To try orders out and take them back."""
@@ -368,11 +370,12 @@ class Ledger:
     def restore(self, moment: Checkpoint) -> None:
         """Working orders and entries as they were; positions and money are not touched."""
         self._orders, self._entries = dict(moment.orders), dict(moment.entries)
+        self._blocks.clear()
         self._committed = None
 
     def _put(self, order: Working) -> None:
         self._orders[order.ref] = order
-        self._committed = None
+        self._touch(order.key)
 
     def _record(self, order: Proposal) -> Working:
         old = self._orders.get(order.ref)

@@ -39,6 +39,10 @@ _ENV_HEAD: Final = """\
 
 # Another configuration file than ./config.yaml.
 BTKITE_CONFIG=
+
+# off: keep the access token in a file of mode 0600 in paths.state, not in the desktop's keyring. Read from the
+# environment itself, not from .env.
+BTKITE_KEYRING=
 """
 
 

@@ -109,6 +109,7 @@ class Client:
     """Plain HTTP on one kept connection."""
 
     def __init__(self, port: int, token: str = TOKEN, api_key: str = "sandboxkey000000") -> None:
+        self.port = port
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         self.headers = {"Authorization": f"token {api_key}:{token}", "X-Kite-Version": "3"}
 

@@ -19,10 +19,11 @@ from .scene import KEY, Scene, form
 FLAT = (100.0, 100.0, 100.0, 100.0)
 SHARED = Path(os.environ.get("BTKITE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 NUMBERS = (
-    "quantity overnight_quantity average_price close_price last_price value pnl m2m unrealised realised buy_quantity "
-    "buy_price buy_value buy_m2m sell_quantity sell_price sell_value sell_m2m day_buy_quantity day_buy_price "
-    "day_buy_value day_sell_quantity day_sell_price day_sell_value multiplier"
-).split()
+    "quantity", "overnight_quantity", "average_price", "close_price", "last_price", "value", "pnl", "m2m",
+    "unrealised", "realised", "buy_quantity", "buy_price", "buy_value", "buy_m2m", "sell_quantity", "sell_price",
+    "sell_value", "sell_m2m", "day_buy_quantity", "day_buy_price", "day_buy_value", "day_sell_quantity",
+    "day_sell_price", "day_sell_value", "multiplier",
+)  # fmt: skip
 
 
 def rebuilt(row: dict[str, Any]) -> Position:
@@ -67,7 +68,8 @@ def test_products_do_not_net_and_flat_rows_stay_for_the_day() -> None:
 
 
 def test_money_is_opening_balance_less_what_is_used() -> None:
-    scene = Scene([FLAT, (110.0, 110.0, 110.0, 110.0), FLAT], cash=100_000.0).opened()
+    scene = Scene([FLAT, FLAT, (110.0, 110.0, 110.0, 110.0), FLAT], cash=100_000.0).opened()
+    scene.bar()
     scene.place("BUY", quantity=100)  # MIS: a fifth of 10,000 is blocked
     assert scene.venue.account.available == 98_000
     scene.bar()
@@ -75,11 +77,11 @@ def test_money_is_opening_balance_less_what_is_used() -> None:
     scene.place("BUY", product="CNC", quantity=10)
     scene.bar()
     assert scene.venue.account.available == 97_000
-    scene.bar()
+    assert scene.bar() == "09:17:00"
     scene.place("SELL", quantity=100)
     scene.bar()
     equity = scene.venue.account.margins()["equity"]
-    assert scene.fills()[-1] == ("09:16:00", "SELL", 110.0)
+    assert scene.fills()[-1] == ("09:17:00", "SELL", 110.0)
     assert equity["available"]["live_balance"] == equity["net"] == 100_000 - 1_000 + 1_000
     assert equity["net"] == equity["available"]["cash"] - equity["utilised"]["debits"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 from btkite.exchange import CandleSeries
@@ -43,6 +44,17 @@ def test_a_pull_with_a_limit_plays_what_is_strictly_before_it() -> None:
     assert scene.venue.market.listings[KEY].printed == 4
     assert scene.bar() == "09:16:00"  # the bar's end itself
     assert scene.bar("09:10:00") == "09:16:00"  # a limit in the past is now
+
+
+def test_a_limit_at_now_stops_at_once_even_in_the_middle_of_a_segment() -> None:
+    scene = Scene([(100.0, 104.0, 98.0, 102.0)]).opened()
+    scene.place("BUY", "LIMIT", price=99.0)
+    late = scene.place("BUY", "LIMIT", price=98.5)
+    assert scene.bar() == "09:15:20"
+    assert scene.bar("09:15:20") == "09:15:20"
+    assert late.status == "OPEN"  # its owner may still cancel it at this very time
+    scene.bar()
+    assert late.average_price == 98.5
 
 
 def test_closed_time_is_jumped_over() -> None:
@@ -150,7 +162,7 @@ def test_a_muhurat_session_opens_at_its_own_hour() -> None:
 
 
 def test_prices_put_by_hand_trade_and_are_joined_within_a_minute() -> None:
-    scene = Scene([], candles={}, symbols=(KEY,), start=DAY.replace(hour=10))
+    scene = Scene(symbols=(KEY,), start=DAY.replace(hour=10))
     listing = scene.venue.market.listings[KEY]
     scene.venue.print_by_hand(listing, 100.0, 5)
     order = scene.place("BUY", "LIMIT", price=99.0)
@@ -179,7 +191,7 @@ def test_prices_are_rounded_to_what_the_wire_can_carry() -> None:
 
 def test_the_same_market_twice_gives_the_same_trades() -> None:
     def trades() -> list[tuple[str, str, float]]:
-        scene = Scene(seed=5, symbols=(KEY, "NSE:SBIN"), candles={}, generate_sessions=1, interval="5minute").opened()
+        scene = Scene(seed=5, symbols=(KEY, "NSE:SBIN"), generate_sessions=1, interval="5minute").opened()
         for price in (1495.0, 1500.0, 1505.0):
             scene.venue.place("regular", form("BUY", "LIMIT", price=price))
         scene.to_end()
@@ -188,3 +200,12 @@ def test_the_same_market_twice_gives_the_same_trades() -> None:
     first = trades()
     assert len(first) >= 1
     assert first == trades()
+
+
+def test_a_day_of_three_instruments_is_played_in_a_moment() -> None:
+    scene = Scene(seed=2, symbols=(KEY, "NSE:SBIN", "NSE:TCS"), generate_sessions=1)
+    before = time.process_time()
+    stops = scene.to_end()
+    spent = time.process_time() - before
+    assert len(stops) == 376
+    assert spent < 2.0  # 0.03 s on an idle machine: 4500 prints

@@ -60,9 +60,7 @@ def test_config_yaml_holds_every_key_and_no_other() -> None:
 def test_every_line_of_config_yaml_that_holds_a_key_stands_under_a_comment() -> None:
     lines = text("config.yaml").splitlines()
     bare = [
-        line
-        for above, line in pairwise(lines)
-        if re.match(r"\s*\w+:", line) and not above.lstrip().startswith("#")
+        line for above, line in pairwise(lines) if re.match(r"\s*\w+:", line) and not above.lstrip().startswith("#")
     ]
     assert bare == []
 
@@ -70,8 +68,21 @@ def test_every_line_of_config_yaml_that_holds_a_key_stands_under_a_comment() -> 
 def test_env_example_holds_the_variable_of_every_key_and_no_other() -> None:
     shown = re.findall(r"^([A-Z][A-Z0-9_]*)=$", text("env.example"), re.MULTILINE)
     short = {key: name for name, key in ALIASES.items()}
-    wanted = {short.get(key, "BTKITE_" + key.upper().replace(".", "__")) for key in KEYS} | {"BTKITE_CONFIG"}
+    wanted = {short.get(key, "BTKITE_" + key.upper().replace(".", "__")) for key in KEYS} | {
+        "BTKITE_CONFIG",
+        "BTKITE_KEYRING",
+    }
     assert sorted(shown) == sorted(wanted)
+
+
+def test_env_example_holds_every_variable_that_the_code_reads() -> None:
+    named = {
+        name
+        for file in (REPOSITORY / "btkite").rglob("*.py")
+        for name in re.findall(r"""["'`]((?:BTKITE|KITE)_[A-Z][A-Z0-9_]*)["'`]""", file.read_text(encoding="utf-8"))
+    }
+    assert named >= {"BTKITE_CONFIG", "BTKITE_KEYRING", "KITE_API_KEY"}
+    assert sorted(name for name in named if f"\n{name}=\n" not in text("env.example")) == []
 
 
 def test_env_example_gives_no_variable_a_value() -> None:

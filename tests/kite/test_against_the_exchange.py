@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 
 from btkite.clock import ExchangeClock, SystemClock
 from btkite.errors import OrderRefused, SessionExpired
@@ -16,12 +19,12 @@ from btkite.kite.desk import Cancel, Desk, Modify, Place
 from btkite.kite.endpoints import resolve
 from btkite.kite.inbox import DeskReply, Inbox, Link, LinkChange, Ticks
 from btkite.kite.secret import Secret
-from btkite.kite.session import log_in, login_url, verify
+from btkite.kite.session import RedirectCatcher, log_in, login_url, new_state, verify
 from btkite.kite.stream import KiteStream
 from btkite.values import Instrument, OrderType, OrderUpdate, Proposal, Side
 
 KEY, TOKEN = "sandboxkey000000", "token-for-a-script"
-SECRET = "sandboxsecret000000000000000000"  # noqa: S105 - the simulated exchange's published default
+SECRET = "sandboxsecret000000000000000000"  # the simulated exchange's published default
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +101,7 @@ def test_a_market_order_is_placed_filled_and_told_in_lock_step(rig: Rig) -> None
     rig.stream.start()
     rig.pump(lambda: len(rig.of(Ticks)) > 5)
     rig.desk.submit(Place(1, rig.proposal(1, OrderType.MARKET, market_protection=2.0)))
-    rig.pump(lambda: any(update.terminal for update in rig.of(OrderUpdate)))
+    rig.pump(lambda: any(update.terminal for update in rig.of(OrderUpdate)) and len(rig.of(DeskReply)) == 1)
     (reply,) = rig.of(DeskReply)
     update = next(update for update in rig.of(OrderUpdate) if update.terminal)
     assert reply.error is None
@@ -129,7 +132,9 @@ def test_an_order_rests_is_changed_and_cancelled(rig: Rig) -> None:
     rig.desk.submit(Modify(1, order_id, {"price": low - 1}))
     rig.pump(lambda: len(rig.of(DeskReply)) == 2)
     rig.desk.submit(Cancel(1, order_id))
-    rig.pump(lambda: any(update.status == "CANCELLED" for update in rig.of(OrderUpdate)))
+    rig.pump(
+        lambda: any(update.status == "CANCELLED" for update in rig.of(OrderUpdate)) and len(rig.of(DeskReply)) == 3
+    )
     assert [reply.error for reply in rig.of(DeskReply)] == [None] * 3
     history = rig.client.order_history(order_id)
     assert history[-1].status == "CANCELLED"
@@ -166,18 +171,17 @@ def test_candles_are_those_that_the_stream_printed(rig: Rig) -> None:
 
 
 def test_a_login_by_the_browsers_way(fresh: Exchange) -> None:
-    """The exchange's login page redirects with a request token, as Kite's does."""
-    from urllib.parse import parse_qs, urlsplit
-
-    import requests
-
-    endpoint = resolve(fresh.url)
-    clock = ExchangeClock(fresh.url, lockstep=True)
-    page = requests.get(login_url(endpoint, KEY), timeout=5, allow_redirects=False)
-    target = page.headers.get("Location", "")
-    if "request_token" not in target:
-        pytest.skip(f"the exchange's login answers {page.status_code} without a redirect")
-    token = parse_qs(urlsplit(target).query)["request_token"][0]
+    """The exchange's page redirects to us with a request token, as Kite's does."""
+    state = new_state()
+    with RedirectCatcher(0, state) as catcher:
+        fresh.reset(replace(fresh.settings, redirect_url=catcher.url))
+        endpoint = resolve(fresh.url)
+        clock = ExchangeClock(fresh.url, lockstep=True)
+        page = login_url(endpoint, KEY, state)
+        browser = threading.Thread(target=requests.post, args=(page,), kwargs={"timeout": 10})
+        browser.start()
+        token = catcher.wait(10)
+        browser.join(10)
     client = KiteClient(endpoint, KEY, clock=clock)
     session = log_in(client, token, Secret(SECRET), clock)
     assert session.alive(clock.now())

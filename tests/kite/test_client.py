@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import stamina
-from conftest import KEY, NOON, TOKEN, FakeRest, Reply, data, error
 
 from btkite.clock import ManualClock
 from btkite.errors import (
@@ -26,10 +25,12 @@ from btkite.errors import (
     RuleViolation,
     SessionExpired,
 )
-from btkite.kite.client import KiteClient, candle_columns, instrument_table
+from btkite.kite.client import KiteClient
 from btkite.kite.endpoints import SANDBOX, resolve
 from btkite.kite.failures import NO_ANSWER, NOT_SENT
+from btkite.kite.tables import candle_columns, instrument_table
 from btkite.values import Instrument, OrderType, Proposal, Side, Source
+from tests.kite.fakes import KEY, NOON, TOKEN, FakeRest, Reply, data, error
 
 INFY = Instrument("NSE", "INFY", 408065)
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import KEY, NOON, TOKEN, Asked, FakeRest, Reply, data, error
 
 from btkite.clock import ExchangeClock, ManualClock, SystemClock
 from btkite.errors import BtkiteError, OrderRefused, OrderUncertain, RuleViolation
@@ -16,6 +15,7 @@ from btkite.kite.failures import NOT_SENT
 from btkite.kite.inbox import DeskReply, Inbox
 from btkite.kite.pace import BUDGETS, Budget, Kind, Limit, Pace
 from btkite.values import Instrument, OrderType, Proposal, Side
+from tests.kite.fakes import KEY, NOON, TOKEN, Asked, FakeRest, Reply, data, error
 
 
 def proposal(ref: int, *, reduces: bool = False) -> Proposal:
@@ -99,20 +99,32 @@ def test_each_request_gets_its_own_reply(rest: FakeRest, make: Callable[..., Des
     assert [asked.method for asked in rest.asked] == ["POST", "PUT", "DELETE"]
 
 
-def test_cancels_go_before_exits_and_exits_before_entries(
-    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+@pytest.mark.parametrize(
+    ("budget", "order"),
+    [
+        (Budget((Limit(10, 1.1, 8),)), [1, 2, 3, 4, 5, 6]),  # nobody has to wait: first come, first served
+        (Budget((Limit(2, 1.1, 1),)), [1, 6, 4, 5, 2, 3]),  # they do: cancels, then exits, then entries
+    ],
+)
+def test_where_requests_must_wait_cancels_go_before_exits_and_exits_before_entries(
+    rest: FakeRest,
+    make: Callable[..., Desk],
+    replies: Replies,
+    clock: ManualClock,
+    budget: Budget,
+    order: list[int],
 ) -> None:
     held = threading.Event()
     rest.then(Reply({"status": "success", "data": {"order_id": "0"}}, hold=held))
     rest.on("/orders/regular/9", data({"order_id": "9"}))
-    desk = make()
+    desk = make(pace=Pace(clock, budgets={**BUDGETS, Kind.ORDER: budget}))
     desk.submit(place(1))
     rest.wait_for(1)
     for request in (place(2), place(3), place(4, reduces=True), Modify(5, "9", {"price": 1.0}), Cancel(6, "9")):
         desk.submit(request)
     rest.then(*(data({"order_id": str(number)}) for number in range(3)))
     held.set()
-    assert [reply.ref for reply in replies.wait(6)] == [1, 6, 4, 5, 2, 3]
+    assert [reply.ref for reply in replies.wait(6)] == order
 
 
 def test_one_request_at_a_time(rest: FakeRest, make: Callable[..., Desk], replies: Replies) -> None:

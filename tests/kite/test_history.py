@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Asked, FakeRest, Reply, data, error
 
 from btkite.candles import CandleCache
 from btkite.clock import ManualClock
@@ -20,6 +19,7 @@ from btkite.kite.client import KiteClient
 from btkite.kite.history import MAX_DAYS, Downloaded, Progress, chunks, download
 from btkite.kite.pace import Pace
 from btkite.values import INTERVALS, Instrument
+from tests.kite.fakes import Asked, FakeRest, Reply, data, error
 
 TOKEN = 408065
 INFY = Instrument("NSE", "INFY", TOKEN, tick_size=0.1, name="INFOSYS")

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from conftest import FakeRest, data
 from hypothesis import given
 from hypothesis import strategies as st
 
 from btkite.clock import ExchangeClock, ManualClock, SystemClock
 from btkite.errors import RuleViolation
 from btkite.kite.pace import BUDGETS, Budget, Kind, Lane, Limit, Pace
+from tests.kite.fakes import FakeRest, data
 
 NOON = datetime(2026, 11, 23, 12, 0)
 

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import KEY, NOON, TOKEN, FakeRest, data, error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +34,7 @@ from btkite.kite.session import (
     new_state,
     verify,
 )
+from tests.kite.fakes import KEY, NOON, TOKEN, FakeRest, data, error
 
 SESSION = Session(KEY, "AB1234", Secret(TOKEN), NOON)
 

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from conftest import KEY, TOKEN, FakeStream
 
 from btkite.clock import Bell, ManualClock, SystemClock
 from btkite.errors import RuleViolation, SessionExpired
 from btkite.kite.inbox import Inbox, Link, LinkChange, Ticks
 from btkite.kite.stream import KiteStream, difference
 from btkite.values import OrderUpdate, Tick
+from tests.kite.fakes import KEY, TOKEN, FakeStream
 
 INFY, SBIN = 408065, 779521
 
@@ -287,6 +287,8 @@ def test_in_lock_step_silence_means_nothing(
     make(silence=0.1, clock=clock).start()
     listener.wait_link(Link.CONNECTED)
     assert not Bell().wait(0.5)
+    listener.until(lambda: True)
+    assert Link.BROKEN not in listener.links
     assert len(wire.sockets) == 1
 
 
@@ -313,23 +315,39 @@ def test_frames_are_counted_by_our_own_address_after_they_are_in_the_inbox(
     assert stream.frames_read == {wire.socket(1).peer: 0}
 
 
-def test_a_count_never_runs_ahead_of_the_inbox(
-    wire: FakeStream, make: Callable[..., KiteStream], inbox: Inbox, listener: Listener
-) -> None:
-    stream = make()
+def test_a_count_never_runs_ahead_of_the_inbox(wire: FakeStream) -> None:
+    """Lock step goes on when the count is reached: by then the frame must be in the inbox."""
+    counts: list[int] = []
+
+    class Watched(Inbox):
+        def put(self, event: Any) -> None:
+            if isinstance(event, Ticks):
+                counts.extend(stream.frames_read.values())
+            super().put(event)
+
+    inbox = Watched()
+    listener = Listener(inbox)
+    stream = KiteStream(wire.endpoint, KEY, lambda: TOKEN, inbox, SystemClock())
     stream.start()
     listener.wait_link(Link.CONNECTED)
-    socket = wire.socket(0)
-    sender = threading.Thread(target=lambda: [socket.send(ltp(INFY, number)) for number in range(1, 201)])
-    sender.start()
-    seen = 0
-    clock, end = SystemClock(), SystemClock().now().timestamp() + 10
-    while seen < 200:
-        said = stream.frames_read.get(socket.peer, 0)
-        seen += len([event for event in inbox.take() if isinstance(event, Ticks)])
-        assert seen >= said
-        assert clock.now().timestamp() < end
-    sender.join()
+    for number in range(1, 21):
+        wire.socket(0).send(ltp(INFY, number))
+    listener.until(lambda: len(listener.ticks) == 20)
+    stream.stop()
+    assert counts == list(range(20))
+
+
+def test_a_frame_without_an_event_rings_the_bell_too(
+    wire: FakeStream, make: Callable[..., KiteStream], listener: Listener
+) -> None:
+    """Who waits for the count must hear of a heartbeat."""
+    stream = make()
+    stream.start()
+    listener.until(lambda: stream.connected and not stream.busy)
+    while stream.inbox.bell.wait(0.05):  # what is left over from connecting
+        pass
+    wire.socket(0).send(b"\x00")
+    assert stream.inbox.bell.wait(10)
 
 
 def test_it_is_busy_until_the_server_has_read_the_subscription(
@@ -341,6 +359,18 @@ def test_it_is_busy_until_the_server_has_read_the_subscription(
     stream.subscribe({INFY: "full"})
     listener.until(lambda: not stream.busy)
     assert wire.socket(0).modes == {INFY: "full"}
+
+
+def test_it_stays_busy_while_the_server_has_not_shown_that_it_read(
+    wire: FakeStream, make: Callable[..., KiteStream], listener: Listener
+) -> None:
+    wire.deaf = True  # hears us, answers no ping
+    stream = make(heartbeat=60.0)
+    stream.subscribe({INFY: "full"})
+    stream.start()
+    listener.wait_link(Link.CONNECTED)
+    wire.until(lambda: wire.socket(0).modes == {INFY: "full"})
+    assert stream.busy
 
 
 def test_more_instruments_than_a_connection_takes_open_another(

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btkite.orders.groups import (
-    KEPT,
     Activate,
     Cancel,
     End,
@@ -20,7 +19,6 @@ from btkite.orders.groups import (
     Filled,
     Flatten,
     Group,
-    Groups,
     Resize,
     Role,
     bracket,
@@ -37,7 +35,7 @@ P, S, T = 1, 2, 3  # parent, stop, target
 
 
 def stop_and_target(size: int = 100, stop: int | None = None, target: int | None = None) -> Group:
-    return bracket(P, size, [(S, Role.STOP, stop or size), (T, Role.TARGET, target or size)])
+    return bracket((P, size), (S, Role.STOP, stop or size), (T, Role.TARGET, target or size))
 
 
 def play(group: Group, *events: Any) -> tuple[Group, list[Any]]:
@@ -157,6 +155,15 @@ def test_a_child_larger_than_the_entry_never_works_for_more_than_that() -> None:
     assert asked == [Activate(S, 100), Activate(T, 100)]
 
 
+def test_exits_given_after_the_entry_has_filled_work_at_once() -> None:
+    group = bracket((P, 100), (S, Role.STOP, 100), filled=100, alive=False)
+    assert settle(group)[1] == (Activate(S, 100),)
+    group = bracket((P, 100), (S, Role.STOP, 100), filled=30)
+    group, asked = settle(group)
+    assert asked == (Activate(S, 30),)
+    assert play(group, Ended(P, End.COMPLETED, 100))[1] == [Resize(S, 100)]
+
+
 def test_a_strangers_event_changes_nothing() -> None:
     group = stop_and_target()
     assert react(group, Filled(99, 5)) == (group, ())
@@ -166,7 +173,7 @@ def test_a_strangers_event_changes_nothing() -> None:
 
 
 def test_any_execution_of_one_cancels_the_others() -> None:
-    group, asked = play(oco(1, 2, 3), Filled(2, 1))
+    group, asked = play(oco((1, 10), (2, 10), (3, 10)), Filled(2, 1))
     assert asked == [Cancel(1), Cancel(3)]
     group, asked = play(group, Filled(2, 10), Ended(1, End.CANCELED), Ended(3, End.CANCELED))
     assert asked == []
@@ -176,15 +183,15 @@ def test_any_execution_of_one_cancels_the_others() -> None:
 
 @pytest.mark.parametrize("how", [End.CANCELED, End.EXPIRED])
 def test_taking_one_back_cancels_the_others(how: End) -> None:
-    assert play(oco(1, 2), Ended(1, how))[1] == [Cancel(2)]
+    assert play(oco((1, 10), (2, 10)), Ended(1, how))[1] == [Cancel(2)]
 
 
 def test_a_rejected_one_leaves_the_others() -> None:
-    assert play(oco(1, 2), Ended(1, End.REJECTED))[1] == []
+    assert play(oco((1, 10), (2, 10)), Ended(1, End.REJECTED))[1] == []
 
 
 def test_two_that_executed_in_a_race_are_noticed() -> None:
-    assert play(oco(1, 2), Filled(1, 5), Filled(2, 5))[0].raced
+    assert play(oco((1, 10), (2, 10)), Filled(1, 5), Filled(2, 5))[0].raced
 
 
 # -- any order of events -----------------------------------------------------------------------------
@@ -322,7 +329,7 @@ def test_exits_never_exceed_what_was_entered(steps: Any, sizes: tuple[int, int, 
 @settings(deadline=None)
 @given(steps=STEPS, size=st.integers(1, 120), seed=st.integers(0, 2**32))
 def test_with_one_exit_on_the_book_no_lateness_can_reverse_the_position(steps: Any, size: int, seed: int) -> None:
-    market = Market(bracket(P, size, [(S, Role.STOP, size)]), random.Random(seed), late=True)
+    market = Market(bracket((P, size), (S, Role.STOP, size)), random.Random(seed), late=True)
 
     def check() -> None:
         assert market.exited <= market.entered
@@ -379,60 +386,6 @@ def test_the_facts_do_not_depend_on_the_order_of_events(events: list[Any], seed:
 def test_what_was_asked_for_is_not_asked_for_again(steps: Any, sizes: tuple[int, int, int], seed: int) -> None:
     market = Market(stop_and_target(*sizes), random.Random(seed), late=True)
     run(market, steps, lambda: pytest.fail("asked twice") if settle(market.group)[1] else None)
-
-
-# -- the book of groups ------------------------------------------------------------------------------
-
-
-def test_the_book_finds_an_orders_group_and_adds_up_its_fills() -> None:
-    groups = Groups()
-    groups.bracket(P, 100, [(S, Role.STOP, 100), (T, Role.TARGET, 100)])
-    assert groups.filled(P, 40) == [Activate(S, 40), Activate(T, 40)]
-    assert groups.filled(P, 60) == [Resize(S, 100), Resize(T, 100)]
-    assert groups.filled(S, 100) == [Cancel(T)]
-    assert groups.ended(T, "canceled") == []
-    assert groups.filled(77, 5) == groups.ended(77) == groups.of(77) == []
-
-
-def test_exits_given_after_the_entry_has_filled_work_when_asked() -> None:
-    groups = Groups()
-    groups.bracket(P, 100, [(S, Role.STOP, 100)], filled=100, alive=False)
-    assert groups.filled(P, 0) == [Activate(S, 100)]
-    groups.bracket(P, 100, [(T, Role.TARGET, 100)])
-    assert groups.filled(P, 0) == [Activate(T, 100)]
-    assert groups.filled(T, 100) == [Cancel(S)]
-
-
-def test_orders_join_an_oco_group_through_any_of_its_members() -> None:
-    groups = Groups()
-    groups.oco(2, 1)
-    groups.oco(3, 2)
-    assert [groups.oco_of(ref) for ref in (1, 2, 3, 4)] == [1, 1, 1, 0]
-    assert groups.filled(3, 1) == [Cancel(1), Cancel(2)]
-    groups.oco(4, 3)  # joined when all is over, it stands alone
-    assert groups.oco_of(4) == 4
-    assert groups.filled(4, 1) == []
-
-
-def test_an_entry_may_be_in_an_oco_group_and_lead_a_bracket() -> None:
-    groups = Groups()
-    groups.bracket(P, 10, [(S, Role.STOP, 10)])
-    groups.oco(50, P)
-    assert groups.filled(P, 10) == [Activate(S, 10), Cancel(50)]
-    assert groups.oco_of(P) == P
-    assert len(groups.of(P)) == 2
-
-
-def test_a_late_fill_is_still_understood_and_old_groups_are_forgotten() -> None:
-    groups = Groups()
-    groups.bracket(P, 100, [(S, Role.STOP, 100)])
-    assert groups.ended(P) == [Cancel(S)]
-    assert groups.filled(P, 10) == [Flatten(P, 10)]
-    for ref in range(10, 10 + 2 * (KEPT + 1), 2):
-        groups.bracket(ref, 1, [(ref + 1, Role.STOP, 1)])
-        groups.ended(ref)
-    assert groups.of(P) == groups.of(S) == []
-    assert groups.of(10 + 2 * KEPT)
 
 
 # -- trailing stops ----------------------------------------------------------------------------------

@@ -1,0 +1,714 @@
+"""``btkite.run``: one strategy on history, on paper or live; and the checks that come before it.
+
+:func:`prepare` says no to whatever is wrong, in one sentence, before anything has been started or asked of
+anybody; :meth:`Run.go` then runs. What differs between modes is read from :mod:`btkite.modes`.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import backtrader as bt
+
+from . import simulator
+from .clock import Bell, SystemClock
+from .config import Config, load
+from .errors import ConfigError, DataError, UnknownSymbol
+from .grid import ends_of
+from .journal import AccountLock
+from .kite import endpoints, instruments
+from .loading import check_params, load_strategy
+from .log import get_logger, writing
+from .modes import Mode
+from .modes import mode as mode_of
+from .report.result import RunResult
+from .report.table import inr, number, when
+from .risk.gate import KillSwitch, State
+from .risk.rules import EXCHANGE_RULES, build_rules, can_ever_pass
+from .series import Candles, check_interval, moment
+from .sources import SOURCES
+from .values import Instrument
+
+if TYPE_CHECKING:
+    from .store import KiteStore
+
+Moment = datetime | date | str | None
+Tell = Callable[[datetime, str], None]
+
+log = get_logger(__name__)
+_BEAT = timedelta(seconds=30)
+_BUILT_IN = "simulator"
+
+
+def run(
+    strategy: type[bt.Strategy] | str,
+    symbols: Sequence[str] | str,
+    *,
+    mode: str | Mode = "backtest",
+    interval: str = "minute",
+    start: Moment = None,
+    end: Moment = None,
+    params: Mapping[str, Any] | None = None,
+    config: Config | str | Path | None = None,
+    warmup: int | None = None,
+    endpoint: str | None = None,
+    confirm: str | None = None,
+    capital: float | None = None,
+    sessions: int | None = None,
+    source: Any = None,
+    save: bool = False,
+    report: bool = True,
+    tell: Tell | None = None,
+) -> RunResult:
+    """Run ``strategy`` on ``symbols`` and give back what came of it.
+
+    ``strategy``: a class, ``"path/file.py:Class"`` or ``"module:Class"`` · ``symbols``: ``NSE:INFY``, one or
+    several · ``start``, ``end``: naive IST, a date as ``end`` includes that day; on a stored or built-in market
+    only · ``params``: the strategy's · ``config``: a :class:`~btkite.config.Config`, a file, or None for what
+    the working folder and the environment say · ``warmup``: bars before the start that only warm indicators ·
+    ``endpoint``: kite, sandbox, simulator or a URL · ``confirm``: the account's user id, without which a live
+    run does not start · ``capital``: ₹ allotted · ``sessions``: end a paper or live run after so many ·
+    ``source``: a name for ``data.source``, or DataFrames by symbol · ``save``: keep the run in a folder of
+    ``paths.runs``, with its page unless ``report`` is False · ``tell``: called with market time and a line of
+    text when something happens to an order.
+
+    On ``endpoint="simulator"``, where nobody serves an exchange, one is started for the run and ended with it.
+
+    :raises ConfigError: if something asked for is wrong; nothing was started.
+    :raises DataError: if candles asked for are not there.
+    :raises AccountLocked: if another process runs this account.
+    """
+    prepared = prepare(
+        strategy,
+        symbols,
+        mode=mode,
+        interval=interval,
+        start=start,
+        end=end,
+        params=params,
+        config=config,
+        warmup=warmup,
+        endpoint=endpoint,
+        confirm=confirm,
+        capital=capital,
+        sessions=sessions,
+        source=source,
+    )
+    return prepared.go(save=save, report=report, tell=tell)
+
+
+def prepare(
+    strategy: type[bt.Strategy] | str,
+    symbols: Sequence[str] | str,
+    *,
+    mode: str | Mode = "backtest",
+    interval: str = "minute",
+    start: Moment = None,
+    end: Moment = None,
+    params: Mapping[str, Any] | None = None,
+    config: Config | str | Path | None = None,
+    warmup: int | None = None,
+    endpoint: str | None = None,
+    confirm: str | None = None,
+    capital: float | None = None,
+    sessions: int | None = None,
+    source: Any = None,
+) -> Run:
+    """A checked run that has not been started; the arguments are those of :func:`run`."""
+    facts = mode_of(mode)
+    found = load_strategy(strategy)
+    given = dict(params or {})
+    check_params(found, given)
+    settings = _settings(
+        config,
+        {
+            "broker.kite_connect.endpoint": endpoint,
+            "data.warmup": warmup,
+            "broker.capital": capital,
+            "run.sessions": sessions,
+            "data.source": source if isinstance(source, str) else None,
+        },
+    )
+    check_interval(interval)
+    exchange = settings.broker.default_exchange
+    named = [symbols] if isinstance(symbols, str) else list(symbols)
+    keys = tuple(dict.fromkeys(instruments.parse_key(text, exchange) for text in named))
+    if not keys:
+        raise ConfigError("no symbol was named: give one, such as NSE:INFY")
+    begin, finish = moment(start), moment(end, end=True)
+    if begin is not None and finish is not None and begin >= finish:
+        raise ConfigError(f"the range from {when(begin)} to {when(finish)} is empty: the end must come after the start")
+    plan = Run(facts, found, given, keys, interval, settings, begin=begin, end=finish, confirm=confirm)
+    plan = _on_history(plan, source) if facts.bars == "history" else _on_stream(plan, source)
+    plan._check_account()
+    return plan
+
+
+def account_of(config: Config) -> str:
+    """The client id that the configured endpoint's account has; empty if it is not said."""
+    kite = config.broker.kite_connect
+    return config.exchange.user_id if kite.endpoint == _BUILT_IN else kite.user_id
+
+
+def _settings(config: Config | str | Path | None, overrides: Mapping[str, Any]) -> Config:
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if isinstance(config, Config):
+        return config.with_(**given)
+    return load(config, overrides=given)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, checked and not started.
+
+    ``candles`` are those that will be traded, if they are known beforehand: with history before ``begin``,
+    up to ``end``. ``market`` is an exchange that serves already, ``starts_exchange`` says that one is to be
+    started. ``origin`` says in words where prices come from.
+    """
+
+    mode: Mode
+    strategy: type[bt.Strategy]
+    params: Mapping[str, Any]
+    symbols: tuple[str, ...]
+    interval: str
+    config: Config
+    begin: datetime | None = None
+    end: datetime | None = None
+    confirm: str | None = None
+    candles: Mapping[str, Candles] = field(default_factory=dict)
+    instruments: Mapping[str, Instrument] = field(default_factory=dict)
+    market: simulator.Served | None = None
+    starts_exchange: bool = False
+    origin: str = ""
+
+    # -- what it is -----------------------------------------------------------------------------------
+
+    @property
+    def endpoint(self) -> str:
+        """Its name: kite, sandbox, simulator, or HOST:PORT."""
+        return _BUILT_IN if self.starts_exchange else endpoints.resolve(self.config.broker.kite_connect.endpoint).name
+
+    @property
+    def account(self) -> str:
+        """The client id whose money it is, or would be."""
+        return self.config.exchange.user_id if self.starts_exchange else account_of(self.config)
+
+    @property
+    def folder(self) -> Path:
+        """Where this account's lock, kill switch and journal are."""
+        place = self.endpoint.replace(":", "-")
+        return Path(self.config.paths.state) / place / (self.account or "account") / self.mode.name
+
+    @property
+    def traded(self) -> dict[str, Candles]:
+        """What is traded, with the bars that warm up, by symbol; empty if it is not known beforehand."""
+        warmup = self.config.data.warmup
+        return {
+            key: one.between(self.begin, self.end, warmup_bars=warmup if self.begin is not None else 0)
+            for key, one in self.candles.items()
+        }
+
+    def banner(self) -> list[tuple[str, str]]:
+        """What is about to happen, as labels and texts."""
+        broker, warmup = self.config.broker, self.config.data.warmup
+        given = ", ".join(f"{name}={value}" for name, value in self.params.items())
+        rows = [
+            ("mode", self._what()),
+            ("strategy", f"{self.strategy.__name__}({given})"),
+            ("symbols", ", ".join(self.symbols)),
+            ("interval", self.interval),
+            ("range", self._range()),
+            ("endpoint", self._where()),
+            ("account", self._whose()),
+            ("product", broker.default_product),
+            ("capital", inr(broker.capital)),
+            ("limits", self._limits()),
+        ]
+        if warmup:
+            rows.insert(5, ("warm-up", f"{number(warmup, 0)} bars before the start"))
+        return rows
+
+    def _what(self) -> str:
+        fills = {"simulator": "simulated fills, no order leaves this machine", "kite": "orders are sent"}
+        return f"{self.mode.name} ({fills[self.mode.fills]})"
+
+    def _range(self) -> str:
+        if not self.candles:
+            sessions = self.config.run.sessions
+            more = f", {number(sessions, 0)} session{'s' if sessions > 1 else ''}" if sessions else ""
+            return f"from now on{more or ', until it is stopped'}"
+        cut = [one.between(self.begin, self.end) for one in self.candles.values()]
+        first = min(one.first for one in cut)
+        last = max(ends_of(one.key, self.interval)(one.start[-1:]).tolist()[0] for one in cut)
+        text = (lambda at: f"{at:%Y-%m-%d}") if self.interval == "day" else when
+        bars = number(sum(len(one) for one in cut), 0)
+        return f"{text(first)} to {text(last)}, {bars} bars"
+
+    def _where(self) -> str:
+        if self.mode.bars == "history":
+            return f"none: {self.origin}, no network"
+        if self.starts_exchange:
+            speed = self.config.exchange.speed
+            pace = {"lockstep": "lock step", "realtime": "real time"}.get(str(speed)) or f"{speed:g} x market time"
+            return f"simulator, started for this run, {pace}, {self.origin}"
+        root = endpoints.resolve(self.config.broker.kite_connect.endpoint).rest_root
+        return f"{self.endpoint} ({root})" if self.endpoint not in root else root
+
+    def _whose(self) -> str:
+        if self.mode.bars == "history":
+            return "none"
+        name = self.account or "of the access token"
+        real = self.endpoint == endpoints.KITE.name
+        if self.mode.fills == "kite":
+            return f"{name} ({'real money' if real else 'play money'})"
+        return f"{name} (its quotes; money is simulated)"
+
+    def _limits(self) -> str:
+        if not self.config.risk.enabled:
+            return "none: risk.enabled is false"
+        return "; ".join(rule.title for rule in build_rules(self.config.risk.model_dump()) if rule.key)
+
+    # -- before the start -------------------------------------------------------------------------------
+
+    def _check_account(self) -> None:
+        """Real orders need the account said aloud. Asks nobody."""
+        if not self.mode.arm:
+            return
+        user = self.account
+        if not user:
+            raise ConfigError(
+                f"{self.mode.name} on {self.endpoint} needs to know whose account it is: set "
+                "broker.kite_connect.user_id (KITE_USER_ID); nothing was sent"
+            )
+        if not self.confirm:
+            raise ConfigError(
+                f"{self.mode.name} sends orders for the account {user}: say so with --confirm {user} "
+                f'(confirm="{user}" in Python); nothing was sent'
+            )
+        if self.confirm != user:
+            raise ConfigError(f"the account is {user}, not {self.confirm}: nothing was sent")
+
+    def _check_market(self, store: KiteStore, broker: Any) -> None:
+        """Before orders may leave: whose token it is, and whether one lot could ever pass the gate."""
+        if not self.mode.arm:
+            return
+        user = str(store.profile().get("user_id", ""))
+        if user != self.confirm:
+            raise ConfigError(f"the access token is {user}'s, not {self.confirm}'s: log in as {self.confirm}")
+        prices = store.ltp(*self.symbols)
+        for key in self.symbols:
+            instrument = store.instrument(key)
+            price = prices.get(key, 0.0) or self._first_price(key)
+            if price <= 0:
+                log.warning("no price yet: the limits were not tried", symbol=key)
+                continue
+            product = self.config.broker.default_product
+            denial = can_ever_pass(instrument, price, broker.gate.rules, broker.ledger, product=product)
+            if denial is not None:
+                lot = f"{number(instrument.lot_size, 0)} at {inr(price)}"
+                raise ConfigError(f"not even one lot of {key} ({lot}) can pass: {denial}; nothing was started")
+
+    def _first_price(self, key: str) -> float:
+        known = self.candles.get(key)
+        return float(known.between(self.begin, None).open[0]) if known is not None else 0.0
+
+    # -- the run ----------------------------------------------------------------------------------------
+
+    def go(self, *, save: bool = False, report: bool = True, tell: Tell | None = None) -> RunResult:
+        """Run to the end of the candles, of the sessions, or to Ctrl-C, and say what came of it.
+
+        :raises AccountLocked: if another process runs this account.
+        """
+        with ExitStack() as stack:
+            if self.mode.journal:
+                stack.enter_context(_held(AccountLock(self.folder / "lock", SystemClock())))
+            config = self.config
+            if self.starts_exchange:
+                assert self.begin is not None
+                market = stack.enter_context(
+                    simulator.started(config, self.candles, self.instruments, self.begin)
+                )
+                config = config_on(config, market)
+            store, broker = self._open_market(config, stack)
+            folder = self._open_folder(stack, config) if save else None
+            result = self._run(store, broker, tell)
+        return result if folder is None else folder.write(result, report=report)
+
+    def _open_market(self, config: Config, stack: ExitStack) -> tuple[KiteStore, Any]:
+        from .store import KiteStore
+
+        store = KiteStore(mode=self.mode, config=config, confirm=self.confirm)
+        stack.callback(store.stop)
+        kill = {"kill": KillSwitch(self.folder / "kill")} if self.mode.journal else {}
+        broker = store.getbroker(cash=config.broker.capital, **kill)
+        self._check_market(store, broker)
+        return store, broker
+
+    def _open_folder(self, stack: ExitStack, config: Config) -> Any:
+        import yaml
+
+        from .report.folder import RunFolder
+
+        folder = RunFolder.create(
+            Path(config.paths.runs),
+            now=SystemClock().now(),
+            mode=self.mode.name,
+            strategy=self.strategy.__name__,
+            symbols=self.symbols,
+        )
+        text = yaml.safe_dump(self.config.snapshot(), sort_keys=False, allow_unicode=True)
+        folder.snapshot(config=text, data={key: one.digest() for key, one in self.traded.items()})
+        stack.enter_context(writing(folder.log, config.log.level))
+        return folder
+
+    def _run(self, store: KiteStore, broker: Any, tell: Tell | None) -> RunResult:
+        from .analyzers import Equity, Orders, Trades
+        from .engine import Cerebro
+
+        cerebro = Cerebro(stdstats=False, warmup=self.config.run.warmup)
+        for data in self._feeds(store):
+            cerebro.adddata(data)
+        cerebro.setbroker(broker)
+        cerebro.addstrategy(self.strategy, **self.params)
+        for analyzer in (Orders, Trades, Equity):
+            cerebro.addanalyzer(analyzer)
+        if tell is not None:
+            cerebro.addanalyzer(_Told, tell=tell, store=store)
+        log.info("run", **dict(self.banner()))
+        with _interruptible(cerebro, on=self.mode.bars == "stream") as stopped:
+            try:
+                (strategy,) = cerebro.run()
+            except Exception as error:
+                if _in_init(error, self.strategy):
+                    raise ConfigError(f"{self.strategy.__name__} does not start: {error}") from error
+                raise
+        result = RunResult.collect(
+            strategy,
+            mode=self.mode.name,
+            symbols=self.symbols,
+            interval=self.interval,
+            engine=self._engine(broker),
+        )
+        gate = getattr(broker, "gate", None)
+        result = replace(
+            result,
+            denied=gate.summary() if gate is not None else "",
+            halted=_halted(gate),
+            mistake=_mistake(broker),
+            left_open=tuple(_left_open(broker, strategy)),
+            interrupted=stopped.by,
+        )
+        log.info("end", **{key: str(value) for key, value in result.stats.items()}, left_open=result.left_open)
+        return result
+
+    def _feeds(self, store: KiteStore) -> Iterator[Any]:
+        for key in self.symbols:
+            if self.mode.bars == "stream":
+                yield store.getdata(key, interval=self.interval)
+                continue
+            from .feed import KiteData
+
+            feed = KiteData(
+                dataname=self.candles[key],
+                interval=self.interval,
+                fromdate=self.begin,
+                todate=self.end,
+                warmup=self.config.data.warmup,
+            )
+            feed.bind(self.instruments[key])
+            yield feed
+
+    def _engine(self, broker: Any) -> str:
+        if self.mode.fills == "kite":
+            return f"orders on {self.endpoint}"
+        return f"simulated fills, rule {self.config.broker.rule}"
+
+
+# ---- where prices come from ---------------------------------------------------------------------
+
+
+def _on_history(plan: Run, source: Any) -> Run:
+    candles, known, origin = _stored(plan, source)
+    begin = plan.begin
+    for key, one in candles.items():
+        if not len(one.between(begin, plan.end)):
+            raise DataError(f"{key} has no {plan.interval} candles from {begin} to {plan.end}")
+    return replace(plan, candles=candles, instruments=known, origin=origin)
+
+
+def _on_stream(plan: Run, source: Any) -> Run:
+    settings = plan.config
+    if settings.broker.rule != "path":
+        raise ConfigError(f"broker.rule {settings.broker.rule!r} is for candles that are known beforehand: use path")
+    endpoint = settings.broker.kite_connect.endpoint
+    ours = endpoint == _BUILT_IN
+    url = f"http://{settings.exchange.host}:{settings.exchange.port}" if ours else endpoints.resolve(endpoint).rest_root
+    if plan.mode.arm and not ours:
+        plan._check_account()  # before anybody is asked anything
+    market = simulator.find(url) if url.startswith("http://") and settings.exchange.port else None
+    if market is None and ours:
+        return _built_in(plan, source)
+    if market is None and url.startswith("http://"):
+        raise ConfigError(f"nobody serves an exchange on {url}: start it with `btkite exchange`")
+    if plan.begin is not None or plan.end is not None:
+        raise ConfigError(f"{url} goes by its own clock: leave the start and the end of the run out")
+    if isinstance(source, Mapping) or hasattr(source, "columns"):
+        raise ConfigError(f"prices come from {url}: leave the candles out")
+    return replace(plan, config=_config_at(settings, url, ours, market), market=market, origin=url)
+
+
+def _config_at(settings: Config, url: str, ours: bool, market: simulator.Served | None) -> Config:
+    """The credentials and the pace for a market that is served already."""
+    changes: dict[str, Any] = {}
+    kite = settings.broker.kite_connect
+    if ours:
+        changes["broker.kite_connect.endpoint"] = url
+        changes["broker.kite_connect.user_id"] = settings.exchange.user_id
+        changes["broker.kite_connect.api_key"] = kite.api_key or settings.exchange.api_key
+    if market is not None:
+        changes["exchange.speed"] = "lockstep" if market.lockstep else "realtime"
+    return settings.with_(**changes) if changes else settings
+
+
+def _built_in(plan: Run, source: Any) -> Run:
+    """No exchange serves: one is to be started, on what a backtest would read, or on made-up candles."""
+    settings = plan.config
+    warmup = settings.data.warmup
+    if source is None and plan.begin is None and plan.end is None and _may_make_up(plan):
+        seed = settings.exchange.seed
+        candles, begin = simulator.made_up(plan.symbols, plan.interval, seed=seed, warmup=warmup)
+        origin = f"MADE-UP candles, seed {seed} (none are stored)"
+        return replace(plan, candles=candles, begin=begin, starts_exchange=True, origin=origin)
+    candles, known, origin = _stored(plan, source)
+    begin = plan.begin
+    if begin is None:
+        begin = max(datetime.min if not len(one) else _at(one, min(warmup, len(one) - 1)) for one in candles.values())
+    return replace(
+        plan, candles=candles, instruments=known, begin=begin, starts_exchange=True, origin=f"candles from {origin}"
+    )
+
+
+def _at(candles: Candles, row: int) -> datetime:
+    return candles[row : row + 1].first
+
+
+def _may_make_up(plan: Run) -> bool:
+    """Nothing is stored of any of the symbols, and the exchange is said to trade them all.
+
+    :raises UnknownSymbol: if nothing is stored and the exchange does not trade them either.
+    """
+    from .candles import CandleCache
+
+    cache = CandleCache(Path(plan.config.data.cache).expanduser())
+    stored = {row.key for row in cache.list()}
+    if any(key in stored for key in plan.symbols):
+        return False
+    trades = set(plan.config.exchange.symbols)
+    unknown = [key for key in plan.symbols if key not in trades]
+    if not unknown:
+        return True
+    master = instruments.InstrumentMaster(_columns(sorted(stored | trades)))
+    near = master.suggest(unknown[0])
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    raise UnknownSymbol(
+        f"{unknown[0]} is neither stored nor one of exchange.symbols{hint} "
+        f"(candles are fetched with `btkite data fetch -s {unknown[0]}`)"
+    )
+
+
+def _columns(keys: Sequence[str]) -> dict[str, list[str]]:
+    pairs = [key.split(":", 1) for key in keys]
+    return {"exchange": [pair[0] for pair in pairs], "tradingsymbol": [pair[1] for pair in pairs]}
+
+
+def _stored(plan: Run, source: Any) -> tuple[dict[str, Candles], dict[str, Instrument], str]:
+    """Candles up to the end of the run, all that there are before it, and what is known of the instruments."""
+    from .modes import MODES
+    from .store import KiteStore
+
+    if source is not None and not isinstance(source, str):
+        return _framed(plan, source)
+    shelf = KiteStore(mode=MODES["backtest"], config=plan.config)
+    known = {key: shelf.instrument(key) for key in plan.symbols}
+    candles = {}
+    for key, instrument in known.items():
+        candles[key] = shelf.candles(instrument, plan.interval, plan.begin, plan.end, plan.config.data.warmup)
+        if plan.mode.bars == "stream" and plan.config.data.source == "cache":
+            # An exchange has all the history, not only what the warm-up asks for.
+            candles[key] = shelf.candles(instrument, plan.interval, None, plan.end)
+    return candles, known, f"the {plan.config.data.source}"
+
+
+def _framed(plan: Run, source: Any) -> tuple[dict[str, Candles], dict[str, Instrument], str]:
+    """Candles that the caller brought: a DataFrame, or one for each symbol."""
+    given = dict(source) if isinstance(source, Mapping) else {plan.symbols[0]: source}
+    exchange = plan.config.broker.default_exchange
+    frames = {instruments.parse_key(key, exchange): frame for key, frame in given.items()}
+    missing = [key for key in plan.symbols if key not in frames]
+    if missing:
+        raise ConfigError(f"source has no candles of {missing[0]}: give a DataFrame for each symbol")
+    candles: dict[str, Candles] = {}
+    for key in plan.symbols:
+        frame = frames[key]
+        if isinstance(frame, Candles):
+            candles[key] = frame.between(plan.begin, plan.end, warmup_bars=plan.config.data.warmup)
+        else:
+            warmup = plan.config.data.warmup
+            read = SOURCES["frame"]
+            candles[key] = read(key, plan.interval, plan.begin, plan.end, warmup_bars=warmup, frame=frame)
+    known = {}
+    for key in plan.symbols:
+        where, _, symbol = key.partition(":")
+        known[key] = Instrument(exchange=where, tradingsymbol=symbol, name=symbol, segment=where)
+    return candles, known, "the given candles"
+
+
+def config_on(config: Config, market: simulator.Served) -> Config:
+    """The same settings, for an exchange that was started for this run."""
+    return config.with_(
+        **{
+            "broker.kite_connect.endpoint": market.url,
+            "broker.kite_connect.api_key": config.exchange.api_key,
+            "broker.kite_connect.access_token": market.token,
+            "broker.kite_connect.user_id": config.exchange.user_id,
+        }
+    )
+
+
+# ---- while it runs ------------------------------------------------------------------------------
+
+
+@contextmanager
+def _held(lock: AccountLock) -> Iterator[AccountLock]:
+    """The account's lock, with a sign of life every half minute."""
+    clock, bell = SystemClock(), Bell()
+
+    def beat() -> None:
+        while not clock.wait(bell, clock.now() + _BEAT):
+            try:
+                lock.beat()
+            except OSError as error:
+                log.warning("the lock's note cannot be renewed", error=repr(error))
+
+    with lock:
+        thread = threading.Thread(target=beat, name="btkite-lock", daemon=True)
+        thread.start()
+        try:
+            yield lock
+        finally:
+            bell.ring()
+            thread.join()
+
+
+@dataclass(slots=True)
+class _Stopped:
+    by: int = 0  # the signal's number
+
+
+@contextmanager
+def _interruptible(cerebro: Any, *, on: bool) -> Iterator[_Stopped]:
+    """The first Ctrl-C (or SIGTERM) ends the run cleanly, a second one at once."""
+    stopped = _Stopped()
+    if not on or threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if stopped.by:
+            raise KeyboardInterrupt
+        stopped.by = number
+        cerebro.runstop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _in_init(error: BaseException, strategy: type[bt.Strategy]) -> bool:
+    """Whether the strategy's own ``__init__`` raised it: its word on its parameters."""
+    code = getattr(strategy.__init__, "__code__", None)
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1] is code
+
+
+class _Told(bt.Analyzer):
+    """Says a line for each thing that happens to an order.
+
+    Params:
+      - ``tell``: called with market time and the line.
+      - ``store``: whose clock it is.
+    """
+
+    params = (("tell", None), ("store", None))
+
+    def notify_order(self, order: Any) -> None:
+        if order.status in (order.Submitted, order.Accepted):
+            return
+        store = self.p.store
+        now = store.clock.now() if store.streams else self.strategy.datetime.datetime(0)
+        self.p.tell(now, f"{_order_text(order)}: {_outcome(order)}")
+
+
+def _outcome(order: Any) -> str:
+    if order.executed.size and order.status in (order.Completed, order.Partial):
+        word = "filled" if order.status == order.Completed else f"filled {number(abs(order.executed.size), 0)} so far"
+        return f"{word} at {inr(order.executed.price)}"
+    why = order.info.get("denied") or order.info.get("reason") or ""
+    return ("denied" if order.info.get("denied") else order.getstatusname().lower()) + (f", {why}" if why else "")
+
+
+def _order_text(order: Any) -> str:
+    side = "BUY" if order.isbuy() else "SELL"
+    symbol = order.info.get("instrument") or order.data._name
+    price = order.created.price if order.exectype != order.Market and order.created.price else None
+    return f"{side} {number(abs(order.size), 0)} {symbol} {order.getordername()}" + (f" {inr(price)}" if price else "")
+
+
+# ---- what came of it ----------------------------------------------------------------------------
+
+
+def _halted(gate: Any) -> str:
+    """Why the gate lets nothing be opened any more; empty if it does."""
+    if gate is None:
+        return ""
+    halted = gate.state is State.HALTED or gate.ledger.latched is not None
+    return str(gate.reason) if halted else ""
+
+
+_MISTAKES = {type(rule).__name__ for rule in EXCHANGE_RULES} | {"quantity", "exectype"}
+
+
+def _mistake(broker: Any) -> str:
+    """The first denial of what no market takes, such as a quantity off the lot size: the strategy's mistake."""
+    orders = broker.orders.values() if isinstance(broker.orders, Mapping) else broker.orders
+    for order in orders:
+        if order.info.get("denied_by") in _MISTAKES:
+            return str(order.info["denied"])
+    return ""
+
+
+def _left_open(broker: Any, strategy: Any) -> Iterator[str]:
+    """Orders that still work, and positions."""
+    for order in broker.get_orders_open():
+        done = f", {number(abs(order.executed.size), 0)} filled" if order.executed.size else ""
+        kite = order.info.get("order_id")
+        yield f"order {_order_text(order)} ({order.getstatusname()}{done}{f', Kite {kite}' if kite else ''})"
+    seen = set()
+    for data in strategy.datas:
+        position = broker.getposition(data)
+        key = data.instrument.key
+        if position.size and key not in seen:
+            seen.add(key)
+            yield f"position {number(position.size, 0)} {key} at {inr(position.price)}"

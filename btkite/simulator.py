@@ -1,0 +1,186 @@
+"""The simulated exchange of a run: the one that serves already, or one that lives as long as the run.
+
+Only who starts a market imports the exchange. A run that starts one gives it the candles that a backtest of
+the same command would read, so the three modes trade the same market; with nothing stored, candles are made
+up from a seed, and the banner says so.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .config import Config
+from .errors import BtkiteError, ConfigError
+from .grid import windows_of
+from .series import Candles
+from .values import INTERVALS, Instrument
+
+if TYPE_CHECKING:
+    from .exchange import CandleSeries, InstrumentRow
+
+BEFORE_OPEN = timedelta(minutes=15)
+"""In lock step time costs nothing: feeds and history are ready well before the first print."""
+JUST_BEFORE = timedelta(seconds=5)
+"""On a running clock nobody wants to wait for the open."""
+MADE_UP_SESSIONS = 5
+_TIMEOUT = 3.0  # seconds for an exchange on this machine to say what it is
+_SESSION_SECONDS = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An exchange that answers. ``lockstep``: it moves when it is asked. ``token`` opens its account."""
+
+    url: str
+    lockstep: bool
+    now: datetime
+    token: str = ""
+
+
+def find(url: str) -> Served | None:
+    """The simulated exchange that serves on ``url`` (``http://127.0.0.1:8765``), None if nobody does.
+
+    :raises ConfigError: if something answers there that is no simulated exchange.
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT)
+    try:
+        connection.request("POST", "/_exchange/clock", "{}", {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
+        clock = answer["data"]
+        now = datetime.fromisoformat(clock["now"]).replace(tzinfo=None)
+        return Served(url, lockstep=not float(clock["speed"]), now=now)
+    except ConnectionRefusedError:
+        return None
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        place = f"port {parts.port} of {parts.hostname}"
+        raise ConfigError(
+            f"{place} is in use by something that is no simulated exchange: end it, or set exchange.port to another"
+        ) from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def started(
+    config: Config, candles: Mapping[str, Candles], instruments: Mapping[str, Instrument], begin: datetime
+) -> Iterator[Served]:
+    """An exchange on a free port that trades ``candles`` from ``begin`` on; what lies before is history.
+
+    It ends with the ``with`` block, and its account and its orders with it.
+    """
+    from .exchange import Exchange, ExchangeError, ExchangeSettings
+
+    wanted = config.exchange
+    token = secrets.token_urlsafe(24)
+    try:
+        exchange = Exchange(
+            ExchangeSettings(
+                candles={key: _series(one) for key, one in candles.items()},
+                instruments=[_row(one) for one in instruments.values()],
+                start=first_moment(candles, begin, lockstep=wanted.speed == "lockstep"),
+                speed=wanted.speed,
+                user_id=wanted.user_id,
+                api_key=wanted.api_key,
+                api_secret=wanted.api_secret,
+                cash=wanted.cash,
+                auto_token=token,
+                expire_tokens=False,  # nobody is there to log in again on the second morning
+            )
+        )
+        exchange.start()
+    except ExchangeError as error:
+        raise BtkiteError(f"the built-in exchange cannot start: {error}") from error
+    try:
+        moment = exchange.settings.start
+        assert moment is not None
+        yield Served(exchange.url, lockstep=exchange.settings.lockstep, now=moment, token=token)
+    finally:
+        exchange.stop()
+
+
+def first_moment(candles: Mapping[str, Candles], begin: datetime, *, lockstep: bool) -> datetime:
+    """The market's first *now*: before the open of the first day, or at the first bar if that is later."""
+    key, first = min(
+        ((key, one.between(begin, None).first) for key, one in candles.items() if len(one.between(begin, None))),
+        key=lambda found: found[1],
+    )
+    windows = windows_of(key)(first.date())
+    opens: datetime = windows[0][0] if windows else first
+    if begin <= opens:
+        return opens - (BEFORE_OPEN if lockstep else JUST_BEFORE)
+    return first
+
+
+def made_up(
+    symbols: Sequence[str], interval: str, *, seed: int, warmup: int = 0, sessions: int = MADE_UP_SESSIONS
+) -> tuple[dict[str, Candles], datetime]:
+    """Candles of ``sessions`` days from a seed, with ``warmup`` bars before them, and the first day's midnight.
+
+    The same seed gives the same candles on every machine.
+    """
+    from .exchange import ExchangeError, ExchangeSettings
+    from .exchange.generator import generate_market
+
+    a_day = 1 if interval == "day" else max(1, _SESSION_SECONDS // INTERVALS[interval])
+    before = math.ceil(warmup / a_day)
+    try:
+        series = generate_market(
+            ExchangeSettings(
+                seed=seed, symbols=tuple(symbols), interval=interval, generate_sessions=before + sessions
+            )
+        )
+    except ExchangeError as error:
+        raise ConfigError(str(error)) from error
+    found = {key: _candles(key, one, seed) for key, one in series.items()}
+    days = sorted({day for one in found.values() for day in one.start.astype("datetime64[D]").tolist()})
+    first = days[min(before, len(days) - 1)]
+    return found, datetime(first.year, first.month, first.day)
+
+
+def _candles(key: str, series: CandleSeries, seed: int) -> Candles:
+    columns = {name: getattr(series, name) for name in ("open", "high", "low", "close", "volume", "oi")}
+    starts = series.start.astype("datetime64[s]")
+    return Candles.of(key, series.interval, {"date": starts, **columns}, source=f"made up, seed {seed}")
+
+
+def _series(candles: Candles) -> CandleSeries:
+    from .exchange import CandleSeries
+
+    return CandleSeries(
+        interval=candles.interval,
+        start=candles.start,
+        open=candles.open,
+        high=candles.high,
+        low=candles.low,
+        close=candles.close,
+        volume=candles.volume,
+        oi=candles.oi,
+    )
+
+
+def _row(instrument: Instrument) -> InstrumentRow:
+    """What we know of an instrument, for the exchange's dump. Tokens are the exchange's own."""
+    from .exchange import InstrumentRow
+
+    return InstrumentRow(
+        exchange=instrument.exchange,
+        tradingsymbol=instrument.tradingsymbol,
+        name=instrument.name,
+        expiry=instrument.expiry,
+        strike=instrument.strike,
+        tick_size=instrument.tick_size,
+        lot_size=instrument.lot_size,
+        instrument_type=instrument.instrument_type,
+        segment=instrument.segment,
+        multiplier=instrument.multiplier,
+    )

@@ -1,0 +1,415 @@
+"""One contract for every broker: what backtrader's users rely on holds on history, on paper and live.
+
+``house`` runs a strategy on one kind of broker. Live and paper trade on the simulated exchange, over the wire,
+in lock step; there the exchange's own book is the judge.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import backtrader as bt
+import pytest
+
+from btkite.engine import Cerebro
+from btkite.testing import KiteExchange, Outcome, bars, run_strategy
+
+Order = bt.Order
+
+
+@dataclass(frozen=True)
+class House:
+    """One kind of broker and how to run a strategy on it."""
+
+    name: str
+    run: Callable[..., Outcome]
+    exchange: KiteExchange | None = None
+    gated: bool = True
+    at_once: bool = True
+    """Whether an answer to a fill is given when it happens, not with the next bar."""
+
+    @property
+    def live(self) -> bool:
+        return self.name == "live"
+
+    def orders(self) -> list[dict[str, Any]]:
+        """The exchange's own book; only live has one."""
+        assert self.exchange is not None
+        return self.exchange.orders()
+
+
+HOUSES = ("path", "path on bt.Cerebro", "backtrader", "backtrader on bt.Cerebro", "paper", "live")
+
+
+@pytest.fixture(params=HOUSES)
+def house(request: pytest.FixtureRequest) -> House:
+    kind, _, engine = request.param.partition(" on ")
+    if kind in ("paper", "live"):
+        exchange: KiteExchange = request.getfixturevalue("kite_exchange")
+        return House(kind, lambda *args, **kwargs: exchange.run_strategy(*args, mode=kind, **kwargs), exchange)
+
+    def run(*args: Any, cerebro: Any = None, **kwargs: Any) -> Outcome:
+        made = cerebro if cerebro is not None else (bt.Cerebro if engine else Cerebro)(stdstats=False)
+        return run_strategy(*args, rule=kind, cerebro=made, **kwargs)
+
+    return House(request.param, run, gated=kind == "path", at_once=not engine and kind == "path")
+
+
+class Noted(bt.Strategy):
+    """Keeps every notification; ``plan`` maps bar numbers to what to do then."""
+
+    params = (("plan", {}),)
+
+    def __init__(self) -> None:
+        self.notified: list[tuple[int, str]] = []
+        self.fills: list[tuple[int, float, float]] = []
+        self.trades: list[Any] = []
+        self.returned: list[Any] = []
+        self.infos: dict[int, Any] = {}
+
+    def next(self) -> None:
+        action = self.p.plan.get(len(self))
+        if action is not None:
+            found = action(self)
+            self.returned += found if isinstance(found, list) else [found]
+
+    def notify_order(self, order: Any) -> None:
+        self.notified.append((order.ref, order.getstatusname()))
+        self.infos[order.ref] = order.info
+        self.fills += [(order.ref, bit.size, bit.price) for bit in order.executed.iterpending()]
+
+    def notify_trade(self, trade: Any) -> None:
+        self.trades.append((trade.status, trade.size, trade.price, trade.pnl, trade.justopened, trade.isclosed))
+
+    def story(self, number: int = 0) -> list[str]:
+        """The statuses of the ``number``-th order that a call returned."""
+        ref = self.returned[number].ref
+        return [status for known, status in self.notified if known == ref]
+
+
+STEPS = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 108.0, 109.0]
+"""Closes; each bar opens at the close before it, so an order of bar n meets STEPS[n - 1]."""
+
+DONE = ["Submitted", "Accepted", "Completed"]
+
+
+# ---- orders ----------------------------------------------------------------------------------------------------
+
+
+def test_buy_sell_and_close_trade_at_the_next_price(house):
+    plan = {2: lambda s: s.buy(size=5), 4: lambda s: s.sell(size=2), 6: lambda s: s.close()}
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    assert [ran.story(n) for n in range(3)] == [DONE] * 3
+    assert [(size, price) for _, size, price in ran.fills] == [(5, 101.0), (-2, 103.0), (-3, 105.0)]
+    assert ran.position.size == 0
+
+
+def test_an_order_is_an_order_and_knows_its_end(house):
+    seen = []
+    plan = {2: lambda s: s.buy(size=5), 5: lambda s: seen.append(s.returned[0].status) or s.close()}
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    order = ran.returned[0]
+    assert isinstance(order, Order)
+    assert order.status == Order.Completed and not order.alive()
+    assert seen == [Order.Completed]
+    assert ran.broker.orderstatus(order) == Order.Completed
+
+
+def test_a_short_trade_gains_when_the_price_falls(house):
+    falls = [110.0, 109.0, 108.0, 107.0, 106.0, 105.0]
+    outcome = house.run(Noted, falls, plan={1: lambda s: s.sell(size=10), 4: lambda s: s.close()})
+    assert [(trade.side, trade.pnl) for trade in outcome.trades] == [("SHORT", 30.0)]
+    assert outcome.final_value == 100_030.0
+
+
+def test_trades_are_told_when_they_open_and_when_they_close(house):
+    plan = {2: lambda s: s.buy(size=5), 4: lambda s: s.buy(size=5), 6: lambda s: s.close()}
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    opened, *between, closed = ran.trades
+    assert opened[-2:] == (True, False) and opened[1:3] == (5, 101.0)
+    assert closed[-2:] == (False, True) and closed[3] == 5 * (105 - 101) + 5 * (105 - 103)
+
+
+def test_a_reversal_closes_one_trade_and_opens_another(house):
+    plan = {2: lambda s: s.buy(size=5), 4: lambda s: s.sell(size=8), 7: lambda s: s.close()}
+    outcome = house.run(Noted, STEPS, plan=plan)
+    assert [(trade.side, trade.size, trade.pnl) for trade in outcome.trades] == [("LONG", 5, 10.0), ("SHORT", 3, -9.0)]
+
+
+def rows_between(low: float, high: float, close: float = 100.0) -> tuple[float, float, float, float]:
+    return (100.0, high, low, close)
+
+
+CALM = (100.0, 100.0, 100.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("give", "bar", "price"),
+    [
+        (lambda s: s.buy(size=1, exectype=Order.Limit, price=98.0), rows_between(97.0, 101.0), 98.0),
+        (lambda s: s.sell(size=1, exectype=Order.Limit, price=102.0), rows_between(99.0, 103.0), 102.0),
+        (lambda s: s.buy(size=1, exectype=Order.Stop, price=102.0), rows_between(99.0, 103.0), 102.0),
+        (lambda s: s.sell(size=1, exectype=Order.Stop, price=98.0), rows_between(97.0, 101.0), 98.0),
+        (lambda s: s.buy(size=1, exectype=Order.StopLimit, price=102.0, plimit=104.0), rows_between(99.0, 103.0), 102.0),
+        (lambda s: s.sell(size=1, exectype=Order.StopLimit, price=98.0, plimit=96.0), rows_between(97.0, 101.0), 98.0),
+    ],
+    ids=["buy limit", "sell limit", "buy stop", "sell stop", "buy stop-limit", "sell stop-limit"],
+)
+def test_a_resting_order_trades_at_its_own_price_when_it_is_reached(house, give, bar, price):
+    ran = house.run(Noted, [CALM, CALM, CALM, CALM, bar, CALM], plan={2: give}).strategy
+    assert ran.story() == DONE
+    assert [paid for _, _, paid in ran.fills] == [price]
+
+
+def test_a_cancelled_order_does_not_trade(house):
+    plan = {
+        2: lambda s: s.buy(size=1, exectype=Order.Limit, price=98.0),
+        4: lambda s: s.cancel(s.returned[0]) or s.returned[0],
+    }
+    ran = house.run(Noted, [CALM] * 5 + [rows_between(90.0, 110.0), CALM], plan=plan).strategy
+    assert ran.story() == ["Submitted", "Accepted", "Canceled"]
+    assert not ran.fills and ran.position.size == 0
+    if house.live:
+        assert [order["status"] for order in house.orders()] == ["CANCELLED"]
+
+
+def test_a_modified_order_keeps_its_ref_and_trades_at_its_new_price(house):
+    plan = {
+        2: lambda s: s.buy(size=3, exectype=Order.Limit, price=90.0),
+        4: lambda s: s.broker.modify(s.returned[0], size=5, price=98.0),
+    }
+    ran = house.run(Noted, [CALM] * 6 + [rows_between(97.0, 101.0), CALM], plan=plan).strategy
+    order, changed = ran.returned
+    assert changed is True
+    assert [(ref, size, price) for ref, size, price in ran.fills] == [(order.ref, 5, 98.0)]
+    assert ran.position.size == 5
+    if house.live:
+        assert [(row["status"], row["quantity"], row["modified"]) for row in house.orders()] == [("COMPLETE", 5, True)]
+
+
+def test_a_finished_order_cannot_be_modified(house):
+    plan = {2: lambda s: s.buy(size=3), 4: lambda s: s.broker.modify(s.returned[0], price=98.0)}
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    assert ran.returned[1] is False
+
+
+# ---- sizes by target ----------------------------------------------------------------------------------------------
+
+
+def test_targets_size_by_units_value_and_percent(house):
+    sizes = []
+
+    def look(s):
+        sizes.append(s.position.size)
+
+    plan = {
+        2: lambda s: s.order_target_size(target=7),
+        3: look,
+        4: lambda s: s.order_target_value(target=1030.0),
+        5: look,
+        6: lambda s: s.order_target_percent(target=0.0105),
+        7: look,
+        8: lambda s: s.order_target_size(target=0),
+    }
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    assert sizes == [7, 10, 10]
+    assert ran.position.size == 0
+
+
+# ---- groups --------------------------------------------------------------------------------------------------------
+
+UP = (100.0, 106.0, 99.5, 105.0)
+DOWN = (100.0, 100.5, 94.0, 95.0)
+
+
+@pytest.mark.parametrize(("bar", "exit_price", "ended"), [(UP, 105.0, 1), (DOWN, 95.0, 2)], ids=["target", "stop"])
+def test_a_bracket_takes_one_exit_and_cancels_the_other(house, bar, exit_price, ended):
+    plan = {2: lambda s: s.buy_bracket(size=4, exectype=Order.Market, stopprice=95.0, limitprice=105.0)}
+    ran = house.run(Noted, [CALM] * 5 + [bar, CALM, CALM], plan=plan).strategy
+    assert len(ran.returned) == 3
+    assert ran.story(0) == DONE
+    assert ran.story(ended)[-1] == "Canceled"
+    assert [(size, price) for _, size, price in ran.fills] == [(4, 100.0), (-4, exit_price)]
+    assert ran.position.size == 0
+    if house.live:
+        assert sorted(row["status"] for row in house.orders()) == ["CANCELLED", "COMPLETE", "COMPLETE"]
+
+
+def test_a_bracket_whose_entry_is_cancelled_takes_its_exits_with_it(house):
+    plan = {
+        2: lambda s: s.buy_bracket(size=4, price=97.0, stopprice=95.0, limitprice=105.0),
+        4: lambda s: s.cancel(s.returned[0]),
+    }
+    ran = house.run(Noted, [CALM] * 5 + [UP, DOWN, CALM], plan=plan).strategy
+    assert [ran.story(n)[-1] for n in range(3)] == ["Canceled"] * 3
+    assert not ran.fills
+
+
+@pytest.mark.parametrize(
+    ("without", "bar", "exit_price"),
+    [({"limitexec": None}, DOWN, 95.0), ({"stopexec": None}, UP, 105.0)],
+    ids=["stop only", "target only"],
+)
+def test_a_bracket_may_lack_one_side(house, without, bar, exit_price):
+    plan = {2: lambda s: s.buy_bracket(size=4, exectype=Order.Market, stopprice=95.0, limitprice=105.0, **without)}
+    ran = house.run(Noted, [CALM] * 5 + [bar, CALM], plan=plan).strategy
+    assert sum(order is None for order in ran.returned) == 1
+    assert [(size, price) for _, size, price in ran.fills] == [(4, 100.0), (-4, exit_price)]
+
+
+def test_a_sell_bracket_is_the_mirror(house):
+    plan = {2: lambda s: s.sell_bracket(size=4, exectype=Order.Market, stopprice=105.0, limitprice=95.0)}
+    ran = house.run(Noted, [CALM] * 5 + [DOWN, CALM], plan=plan).strategy
+    assert [(size, price) for _, size, price in ran.fills] == [(-4, 100.0), (4, 95.0)]
+
+
+def test_of_an_oco_pair_only_one_trades(house):
+    def pair(s):
+        first = s.buy(size=2, exectype=Order.Limit, price=95.0)
+        return [first, s.buy(size=2, exectype=Order.Stop, price=105.0, oco=first)]
+
+    ran = house.run(Noted, [CALM] * 5 + [UP, CALM, DOWN, CALM], plan={2: pair}).strategy
+    assert [(size, price) for _, size, price in ran.fills] == [(2, 105.0)]
+    assert ran.story(0)[-1] == "Canceled" and ran.story(1)[-1] == "Completed"
+
+
+# ---- validity ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "valid",
+    [datetime.timedelta(minutes=2), datetime.datetime(2026, 11, 18, 9, 19), 2 / 1440],
+    ids=["timedelta", "datetime", "days as float"],
+)
+def test_an_order_ends_at_its_deadline(house, valid):
+    if isinstance(valid, float) and house.name.startswith("backtrader"):
+        pytest.skip("backtrader itself takes a float as a date long past: the order never works")
+    plan = {2: lambda s: s.buy(size=1, exectype=Order.Limit, price=95.0, valid=valid)}
+    ran = house.run(Noted, [CALM] * 6 + [DOWN, CALM], plan=plan).strategy
+    assert ran.story() == ["Submitted", "Accepted", "Expired"]
+    assert not ran.fills
+
+
+@pytest.mark.parametrize("valid", [None, Order.DAY, 0, datetime.date(2026, 11, 18)], ids=["none", "DAY", "0", "date"])
+def test_an_order_of_the_day_works_while_the_session_lasts(house, valid):
+    if isinstance(valid, datetime.date) and house.name.startswith("backtrader"):
+        pytest.skip("backtrader itself takes a date as its midnight: the order ends at once")
+    plan = {2: lambda s: s.buy(size=1, exectype=Order.Limit, price=95.0, valid=valid)}
+    ran = house.run(Noted, [CALM] * 6 + [DOWN, CALM], plan=plan).strategy
+    assert ran.story() == DONE
+
+
+# ---- the gate ------------------------------------------------------------------------------------------------------
+
+
+def test_a_denied_order_comes_back_rejected_and_says_why(house):
+    if not house.gated:
+        pytest.skip("backtrader's own rule has no gate unless one is given")
+    plan = {2: lambda s: s.buy(size=200), 4: lambda s: s.buy(size=5)}
+    outcome = house.run(Noted, STEPS, risk={"max_position_pct": 10}, plan=plan)
+    ran = outcome.strategy
+    assert ran.returned[0] is not None and ran.returned[0].status == Order.Rejected
+    assert ran.story(0) == ["Rejected"]
+    assert "risk.max_position_pct" in ran.infos[ran.returned[0].ref].denied
+    assert ran.story(1) == DONE
+    assert [order.denied != "" for order in outcome.orders] == [True, False]
+    if house.live:
+        assert len(house.orders()) == 1
+
+
+def test_a_bracket_is_denied_as_one(house):
+    if not house.gated:
+        pytest.skip("backtrader's own rule has no gate unless one is given")
+    plan = {2: lambda s: s.buy_bracket(size=200, exectype=Order.Market, stopprice=95.0, limitprice=115.0)}
+    ran = house.run(Noted, STEPS, risk={"max_position_pct": 10}, plan=plan).strategy
+    assert [ran.story(n) for n in range(3)] == [["Rejected"]] * 3
+    assert all(ran.infos[order.ref].denied for order in ran.returned)
+    if house.live:
+        assert house.orders() == []
+
+
+def test_a_closing_order_passes_every_limit(house):
+    if not house.gated:
+        pytest.skip("backtrader's own rule has no gate unless one is given")
+    plan = {2: lambda s: s.buy(size=50), 4: lambda s: s.buy(size=1), 6: lambda s: s.close()}
+    ran = house.run(Noted, STEPS, risk={"max_daily_trades": 1, "max_position_pct": 50}, plan=plan).strategy
+    assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Rejected", "Completed"]
+    assert ran.position.size == 0
+
+
+# ---- money ---------------------------------------------------------------------------------------------------------
+
+
+def test_money_has_backtraders_names_and_moves_with_the_position(house):
+    seen = []
+
+    def look(s):
+        broker = s.broker
+        assert broker.getcash() == broker.get_cash()
+        assert broker.getvalue() == broker.get_value()
+        seen.append((broker.getvalue(), broker.getcash()))
+
+    plan = {1: look, 2: lambda s: s.buy(size=10), 4: look, 6: lambda s: s.close(), 8: look}
+    outcome = house.run(Noted, STEPS, plan=plan)
+    broker = outcome.broker
+    assert [value for value, _ in seen] == [100_000.0, 100_020.0, 100_040.0]
+    assert [cash for _, cash in seen] == [100_000.0, pytest.approx(98_990.0, abs=20.0), 100_040.0]
+    assert (broker.startingcash, broker.startingvalue) == (100_000.0, 100_000.0)
+    assert broker.get_fundvalue() > 0 and broker.fundvalue > 0
+    assert broker.get_fundshares() > 0 and broker.fundmode is False
+    assert broker.getposition(outcome.strategy.data).size == 0
+    assert broker.getcommissioninfo(outcome.strategy.data) is not None
+
+
+def test_the_value_of_one_data_is_its_positions(house):
+    seen = []
+    plan = {2: lambda s: s.buy(size=10), 4: lambda s: seen.append(s.broker.getvalue([s.data]))}
+    house.run(Noted, STEPS, plan=plan)
+    assert seen == [1030.0]
+
+
+def test_open_orders_can_be_asked_for(house):
+    seen = []
+    plan = {
+        2: lambda s: s.buy(size=1, exectype=Order.Limit, price=90.0),
+        4: lambda s: seen.extend(order.ref for order in s.broker.get_orders_open()) or s.cancel(s.returned[0]),
+        6: lambda s: seen.append(len(s.broker.get_orders_open(safe=True))),
+    }
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    assert seen == [ran.returned[0].ref, 0]
+
+
+# ---- several datas, several strategies ------------------------------------------------------------------------------
+
+
+def test_orders_go_to_the_data_that_they_name(house):
+    market = {"NSE:AAA": STEPS, "NSE:BBB": [price * 2 for price in STEPS]}
+    plan = {2: lambda s: [s.buy(data=s.datas[1], size=2), s.buy(size=3)]}
+    ran = house.run(Noted, market, plan=plan).strategy
+    assert sorted((size, price) for _, size, price in ran.fills) == [(2, 202.0), (3, 101.0)]
+    assert [ran.getposition(data).size for data in ran.datas] == [3, 2]
+    if house.live:
+        assert {row["tradingsymbol"]: row["quantity"] for row in house.exchange.positions()} == {"AAA": 3, "BBB": 2}
+
+
+def an_engine(house: House) -> Any:
+    return bt.Cerebro(stdstats=False) if "bt.Cerebro" in house.name else Cerebro(stdstats=False)
+
+
+def test_each_of_several_strategies_hears_of_its_own_orders(house):
+    engine = an_engine(house)
+    engine.addstrategy(Noted, plan={3: lambda s: s.buy(size=2)})
+
+    class Judge(bt.Analyzer):
+        def start(self):
+            type(self).strategies = self.strategy.cerebro.runningstrats
+
+    with pytest.raises(ValueError, match="too many values"):
+        house.run(Noted, STEPS, cerebro=engine, analyzers=[Judge], plan={5: lambda s: s.buy(size=4)})
+    one, other = Judge.strategies
+    assert [size for _, size, _ in one.fills] == [2]
+    assert [size for _, size, _ in other.fills] == [4]
+    assert one.position.size == other.position.size == 6

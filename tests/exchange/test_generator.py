@@ -1,0 +1,77 @@
+"""Made-up markets: deterministic, on tick, in session."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from btkite.exchange import BadSettings
+from btkite.exchange.generator import generate, generate_option, option_price, trading_days
+from btkite.exchange.instruments import describe
+
+FIRST = date(2026, 11, 9)
+
+
+def test_the_same_seed_gives_the_same_candles_and_another_seed_others() -> None:
+    one, same, other = (generate("NSE:INFY", FIRST, 2, seed=seed) for seed in (3, 3, 4))
+    assert np.array_equal(one.close, same.close)
+    assert np.array_equal(one.volume, same.volume)
+    assert not np.array_equal(one.close, other.close)
+
+
+def test_a_session_has_375_minutes_and_holidays_have_none() -> None:
+    series = generate("NSE:INFY", FIRST, 3)  # 10 November 2026 is a holiday
+    assert len(series) == 3 * 375
+    days = np.unique(series.start // 86_400).astype("datetime64[D]").astype(str).tolist()
+    assert days == ["2026-11-09", "2026-11-11", "2026-11-12"]
+
+
+@pytest.mark.parametrize("tick", [0.05, 0.1, 0.01, 1.0])
+def test_prices_lie_on_tick_within_their_candle(tick: float) -> None:
+    series = generate("NSE:INFY", FIRST, 1, tick=tick)
+    for column in (series.open, series.high, series.low, series.close):
+        assert np.abs(column / tick - np.rint(column / tick)).max() < 1e-6
+    assert (series.high > series.low).mean() > 0.5
+    assert np.array_equal(series.open[1:], series.close[:-1])
+
+
+def test_volume_is_heavier_at_the_open_and_the_close_than_at_noon() -> None:
+    volume = generate("NSE:INFY", FIRST, 10).volume.reshape(10, 375).mean(axis=0)
+    assert volume[:30].mean() > 2 * volume[170:200].mean() < volume[-30:].mean()
+
+
+def test_longer_candles_are_the_same_market() -> None:
+    minute, five, day = (generate("NSE:INFY", FIRST, 2, interval) for interval in ("minute", "5minute", "day"))
+    assert np.array_equal(five.high, minute.high.reshape(-1, 5).max(axis=1))
+    assert np.array_equal(five.close, minute.close[4::5])
+    assert np.array_equal(day.volume, minute.volume.reshape(2, 375).sum(axis=1))
+    assert np.array_equal(day.start % 86_400, [0, 0])
+
+
+def test_an_index_has_no_volume() -> None:
+    assert generate("NSE:NIFTY 50", FIRST, 1).volume.sum() == 0
+
+
+def test_a_call_and_a_put_of_one_strike_share_their_underlying() -> None:
+    call, put = (generate_option(describe(f"NFO:NIFTY26N1726000{kind}"), FIRST, 5) for kind in ("CE", "PE"))
+    spot = call.close - put.close + 26000  # parity without interest
+    again = generate_option(describe("NFO:NIFTY26N1726100CE"), FIRST, 5)
+    other_put = generate_option(describe("NFO:NIFTY26N1726100PE"), FIRST, 5)
+    assert np.abs(spot - (again.close - other_put.close + 26100)).max() <= 0.2
+    assert (call.volume % 65 == 0).all()
+
+
+def test_an_option_is_worth_its_intrinsic_value_at_expiry() -> None:
+    worth = option_price(np.array([26100.0, 25900.0]), 26000.0, np.zeros(2), "CE")
+    assert worth == pytest.approx([100.0, 0.0], abs=1e-6)
+
+
+def test_an_expired_option_is_refused() -> None:
+    with pytest.raises(BadSettings, match="expired"):
+        generate_option(describe("NFO:NIFTY26N1726000CE"), date(2026, 11, 18), 5)
+
+
+def test_trading_days_know_the_budget_sunday() -> None:
+    assert trading_days("NSE", date(2026, 1, 31), 2) == [date(2026, 2, 1), date(2026, 2, 2)]

@@ -1,0 +1,211 @@
+"""The WebSocket, heard by a client that is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from btkite.exchange import Exchange
+
+from .scene import KEY, TOKEN, Client, candles
+
+Load = Callable[..., Client]
+FLAT = (100.0, 100.0, 100.0, 100.0)
+UP = (100.0, 104.0, 98.0, 102.0)
+INFY, SBIN = 408065, 779521
+SECONDS = 5
+
+
+def address(client: Client, token: str = TOKEN, path: str = "/") -> str:
+    return f"http://127.0.0.1:{client.port}{path}?api_key=sandboxkey000000&access_token={token}&uid=1"
+
+
+async def connect(session: aiohttp.ClientSession, client: Client, path: str = "/") -> aiohttp.ClientWebSocketResponse:
+    socket = await session.ws_connect(address(client, path=path))
+    first = await socket.receive_json(timeout=SECONDS)
+    assert first["type"] == "instruments_meta"
+    assert set(first["data"]) == {"count", "etag"}
+    return socket
+
+
+async def subscribe(socket: aiohttp.ClientWebSocketResponse, mode: str, *tokens: int) -> None:
+    await socket.send_json({"a": "subscribe", "v": list(tokens)})
+    await socket.send_json({"a": "mode", "v": [mode, list(tokens)]})
+
+
+async def heard(client: Client, socket: aiohttp.ClientWebSocketResponse, count: int) -> None:
+    """Until the exchange knows ``count`` subscriptions: messages and control calls travel apart."""
+    while True:
+        state = json.loads((await asyncio.to_thread(client.raw, "GET", "/_exchange/state"))[2])["data"]
+        modes = [mode for known in state["sockets"] for mode in known["subscriptions"].values()]
+        if len(modes) == count and "quote" not in modes:
+            return
+
+
+def packets(frame: bytes) -> list[bytes]:
+    count, at, found = struct.unpack(">H", frame[:2])[0], 2, []
+    for _ in range(count):
+        size = struct.unpack(">H", frame[at : at + 2])[0]
+        found.append(frame[at + 2 : at + 2 + size])
+        at += 2 + size
+    assert at == len(frame)
+    return found
+
+
+def run(test: Callable[[aiohttp.ClientSession], Any]) -> None:
+    async def main() -> None:
+        async with aiohttp.ClientSession() as session:
+            await test(session)
+
+    asyncio.run(main())
+
+
+def test_every_print_of_an_instant_comes_in_one_frame(load: Load) -> None:
+    client = load(candles={"NSE:SBIN": candles([UP]), KEY: candles([UP])})
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await subscribe(socket, "ltp", INFY, SBIN)
+        await heard(client, socket, 2)
+        client.control("clock", next="bar")
+        answer = client.control("clock", next="bar")
+        frames = [await socket.receive_bytes(timeout=SECONDS) for _ in range(4)]
+        assert [[struct.unpack(">II", one) for one in packets(frame)] for frame in frames] == [
+            [(INFY, price), (SBIN, price)] for price in (10000, 9800, 10400, 10200)
+        ]
+        own = socket.get_extra_info("sockname")
+        assert answer["sent"] == {f"127.0.0.1:{own[1]}": 5}  # the greeting too
+
+    run(test)
+
+
+def test_volume_is_cumulative_and_the_four_prints_of_a_candle_sum_to_its_own(load: Load) -> None:
+    client = load(candles={KEY: candles([UP, UP], volume=10)})
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await subscribe(socket, "full", INFY)
+        await heard(client, socket, 1)
+        for _ in range(3):
+            client.control("clock", next="bar")
+        volumes = []
+        for _ in range(8):
+            (one,) = packets(await socket.receive_bytes(timeout=SECONDS))
+            volumes.append(struct.unpack(">I", one[16:20])[0])
+        assert volumes == [2, 5, 7, 10, 12, 15, 17, 20]
+
+    run(test)
+
+
+def test_a_subscription_is_answered_with_the_cached_packet_in_quote_mode(load: Load) -> None:
+    client = load([UP, FLAT])
+    client.control("clock", until="2026-11-18T09:15:30+05:30")
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client, "/ws")
+        await socket.send_json({"a": "subscribe", "v": [INFY, 1, "408065"]})  # unknown and string tokens are ignored
+        (one,) = packets(await socket.receive_bytes(timeout=SECONDS))
+        assert (len(one), struct.unpack(">II", one[:8])) == (44, (INFY, 9800))
+        await socket.send_json({"a": "mode", "v": ["full", [INFY]]})
+        (one,) = packets(await socket.receive_bytes(timeout=SECONDS))
+        assert len(one) == 184
+        await socket.send_json({"a": "unsubscribe", "v": [INFY]})
+        await socket.send_str("not json")
+        await heard(client, socket, 0)
+
+    run(test)
+
+
+def test_order_updates_come_unasked_on_change_cancel_and_fill_but_not_on_placement(load: Load) -> None:
+    client = load([FLAT] * 4)
+    client.control("clock", next="bar")
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 1, "product": "MIS"}
+        first = client.data("POST", "/orders/regular", order_type="LIMIT", price=99, **order)["order_id"]
+        client.data("PUT", f"/orders/regular/{first}", price=98)
+        client.data("DELETE", f"/orders/regular/{first}")
+        second = client.data("POST", "/orders/regular", order_type="SL", trigger_price=100, price=100, **order)[
+            "order_id"
+        ]
+        client.control("clock", next="bar")
+        told = [await socket.receive_json(timeout=SECONDS) for _ in range(5)]
+        assert {one["type"] for one in told} == {"order"}
+        assert [(one["data"]["order_id"], one["data"]["status"]) for one in told] == [
+            (first, "UPDATE"), (first, "CANCELLED"), (first, "CANCELLED"), (second, "OPEN"), (second, "COMPLETE"),
+        ]  # fmt: skip
+        last = told[-1]["data"]
+        assert (last["user_id"], last["unfilled_quantity"], last["filled_quantity"]) == ("SIM001", 0, 1)
+        assert last["meta"] == {}
+
+    run(test)
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_a_wrong_token_is_refused_at_the_upgrade(load: Load, token: str) -> None:
+    client = load([FLAT])
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(address(client, token))
+        assert refused.value.status == 403
+
+    run(test)
+
+
+def test_the_fourth_socket_is_refused_with_429(load: Load) -> None:
+    client = load([FLAT])
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        sockets = [await connect(session, client) for _ in range(3)]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(address(client))
+        assert refused.value.status == 429
+        assert len(sockets) == 3
+
+    run(test)
+
+
+def test_an_open_socket_outlives_its_token(load: Load) -> None:
+    client = load([FLAT] * 2)
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await subscribe(socket, "ltp", INFY)
+        await heard(client, socket, 1)
+        client.control("session", expire_token=True)
+        client.control("clock", next="bar")
+        client.control("clock", next="bar")
+        assert packets(await socket.receive_bytes(timeout=SECONDS))
+
+    run(test)
+
+
+def test_an_idle_socket_hears_a_byte_a_second_unless_in_lock_step(load: Load) -> None:
+    client = load([FLAT] * 2, speed=0.0)
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        message = await socket.receive(timeout=SECONDS)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.BINARY, b"\x00")
+
+    run(test)
+
+
+def test_a_reset_cuts_the_sockets_of_the_former_market(load: Load, running: Exchange) -> None:
+    client = load([FLAT])
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await asyncio.to_thread(load, [FLAT])
+        message = await socket.receive(timeout=SECONDS)
+        assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+    run(test)

@@ -1,0 +1,148 @@
+"""Strategies made by hypothesis: a list of things to do, by bar and by fill, and candles to do them on."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import backtrader as bt
+import numpy as np
+from hypothesis import strategies as st
+
+from btkite.series import Candles
+
+TICK = 0.05
+DAYS = (datetime(2024, 7, 1), datetime(2024, 7, 2), datetime(2024, 7, 3))
+Order = bt.Order
+
+
+class Scripted(bt.Strategy):
+    """Does what its ``script`` says: ``{bar number: [action, …]}``; ``on_fill`` is a list of answers, used one
+    a fill. Prices are offsets in ticks from the last close (from the fill's price in an answer).
+
+    Params:
+      - ``script``, ``on_fill``: see above.
+    """
+
+    params = (("script", {}), ("on_fill", ()))
+
+    def __init__(self) -> None:
+        self.given: list[Any] = []
+        self.answers = list(self.p.on_fill)
+
+    def next(self) -> None:
+        for action in self.p.script.get(len(self), ()):
+            self.act(action, None)
+
+    def notify_order(self, order: Any) -> None:
+        if order.status == Order.Completed and self.answers:
+            self.act(self.answers.pop(0), order)
+
+    def act(self, action: dict[str, Any], order: Any) -> None:
+        data = order.data if order is not None else self.datas[action.get("data", 0) % len(self.datas)]
+        base = order.executed.price if order is not None else data.close[0]
+        kind, size = action["kind"], action["size"]
+        give = self.buy if action["buys"] else self.sell
+
+        def price(ticks: int) -> float:
+            return round(base + ticks * TICK, 2)
+
+        valid = None if action["valid"] is None else timedelta(minutes=action["valid"])
+        a, b = action["a"], action["b"]
+        if kind == "market":
+            self.given.append(give(data=data, size=size))
+        elif kind == "limit":
+            self.given.append(give(data=data, size=size, exectype=Order.Limit, price=price(a), valid=valid))
+        elif kind == "stop":
+            self.given.append(give(data=data, size=size, exectype=Order.Stop, price=price(a), valid=valid))
+        elif kind == "stoplimit":
+            self.given.append(
+                give(data=data, size=size, exectype=Order.StopLimit, price=price(a), plimit=price(b), valid=valid)
+            )
+        elif kind == "bracket":
+            bracket = self.buy_bracket if action["buys"] else self.sell_bracket
+            sign = 1 if action["buys"] else -1
+            entry = {"exectype": Order.Market} if action["at_market"] else {"exectype": Order.Limit, "price": price(a)}
+            orders = bracket(
+                data=data,
+                size=size,
+                stopprice=price(a - sign * (abs(b) + 1)),
+                limitprice=price(a + sign * (abs(b) + 1)),
+                valid=valid,
+                **entry,
+            )
+            self.given.extend(orders)
+        elif kind == "oco":
+            first = give(data=data, size=size, exectype=Order.Limit, price=price(a), valid=valid)
+            self.given += [first, give(data=data, size=size, exectype=Order.Stop, price=price(b), oco=first, valid=valid)]
+        elif kind == "close":
+            closed = self.close(data=data)
+            if closed is not None:
+                self.given.append(closed)
+        elif kind == "cancel" and self.given:
+            self.cancel(self.given[a % len(self.given)])
+        elif kind == "modify" and self.given:
+            self.broker.modify(self.given[a % len(self.given)], size=size + 1, price=price(b))
+
+
+KINDS = ("market", "limit", "stop", "stoplimit", "bracket", "oco", "close", "cancel", "modify")
+
+actions = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(KINDS),
+        "buys": st.booleans(),
+        "size": st.integers(1, 5),
+        "a": st.integers(-12, 12),
+        "b": st.integers(-12, 12),
+        "valid": st.sampled_from([None, None, 1, 2, 5, 0, 60 * 24, 60 * 30]),
+        "at_market": st.booleans(),
+        "data": st.integers(0, 1),
+    }
+)
+
+
+@st.composite
+def scripts(draw: Any, bars: int) -> dict[int, list[dict[str, Any]]]:
+    numbers = draw(st.lists(st.integers(1, bars), max_size=8, unique=True))
+    return {number: draw(st.lists(actions, min_size=1, max_size=3)) for number in numbers}
+
+
+def answers() -> Any:
+    return st.lists(actions, max_size=3)
+
+
+@st.composite
+def candles(draw: Any, key: str, *, daily: bool = False, per_day: int = 14) -> Candles:
+    """A few candles on each of three days: gaps between them, some missing, wide enough that a stop and a
+    target of a bracket are often both in reach."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    starts = []
+    if daily:
+        starts = [datetime(2024, 7, 1) + timedelta(days=n) for n in range(30) if (n % 7) < 5]
+        starts = [day for day in starts if day != datetime(2024, 7, 17)]
+    else:
+        for day in DAYS:
+            for minute in range(per_day):
+                if rng.random() > 0.08:
+                    starts.append(day + timedelta(hours=9, minutes=15 + minute))
+    steps = rng.integers(-6, 7, size=(len(starts), 4))
+    level, rows = 2000, []
+    for gap, low, high, close in steps:
+        open_ = level + (gap if rng.random() < 0.5 else 0)
+        close_ = open_ + close
+        rows.append((open_, max(open_, close_) + abs(high), min(open_, close_) - abs(low), close_))
+        level = close_
+    table = np.array(rows, dtype=np.int64)
+    prices = np.round(table * TICK, 2)
+    return Candles.of(
+        key,
+        "day" if daily else "minute",
+        {
+            "date": np.array(starts, dtype="datetime64[s]"),
+            "open": prices[:, 0],
+            "high": prices[:, 1],
+            "low": prices[:, 2],
+            "close": prices[:, 3],
+            "volume": rng.integers(0, 5000, size=len(starts)),
+        },
+    )
