@@ -199,7 +199,9 @@ class Trades(bt.Analyzer):
         legs.left += size
         legs.exit_value += size * bit.price
         legs.exit_time = bit.dt or 0.0
-        if bit.psize - bit.opened == 0:  # flat after the closing part
+        beside = any(data == key[0] and tradeid != key[1] for data, tradeid in self._open)
+        # Flat after the closing part; the position says so, unless it also holds trades of other ids.
+        if legs.entered == legs.left if beside else bit.psize - bit.opened == 0:
             self._closed.setdefault(key, deque()).append(self._open.pop(key))
 
     def notify_trade(self, trade: Any) -> None:

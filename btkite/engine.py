@@ -126,6 +126,7 @@ class Cerebro(bt.Cerebro):
             ahead = [data.advance_peek() for data in datas]
             dt0 = min(ahead)
             if dt0 == float("inf"):
+                self._deliver()  # of orders given on the last bar
                 break
             self._play(dt0)
             if self._event_stop:
@@ -181,6 +182,7 @@ class Cerebro(bt.Cerebro):
             if self._event_stop:
                 return
             if state is False:
+                self._deliver()
                 break
             if bars:
                 self._check_timers(runstrats, dt0, cheat=True)

@@ -22,10 +22,11 @@ import backtrader as bt
 from . import simulator
 from .clock import Bell, SystemClock
 from .config import Config, load
-from .errors import ConfigError, DataError, UnknownSymbol
+from .errors import BtkiteError, ConfigError, DataError, RiskHalt, SessionExpired, UnknownSymbol
 from .grid import ends_of
 from .journal import AccountLock
 from .kite import endpoints, instruments
+from .kite.inbox import Link
 from .loading import check_params, load_strategy
 from .log import get_logger, writing
 from .modes import Mode
@@ -47,6 +48,7 @@ Tell = Callable[[datetime, str], None]
 log = get_logger(__name__)
 _BEAT = timedelta(seconds=30)
 _BUILT_IN = "simulator"
+_SIGNALLED = 128  # and the signal's number, as shells count
 
 
 def run(
@@ -148,9 +150,7 @@ def prepare(
     if begin is not None and finish is not None and begin >= finish:
         raise ConfigError(f"the range from {when(begin)} to {when(finish)} is empty: the end must come after the start")
     plan = Run(facts, found, given, keys, interval, settings, begin=begin, end=finish, confirm=confirm)
-    plan = _on_history(plan, source) if facts.bars == "history" else _on_stream(plan, source)
-    plan._check_account()
-    return plan
+    return _on_history(plan, source) if facts.bars == "history" else _on_stream(plan, source)
 
 
 def account_of(config: Config) -> str:
@@ -298,10 +298,15 @@ class Run:
             raise ConfigError(f"the account is {user}, not {self.confirm}: nothing was sent")
 
     def _check_market(self, store: KiteStore, broker: Any) -> None:
-        """Before orders may leave: whose token it is, and whether one lot could ever pass the gate."""
-        if not self.mode.arm:
+        """Whether the session lives; and before orders may leave, whose it is, and whether one lot could ever pass.
+
+        :raises SessionExpired: if the token is dead.
+        """
+        if not store.streams:
             return
         user = str(store.profile().get("user_id", ""))
+        if not self.mode.arm:
+            return
         if user != self.confirm:
             raise ConfigError(f"the access token is {user}'s, not {self.confirm}'s: log in as {self.confirm}")
         prices = store.ltp(*self.symbols)
@@ -309,7 +314,7 @@ class Run:
             instrument = store.instrument(key)
             price = prices.get(key, 0.0) or self._first_price(key)
             if price <= 0:
-                log.warning("no price yet: the limits were not tried", symbol=key)
+                log.info("no price yet: the limits were not tried", symbol=key)
                 continue
             product = self.config.broker.default_product
             denial = can_ever_pass(instrument, price, broker.gate.rules, broker.ledger, product=product)
@@ -334,9 +339,7 @@ class Run:
             config = self.config
             if self.starts_exchange:
                 assert self.begin is not None
-                market = stack.enter_context(
-                    simulator.started(config, self.candles, self.instruments, self.begin)
-                )
+                market = stack.enter_context(simulator.started(config, self.candles, self.instruments, self.begin))
                 config = config_on(config, market)
             store, broker = self._open_market(config, stack)
             folder = self._open_folder(stack, config) if save else None
@@ -346,7 +349,7 @@ class Run:
     def _open_market(self, config: Config, stack: ExitStack) -> tuple[KiteStore, Any]:
         from .store import KiteStore
 
-        store = KiteStore(mode=self.mode, config=config, confirm=self.confirm)
+        store = KiteStore(mode=self.mode, config=config, confirm=self.confirm)  # type: ignore[call-arg]  # its params
         stack.callback(store.stop)
         kill = {"kill": KillSwitch(self.folder / "kill")} if self.mode.journal else {}
         broker = store.getbroker(cash=config.broker.capital, **kill)
@@ -384,7 +387,7 @@ class Run:
         if tell is not None:
             cerebro.addanalyzer(_Told, tell=tell, store=store)
         log.info("run", **dict(self.banner()))
-        with _interruptible(cerebro, on=self.mode.bars == "stream") as stopped:
+        with _stoppable(cerebro, on=self.mode.bars == "stream") as stopped:
             try:
                 (strategy,) = cerebro.run()
             except Exception as error:
@@ -399,15 +402,19 @@ class Run:
             engine=self._engine(broker),
         )
         gate = getattr(broker, "gate", None)
+        halted, mistake = _halted(gate), _mistake(broker)
+        codes = (stopped.code, RiskHalt.exit_code if halted else 0, BtkiteError.exit_code if mistake else 0)
         result = replace(
             result,
             denied=gate.summary() if gate is not None else "",
-            halted=_halted(gate),
-            mistake=_mistake(broker),
+            halted=halted,
+            mistake=mistake,
             left_open=tuple(_left_open(broker, strategy)),
-            interrupted=stopped.by,
+            stopped=stopped.why,
+            exit_code=next((code for code in codes if code), 0),
         )
-        log.info("end", **{key: str(value) for key, value in result.stats.items()}, left_open=result.left_open)
+        figures = {str(key): str(value) for key, value in result.stats.items()}
+        log.info("end", left_open=result.left_open, **figures)
         return result
 
     def _feeds(self, store: KiteStore) -> Iterator[Any]:
@@ -417,7 +424,7 @@ class Run:
                 continue
             from .feed import KiteData
 
-            feed = KiteData(
+            feed = KiteData(  # type: ignore[call-arg]  # backtrader's params
                 dataname=self.candles[key],
                 interval=self.interval,
                 fromdate=self.begin,
@@ -449,21 +456,41 @@ def _on_stream(plan: Run, source: Any) -> Run:
     settings = plan.config
     if settings.broker.rule != "path":
         raise ConfigError(f"broker.rule {settings.broker.rule!r} is for candles that are known beforehand: use path")
-    endpoint = settings.broker.kite_connect.endpoint
-    ours = endpoint == _BUILT_IN
-    url = f"http://{settings.exchange.host}:{settings.exchange.port}" if ours else endpoints.resolve(endpoint).rest_root
-    if plan.mode.arm and not ours:
-        plan._check_account()  # before anybody is asked anything
-    market = simulator.find(url) if url.startswith("http://") and settings.exchange.port else None
+    plan._check_account()  # before anybody is asked anything
+    url, ours, market = _market(settings)
     if market is None and ours:
         return _built_in(plan, source)
     if market is None and url.startswith("http://"):
-        raise ConfigError(f"nobody serves an exchange on {url}: start it with `btkite exchange`")
+        raise _nobody(url)
     if plan.begin is not None or plan.end is not None:
         raise ConfigError(f"{url} goes by its own clock: leave the start and the end of the run out")
     if isinstance(source, Mapping) or hasattr(source, "columns"):
         raise ConfigError(f"prices come from {url}: leave the candles out")
     return replace(plan, config=_config_at(settings, url, ours, market), market=market, origin=url)
+
+
+def reached(config: Config) -> Config:
+    """The settings for asking the configured endpoint something: a simulated exchange's address and credentials.
+
+    :raises ConfigError: if it is a simulated exchange that nobody serves.
+    """
+    url, ours, market = _market(config)
+    if market is None and url.startswith("http://"):
+        raise _nobody(url)
+    return _config_at(config, url, ours, market)
+
+
+def _market(config: Config) -> tuple[str, bool, simulator.Served | None]:
+    """The endpoint's root, whether it is the one called simulator, and the exchange that serves there."""
+    endpoint = config.broker.kite_connect.endpoint
+    ours = endpoint == _BUILT_IN
+    url = f"http://{config.exchange.host}:{config.exchange.port}" if ours else endpoints.resolve(endpoint).rest_root
+    asked = url.startswith("http://") and (config.exchange.port or not ours)
+    return url, ours, simulator.find(url) if asked else None
+
+
+def _nobody(url: str) -> ConfigError:
+    return ConfigError(f"nobody serves an exchange on {url}: start it with `btkite exchange`")
 
 
 def _config_at(settings: Config, url: str, ours: bool, market: simulator.Served | None) -> Config:
@@ -489,16 +516,11 @@ def _built_in(plan: Run, source: Any) -> Run:
         origin = f"MADE-UP candles, seed {seed} (none are stored)"
         return replace(plan, candles=candles, begin=begin, starts_exchange=True, origin=origin)
     candles, known, origin = _stored(plan, source)
-    begin = plan.begin
-    if begin is None:
-        begin = max(datetime.min if not len(one) else _at(one, min(warmup, len(one) - 1)) for one in candles.values())
+    # Without a start the first bars warm up, as they do in a backtest.
+    starts = plan.begin or max(one[min(warmup, len(one) - 1) :].first for one in candles.values())
     return replace(
-        plan, candles=candles, instruments=known, begin=begin, starts_exchange=True, origin=f"candles from {origin}"
+        plan, candles=candles, instruments=known, begin=starts, starts_exchange=True, origin=f"candles from {origin}"
     )
-
-
-def _at(candles: Candles, row: int) -> datetime:
-    return candles[row : row + 1].first
 
 
 def _may_make_up(plan: Run) -> bool:
@@ -532,12 +554,11 @@ def _columns(keys: Sequence[str]) -> dict[str, list[str]]:
 
 def _stored(plan: Run, source: Any) -> tuple[dict[str, Candles], dict[str, Instrument], str]:
     """Candles up to the end of the run, all that there are before it, and what is known of the instruments."""
-    from .modes import MODES
     from .store import KiteStore
 
     if source is not None and not isinstance(source, str):
         return _framed(plan, source)
-    shelf = KiteStore(mode=MODES["backtest"], config=plan.config)
+    shelf = KiteStore(config=plan.config)  # type: ignore[call-arg]  # backtrader's params
     known = {key: shelf.instrument(key) for key in plan.symbols}
     candles = {}
     for key, instrument in known.items():
@@ -611,21 +632,36 @@ def _held(lock: AccountLock) -> Iterator[AccountLock]:
 
 @dataclass(slots=True)
 class _Stopped:
-    by: int = 0  # the signal's number
+    """Why a run ended early, and the exit code for that."""
+
+    why: str = ""
+    code: int = 0
 
 
 @contextmanager
-def _interruptible(cerebro: Any, *, on: bool) -> Iterator[_Stopped]:
-    """The first Ctrl-C (or SIGTERM) ends the run cleanly, a second one at once."""
+def _stoppable(cerebro: Any, *, on: bool) -> Iterator[_Stopped]:
+    """The first Ctrl-C (or SIGTERM) ends the run cleanly, a second one at once; so does a dead session."""
     stopped = _Stopped()
-    if not on or threading.current_thread() is not threading.main_thread():
+    if not on:
+        yield stopped
+        return
+
+    def heard(message: Any, *args: Any, **kwargs: Any) -> None:
+        if message == f"stream {Link.REFUSED}" and not stopped.code:
+            reason = f": {args[0]}" if args and args[0] else ""
+            stopped.why, stopped.code = f"the session is over{reason}; log in again", SessionExpired.exit_code
+            cerebro.runstop()
+
+    cerebro.addstorecb(heard)
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield stopped
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if stopped.by:
+        if stopped.code:
             raise KeyboardInterrupt
-        stopped.by = number
+        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+        stopped.why, stopped.code = name, _SIGNALLED + number
         cerebro.runstop()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

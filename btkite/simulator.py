@@ -135,9 +135,7 @@ def made_up(
     before = math.ceil(warmup / a_day)
     try:
         series = generate_market(
-            ExchangeSettings(
-                seed=seed, symbols=tuple(symbols), interval=interval, generate_sessions=before + sessions
-            )
+            ExchangeSettings(seed=seed, symbols=tuple(symbols), interval=interval, generate_sessions=before + sessions)
         )
     except ExchangeError as error:
         raise ConfigError(str(error)) from error

@@ -192,7 +192,11 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
     def master(self) -> instruments.InstrumentMaster:
         """All instruments: Kite's dump of the day, or without a stream those of the candle cache."""
         if self._master is None:
-            if self.streams:
+            if self.streams and isinstance(self.clock, ExchangeClock):
+                # Another exchange may serve there tomorrow, with the same date: nothing to keep.
+                now = self.clock.now()
+                self._master = instruments.InstrumentMaster(self.client.instruments(), instruments.dump_day(now))
+            elif self.streams:
                 self._master = instruments.current(self._dumps, self.client, self.clock.now())
             else:
                 self._master = instruments.from_candles(self.cache)

@@ -73,5 +73,14 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
             order.created.pricelimit = order.plimit = plimit
         return True
 
+    @property
+    def startingvalue(self) -> float:
+        """₹ before the first bar; BackBroker knows it as ``startingcash`` only."""
+        return float(self.startingcash)
+
+    def orderstatus(self, order: Any) -> int:
+        """The order's status now; BackBroker's own raises AttributeError for an order that it knows."""
+        return int(next((known for known in self.orders if known.ref == order.ref), order).status)
+
     def notify(self, order: Any) -> None:
         bt.brokers.BackBroker.notify(self, order)

@@ -217,9 +217,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         ``order.info.denied_change`` says why).
         """
         order = self.orders.get(order.ref, order)
-        if not order.alive():
+        if not order.alive() or self.is_leaving(order):
             return False
-        instrument = self.instrument(order.data)
+        instrument = self.instrument_of_order(order)
         if self.config.broker.tick_rounding:
             price, plimit = translate.on_tick(instrument, order.exectype, order.isbuy(), price, plimit)
         quantity = abs(order.size) if size is None else int(size)
@@ -264,6 +264,10 @@ class BookBroker(GatedBroker, bt.BrokerBase):
     def reroute(self, order: Any) -> None:
         """Its size or prices changed."""
         raise NotImplementedError
+
+    def is_leaving(self, order: Any) -> bool:
+        """Whether its cancellation is under way."""
+        return False
 
     # -- sessions -----------------------------------------------------------------------------------
 

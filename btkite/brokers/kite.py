@@ -125,6 +125,9 @@ class KiteBroker(BookBroker):
             return  # else it is on its way: cancelled as soon as its id is known
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
+    def is_leaving(self, order: Any) -> bool:
+        return order.ref in self._leaving
+
     def _lapses(self, order: Any) -> bool:
         """Whether the day's end takes the order out of the market by itself."""
         return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None

@@ -53,8 +53,9 @@ def demo(
         _head("One strategy, three modes")
         given = ", ".join(f"{name}={value}" for name, value in PARAMS.items())
         _say(f"{_shown(strategy)}:SmaCross({given}) on {SYMBOL}, {INTERVAL} candles made up from seed {seed}.")
-        _say("backtest reads them, paper and live get them as ticks from the built-in exchange, which speaks Kite's wire;")
-        _say("live places its orders there over REST and hears of its fills over the WebSocket. Nothing leaves this machine.")
+        _say("backtest reads them; paper and live get them as ticks from the built-in exchange, which speaks")
+        _say("Kite's wire; live places its orders there over REST and hears of its fills over the WebSocket.")
+        _say("Nothing leaves this machine.")
         results = [_run(config, strategy, mode, begin) for mode in MODES]
         _say("")
         _print(tables.comparison_table(results))
@@ -147,7 +148,7 @@ def _show_gate(config: Config, strategy: Path, begin: datetime) -> None:
     result = runs.run(f"{strategy}:SmaCross", [SYMBOL], interval=INTERVAL, start=begin, params=params, config=config)
     _say(f"  {result.denied}")
     reason = next((text for text in result.denials.counts), "")
-    _say(f"  the first of them: {reason}")
+    _say(f"  for example: {reason}")
 
 
 # ---- one order's life ---------------------------------------------------------------------------
@@ -172,7 +173,8 @@ def _show_lifecycle(config: Config, begin: datetime) -> None:
         confirm=config.exchange.user_id,
     )
     with simulator.started(config, plan.candles, plan.instruments, begin) as market:
-        store = KiteStore(mode="live", config=runs.config_on(config, market), confirm=plan.account)
+        settings = runs.config_on(config, market)
+        store = KiteStore(mode="live", config=settings, confirm=plan.account)  # type: ignore[call-arg]  # its params
         cerebro = Cerebro(stdstats=False)
         cerebro.adddata(store.getdata(SYMBOL, interval=INTERVAL))
         cerebro.setbroker(store.getbroker())
@@ -181,7 +183,7 @@ def _show_lifecycle(config: Config, begin: datetime) -> None:
         _say("and at the exchange, asked with store.orders(), store.positions() and store.margins():")
         for row in store.orders():
             price = f" at {inr(row.average_price)}" if row.average_price else ""
-            side = f"{row.transaction_type} {number(row.quantity, 0)}"
+            side = f"{row.transaction_type:<4} {number(row.quantity, 0)}"
             _say(f"  order {row.order_id}  {side} {row.order_type:<6} {row.status}{price}")
         net = {str(row["tradingsymbol"]): row for row in store.client.call("positions")["net"]}
         for name, row in net.items():

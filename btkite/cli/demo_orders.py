@@ -58,10 +58,12 @@ class OneOfEach(bt.Strategy):
 
     def notify_order(self, order: Any) -> None:
         side = "BUY" if order.isbuy() else "SELL"
-        at = inr(order.executed.price) if order.executed.size else inr(order.created.price or None)
-        word = "at market" if at == "–" else f"at {at}"
+        price = order.created.price if order.exectype != bt.Order.Market else None
+        if order.executed.size:
+            price = order.executed.price
+        at = f"at {inr(price)}" if price else ""
         size = number(abs(order.size), 0)
-        self._say(f"{side} {size} {order.getordername():<6} {word:<12} {order.getstatusname()}")
+        self._say(f"{side:<4} {size} {order.getordername():<6} {at:<12} {order.getstatusname()}")
 
     def notify_trade(self, trade: Any) -> None:
         if trade.isclosed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from ..config import Config
     from ..report.result import RunResult
     from ..runs import Run
-
-HALTED = 3
-_SIGNALLED = 128  # and the signal's number, as shells count
 
 
 def run(
@@ -135,11 +131,10 @@ def show_result(result: RunResult) -> None:
     from ..report.table import headline, stats_table
 
     console = Console(highlight=False, soft_wrap=False)
-    for line in (result.denied, result.halted and f"halted: {result.halted}"):
+    early = result.stopped and f"ended early: {result.stopped}"
+    for line in (result.denied, result.halted and f"halted: {result.halted}", early):
         if line:
             typer.echo(line)
-    if result.interrupted:
-        typer.echo(f"stopped early by {'Ctrl-C' if result.interrupted == 2 else f'signal {result.interrupted}'}")
     table = stats_table(result)
     table.title = None
     typer.echo(headline(result))
@@ -174,15 +169,12 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 
 def finish(result: RunResult) -> None:
-    """The exit code that a script acts on, and the sentence that goes with it."""
-    from ..errors import BtkiteError
-
-    if result.interrupted:
-        raise typer.Exit(_SIGNALLED + result.interrupted)
-    if result.halted:
-        raise typer.Exit(HALTED)
-    if result.mistake:
-        raise BtkiteError(f"the strategy gave orders that no market takes: {result.mistake}")
+    """The exit code that a script acts on, and the sentence on stderr that goes with it."""
+    if not result.exit_code:
+        return
+    why = result.stopped or (result.halted and f"the risk gate is halted: {result.halted}")
+    typer.echo(f"error: {why or f'the strategy gave orders that no market takes: {result.mistake}'}", err=True)
+    raise typer.Exit(result.exit_code)
 
 
 def _to_stdout(line: str) -> None:

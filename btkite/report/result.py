@@ -60,7 +60,8 @@ class RunResult:
     one sentence, by config key, empty if nothing was · ``halted``: why the gate had stopped all entries at the
     end, empty if it had not · ``mistake``: the reason against the first order that no market takes, such as a
     quantity off the lot size · ``left_open``: orders and positions that were there at the end, a line each ·
-    ``interrupted``: the number of the signal that ended it early, else 0.
+    ``stopped``: why it ended early (Ctrl-C, a session that expired), else empty · ``exit_code``: what
+    ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake`` and ``stopped`` says something.
     """
 
     mode: str
@@ -77,7 +78,8 @@ class RunResult:
     halted: str = ""
     mistake: str = ""
     left_open: tuple[str, ...] = ()
-    interrupted: int = 0
+    stopped: str = ""
+    exit_code: int = 0
 
     @classmethod
     def collect(
@@ -159,7 +161,8 @@ class RunResult:
             "halted": self.halted,
             "mistake": self.mistake,
             "left_open": list(self.left_open),
-            "interrupted": self.interrupted,
+            "stopped": self.stopped,
+            "exit_code": self.exit_code,
             "trades": records(self.trades),
             "orders": records(self.orders),
         }

@@ -184,7 +184,8 @@ def starts(
 def _of_day(exchange: str, day: date, interval: str, opens: datetime, closes: datetime) -> list[datetime]:
     if interval == "day":
         return [datetime(day.year, day.month, day.day)]
-    found, at = [], opens
+    found: list[datetime] = []
+    at = opens
     while at < closes:
         start = calendar().bar_start(exchange, at, interval)
         end = calendar().bar_end(exchange, at, interval)

@@ -79,12 +79,13 @@ def equip(cerebro: Any, strategy: Any, params: Mapping[str, Any], sizer: Any, an
     """Strategy, sizer and the analyzers that an :class:`Outcome` reads."""
     from ..analyzers import Equity, Orders, Trades
 
-    known = getattr(strategy, "params", None)
-    unknown = [name for name in params if known is not None and not hasattr(known, name)]
-    if unknown:
-        has = ", ".join(known._getkeys()) or "none"
-        raise ConfigError(f"{strategy.__name__} has no parameter {', '.join(unknown)}; it has {has}")
-    cerebro.addstrategy(strategy, **params)
+    if strategy is not None:
+        known = tuple(strategy.params._getkeys())
+        unknown = [name for name in params if name not in known]
+        if unknown:
+            has = ", ".join(known) or "none"
+            raise ConfigError(f"{strategy.__name__} has no parameter {', '.join(unknown)}; it has {has}")
+        cerebro.addstrategy(strategy, **params)
     if sizer is not None:
         kind, options = sizer if isinstance(sizer, tuple) else (sizer, {})
         cerebro.addsizer(kind, **options)
@@ -115,6 +116,8 @@ def run_strategy(
 ) -> Outcome:
     """Run ``strategy`` over ``bars`` and tell what came of it.
 
+    ``strategy``: a class; None runs what is on the ``cerebro`` given (signals, say). The outcome is the last
+    strategy's.
     ``bars``: see :data:`Given`; a dict gives several symbols, in its order. ``cash``: ₹ allotted. ``rule``: the
     fill convention. ``risk``, ``config``, ``charges``: see :func:`plain_config`. ``warmup``: bars that only warm
     indicators up. ``interval``: of bars that do not say. ``cerebro``: an instance of ``bt.Cerebro`` or of a
@@ -131,10 +134,10 @@ def run_strategy(
     settings = plain_config(risk=risk, config=config, charges=charges)
     engine = Cerebro(stdstats=False, runonce=runonce) if cerebro is None else cerebro
     for key, candles in series.items():
-        engine.adddata(KiteData(dataname=candles, interval=candles.interval, warmup=warmup), name=key)
+        feed: Any = KiteData  # its params come from backtrader's metaclass, which mypy does not read
+        engine.adddata(feed(dataname=candles, interval=candles.interval, warmup=warmup), name=key)
     broker = SimBroker(rule=rule, config=settings)
     broker.setcash(cash)
     engine.setbroker(broker)
     equip(engine, strategy, {**(params or {}), **more}, sizer, analyzers)
-    (ran,) = engine.run()
-    return Outcome.of(ran, engine)
+    return Outcome.of(engine.run()[-1], engine)

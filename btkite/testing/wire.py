@@ -172,8 +172,7 @@ class KiteExchange:
             engine.adddata(store.getdata(key, interval=interval or candles.interval), name=key)
         engine.setbroker(store.getbroker())
         equip(engine, strategy, {**(params or {}), **more}, sizer, analyzers)
-        (ran,) = engine.run()
-        return Outcome.of(ran, engine)
+        return Outcome.of(engine.run()[-1], engine)
 
     # -- what the exchange knows ------------------------------------------------------------------------
 

@@ -1,0 +1,77 @@
+"""Two ways to the same result, timed side by side, each run in a fresh process.
+
+A machine is never equally fast twice; what holds is the ratio of two programs that ran in turn. A
+benchmark's script runs itself with ``--side NAME`` for one run; that run prints one line of JSON:
+seconds (wall and CPU), and a digest of what came out. Unequal digests fail.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Medians in seconds, and how often the second fits into the first."""
+
+    ours: float
+    theirs: float
+    ratio: float
+
+
+def compare(
+    script: str, *args: str, ours: str, theirs: str, rounds: int = 5, unmeasured: int = 1, key: str = "cpu"
+) -> Pair:
+    """Run both sides in turn, ``rounds`` times each, after some ``unmeasured`` rounds.
+
+    ``key``: ``cpu`` seconds, which others on the machine disturb least, or ``seconds`` of the wall clock.
+    """
+    figures: dict[str, list[float]] = {ours: [], theirs: []}
+    digests: dict[str, str] = {}
+    for number in range(rounds + unmeasured):
+        for side in (ours, theirs) if number % 2 else (theirs, ours):
+            said = run(script, "--side", side, *args)
+            if number >= unmeasured:
+                figures[side].append(said[key])
+            if digests.setdefault(side, said["digest"]) != said["digest"]:
+                raise SystemExit(f"{side} gave two different results")
+    if digests[ours] != digests[theirs]:
+        raise SystemExit(f"{ours} and {theirs} do not agree: {digests}")
+    mine, other = statistics.median(figures[ours]), statistics.median(figures[theirs])
+    ratios = [b / a for a, b in zip(figures[ours], figures[theirs], strict=True)]
+    return Pair(mine, other, statistics.median(ratios))
+
+
+def run(script: str, *args: str) -> dict[str, Any]:
+    """One side, in a process of its own."""
+    done = subprocess.run([sys.executable, str(Path(script).resolve()), *args], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(args)} failed:\n{done.stderr}")
+    said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return said
+
+
+def side(argv: Sequence[str], sides: dict[str, Callable[..., str]], *args: Any) -> bool:
+    """If this process is one side's run: do it, say it, and True."""
+    if "--side" not in argv:
+        return False
+    work = sides[argv[list(argv).index("--side") + 1]]
+    wall, cpu = time.perf_counter(), time.process_time()
+    outcome = work(*args)
+    seconds = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    digest = outcome() if callable(outcome) else outcome
+    print(json.dumps({**seconds, "digest": digest}))
+    return True
+
+
+def tell(title: str, pair: Pair, ours: str, theirs: str) -> None:
+    """One line for people."""
+    print(f"{title}: {ours} {pair.ours * 1e3:,.0f} ms, {theirs} {pair.theirs * 1e3:,.0f} ms CPU, {pair.ratio:.1f} x")
