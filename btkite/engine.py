@@ -5,6 +5,7 @@
 * Warm-up bars call ``prenext()``; ``next()``, timers and orders are held until every feed is live.
 * The run is cleaned up whatever happens: brokers, feeds and stores are stopped when ``next()`` raises.
 * Resampling a live feed no longer ends in ``min() arg is an empty sequence``.
+* ``plot()`` works on a machine without a screen.
 
 Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
 """
@@ -71,6 +72,14 @@ class Cerebro(bt.Cerebro):
         self.adddata(dataname, name=name)
         self._doreplay = self._doreplay or bool(dataname.resampling)
         return dataname
+
+    def plot(self, *args: Any, **kwargs: Any) -> Any:
+        """backtrader's charts, also on a machine without a screen: save the figures that it returns."""
+        from . import plotting
+
+        plotting.ready()
+        with plotting.quiet():
+            return super().plot(*args, **kwargs)
 
     # -- a run ----------------------------------------------------------------------------------------
 

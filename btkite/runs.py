@@ -48,6 +48,8 @@ Tell = Callable[[datetime, str], None]
 log = get_logger(__name__)
 _BEAT = timedelta(seconds=30)
 _BUILT_IN = "simulator"
+MADE_UP = "made-up"
+"""As a run's ``source``: candles from ``exchange.seed``, for trying things out where nothing is stored."""
 _SIGNALLED = 128  # and the signal's number, as shells count
 
 
@@ -79,7 +81,7 @@ def run(
     the working folder and the environment say · ``warmup``: bars before the start that only warm indicators ·
     ``endpoint``: kite, sandbox, simulator or a URL · ``confirm``: the account's user id, without which a live
     run does not start · ``capital``: ₹ allotted · ``sessions``: end a paper or live run after so many ·
-    ``source``: a name for ``data.source``, or DataFrames by symbol · ``save``: keep the run in a folder of
+    ``source``: a name for ``data.source``, ``"made-up"``, or DataFrames by symbol · ``save``: keep the run in a folder of
     ``paths.runs``, with its page unless ``report`` is False · ``tell``: called with market time and a line of
     text when something happens to an order.
 
@@ -137,7 +139,7 @@ def prepare(
             "data.warmup": warmup,
             "broker.capital": capital,
             "run.sessions": sessions,
-            "data.source": source if isinstance(source, str) else None,
+            "data.source": source if isinstance(source, str) and source != MADE_UP else None,
         },
     )
     check_interval(interval)
@@ -444,12 +446,27 @@ class Run:
 
 
 def _on_history(plan: Run, source: Any) -> Run:
+    if isinstance(source, str) and source == MADE_UP:
+        return _invented(plan)
     candles, known, origin = _stored(plan, source)
-    begin = plan.begin
     for key, one in candles.items():
-        if not len(one.between(begin, plan.end)):
-            raise DataError(f"{key} has no {plan.interval} candles from {begin} to {plan.end}")
+        if not len(one.between(plan.begin, plan.end)):
+            raise DataError(f"{key} has no {plan.interval} candles from {plan.begin} to {plan.end}")
     return replace(plan, candles=candles, instruments=known, origin=origin)
+
+
+def _invented(plan: Run, why: str = "") -> Run:
+    if plan.begin is not None or plan.end is not None:
+        raise ConfigError("made-up candles have days of their own: leave the start and the end of the run out")
+    seed, warmup = plan.config.exchange.seed, plan.config.data.warmup
+    candles, begin = simulator.made_up(plan.symbols, plan.interval, seed=seed, warmup=warmup)
+    return replace(
+        plan,
+        candles=candles,
+        instruments=simulator.described(plan.symbols),
+        begin=begin,
+        origin=f"MADE-UP candles, seed {seed}{why}",
+    )
 
 
 def _on_stream(plan: Run, source: Any) -> Run:
@@ -464,7 +481,7 @@ def _on_stream(plan: Run, source: Any) -> Run:
         raise _nobody(url)
     if plan.begin is not None or plan.end is not None:
         raise ConfigError(f"{url} goes by its own clock: leave the start and the end of the run out")
-    if isinstance(source, Mapping) or hasattr(source, "columns"):
+    if source is not None and (not isinstance(source, str) or source == MADE_UP):
         raise ConfigError(f"prices come from {url}: leave the candles out")
     return replace(plan, config=_config_at(settings, url, ours, market), market=market, origin=url)
 
@@ -508,13 +525,10 @@ def _config_at(settings: Config, url: str, ours: bool, market: simulator.Served 
 
 def _built_in(plan: Run, source: Any) -> Run:
     """No exchange serves: one is to be started, on what a backtest would read, or on made-up candles."""
-    settings = plan.config
-    warmup = settings.data.warmup
-    if source is None and plan.begin is None and plan.end is None and _may_make_up(plan):
-        seed = settings.exchange.seed
-        candles, begin = simulator.made_up(plan.symbols, plan.interval, seed=seed, warmup=warmup)
-        origin = f"MADE-UP candles, seed {seed} (none are stored)"
-        return replace(plan, candles=candles, begin=begin, starts_exchange=True, origin=origin)
+    warmup = plan.config.data.warmup
+    asked = isinstance(source, str) and source == MADE_UP
+    if asked or (source is None and plan.begin is None and plan.end is None and _may_make_up(plan)):
+        return replace(_invented(plan, "" if asked else " (none are stored)"), starts_exchange=True)
     candles, known, origin = _stored(plan, source)
     # Without a start the first bars warm up, as they do in a backtest.
     starts = plan.begin or max(one[min(warmup, len(one) - 1) :].first for one in candles.values())

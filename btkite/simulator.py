@@ -145,6 +145,33 @@ def made_up(
     return found, datetime(first.year, first.month, first.day)
 
 
+def described(symbols: Sequence[str]) -> dict[str, Instrument]:
+    """Instruments as the exchange tells them from their symbols: lots, ticks, expiries, strikes."""
+    from .exchange import ExchangeError
+    from .exchange.instruments import make_rows
+
+    try:
+        rows = make_rows(symbols, (), {}, {})
+    except ExchangeError as error:
+        raise ConfigError(str(error)) from error
+    return {
+        row.key: Instrument(
+            exchange=row.exchange,
+            tradingsymbol=row.tradingsymbol,
+            instrument_token=row.instrument_token,
+            name=row.name,
+            expiry=row.expiry,
+            strike=row.strike,
+            tick_size=row.tick_size,
+            lot_size=row.lot_size,
+            instrument_type=row.instrument_type,
+            segment=row.segment,
+            multiplier=row.multiplier,
+        )
+        for row in rows
+    }
+
+
 def _candles(key: str, series: CandleSeries, seed: int) -> Candles:
     columns = {name: getattr(series, name) for name in ("open", "high", "low", "close", "volume", "oi")}
     starts = series.start.astype("datetime64[s]")

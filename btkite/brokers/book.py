@@ -26,7 +26,7 @@ from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
-from ..values import Denial, Instrument, OrderType, Proposal
+from ..values import Denial, Instrument, Proposal
 from . import hours, translate
 from .base import GatedBroker, strategy_name
 from .grouping import Groups
@@ -433,12 +433,12 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             instrument=instrument,
             side=translate.side(order),
             quantity=int(abs(order.size)),
-            order_type=translate.TO_KITE.get(order.exectype, OrderType.MARKET),
+            order_type=translate.kite_type(order),
             product=self._product(order, instrument, held.size if held else 0),
             variety=info.get("variety") or settings.default_variety,
             validity=info.get("validity") or settings.default_validity,
             price=price,
-            trigger_price=trigger,
+            trigger_price=0.0 if order.triggered else trigger,
             reference_price=float(order.created.pclose or order.data.close[0]),
             tag=str(info.get("tag") or ""),
             market_protection=info.get("market_protection", settings.market_protection),

@@ -138,17 +138,15 @@ class KiteBroker(BookBroker):
             self._changed.add(order.ref)
             return
         price, trigger = translate.kite_prices(order)
-        changes: dict[str, Any] = {"quantity": int(abs(order.size)), "order_type": self._type_now(order).value}
+        kind = translate.kite_type(order)
+        changes: dict[str, Any] = {"quantity": int(abs(order.size)), "order_type": kind.value}
         if price:
             changes["price"] = price
-        if trigger and changes["order_type"] in (OrderType.SL, OrderType.SLM):
+        if trigger and kind in (OrderType.SL, OrderType.SLM):
             changes["trigger_price"] = trigger
-        if changes["order_type"] in (OrderType.MARKET, OrderType.SLM):
+        if kind in (OrderType.MARKET, OrderType.SLM):
             changes["market_protection"] = self.proposal(order).market_protection
         self._desk.submit(Modify(order.ref, order_id, changes, self._variety(order)))
-
-    def _type_now(self, order: Any) -> OrderType:
-        return translate.TO_KITE[order.exectype]
 
     def _variety(self, order: Any) -> str:
         """A released after-market order keeps its variety in the book but is changed as regular."""
@@ -221,6 +219,8 @@ class KiteBroker(BookBroker):
             self.store.put_notification("foreign order", update.order_id, update.status)
             return
         order = self.orders[ref]
+        if update.status == "OPEN" and translate.TO_KITE.get(order.exectype) is OrderType.SL:
+            order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
         progress, fill = apply(self._progress.get(ref), update, from_seconds(max(self.now, 0)))
         self._progress[ref] = progress
         if fill is not None:

@@ -237,8 +237,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
                 return
             at_print = event.on_print or before is None
             market.met = number if at_print else number - 1
-            if not at_print:
-                before = event.where
+            before = event.where  # the path goes on from there, also from the print itself
             self._carry_out(market, event, number)
             self.flush()
 

@@ -51,6 +51,13 @@ def side(order: Any) -> Side:
     return Side.BUY if order.isbuy() else Side.SELL
 
 
+def kite_type(order: Any) -> OrderType:
+    """Kite's ``order_type`` of an order as it stands: a stop-limit that was triggered is a limit."""
+    if order.triggered and order.exectype in (Order.StopLimit, Order.StopTrailLimit):
+        return OrderType.LIMIT
+    return TO_KITE.get(order.exectype, OrderType.MARKET)
+
+
 def kite_prices(order: Any) -> tuple[float, float]:
     """``price`` and ``trigger_price`` as Kite means them, in rupees; 0 where the type has none."""
     exectype, created = order.exectype, order.created

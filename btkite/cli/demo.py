@@ -71,7 +71,7 @@ def demo(
 
 
 def _make_market(config: Config, seed: int) -> datetime:
-    """Six sessions of candles in the demo's own cache; the first one only warms up."""
+    """Candles in the demo's own cache: some sessions to warm up, then five that are traded."""
     from .. import simulator
     from ..candles import CandleCache
 

@@ -54,6 +54,9 @@ def run(
     sessions: Annotated[
         int | None, typer.Option("--sessions", metavar="N", help="End a paper or live run after N sessions.")
     ] = None,
+    made_up: Annotated[
+        bool, typer.Option("--made-up", help="Trade made-up candles (exchange.seed), to try things out.")
+    ] = False,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, instead of ./config.yaml.")
     ] = None,
@@ -92,6 +95,7 @@ def run(
         params=given,
         config=settings,
         confirm=confirm,
+        source=runs.MADE_UP if made_up else None,
     )
     quiet = settings.run.quiet
     say = _to_stderr if as_json else _to_stdout
@@ -131,8 +135,7 @@ def show_result(result: RunResult) -> None:
     from ..report.table import headline, stats_table
 
     console = Console(highlight=False, soft_wrap=False)
-    early = result.stopped and f"ended early: {result.stopped}"
-    for line in (result.denied, result.halted and f"halted: {result.halted}", early):
+    for line in (result.denied, result.halted and f"halted: {result.halted}"):
         if line:
             typer.echo(line)
     table = stats_table(result)
@@ -172,8 +175,12 @@ def finish(result: RunResult) -> None:
     """The exit code that a script acts on, and the sentence on stderr that goes with it."""
     if not result.exit_code:
         return
-    why = result.stopped or (result.halted and f"the risk gate is halted: {result.halted}")
-    typer.echo(f"error: {why or f'the strategy gave orders that no market takes: {result.mistake}'}", err=True)
+    if result.stopped:
+        typer.echo(f"ended early: {result.stopped}", err=True)
+    elif result.halted:
+        typer.echo(f"error: the risk gate is halted: {result.halted}", err=True)
+    else:
+        typer.echo(f"error: the strategy gave orders that no market takes: {result.mistake}", err=True)
     raise typer.Exit(result.exit_code)
 
 

@@ -99,6 +99,7 @@ def equip(cerebro: Any, strategy: Any, params: Mapping[str, Any], sizer: Any, an
 def run_strategy(
     strategy: Any,
     bars: Given = "uptrend",
+    /,
     *,
     cash: float = 100_000.0,
     rule: Literal["path", "backtrader"] = "path",

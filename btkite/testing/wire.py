@@ -140,6 +140,7 @@ class KiteExchange:
         self,
         strategy: Any,
         bars: Given = None,
+        /,
         *,
         mode: Literal["paper", "live"] = "live",
         cash: float = 100_000.0,

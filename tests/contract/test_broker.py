@@ -15,7 +15,10 @@ import backtrader as bt
 import pytest
 
 from btkite.engine import Cerebro
-from btkite.testing import KiteExchange, Outcome, bars, run_strategy
+from btkite.risk.gate import RiskGate
+from btkite.risk.ledger import Ledger
+from btkite.risk.rules import build_rules
+from btkite.testing import KiteExchange, Outcome, run_strategy
 
 Order = bt.Order
 
@@ -27,13 +30,10 @@ class House:
     name: str
     run: Callable[..., Outcome]
     exchange: KiteExchange | None = None
-    gated: bool = True
-    at_once: bool = True
-    """Whether an answer to a fill is given when it happens, not with the next bar."""
 
     @property
     def live(self) -> bool:
-        return self.name == "live"
+        return self.name.startswith("live")
 
     def orders(self) -> list[dict[str, Any]]:
         """The exchange's own book; only live has one."""
@@ -41,7 +41,16 @@ class House:
         return self.exchange.orders()
 
 
-HOUSES = ("path", "path on bt.Cerebro", "backtrader", "backtrader on bt.Cerebro", "paper", "live")
+HOUSES = (
+    "path",
+    "path on bt.Cerebro",
+    "backtrader",
+    "backtrader on bt.Cerebro",
+    "paper",
+    "paper on bt.Cerebro",
+    "live",
+    "live on bt.Cerebro",
+)
 
 
 @pytest.fixture(params=HOUSES)
@@ -49,13 +58,24 @@ def house(request: pytest.FixtureRequest) -> House:
     kind, _, engine = request.param.partition(" on ")
     if kind in ("paper", "live"):
         exchange: KiteExchange = request.getfixturevalue("kite_exchange")
-        return House(kind, lambda *args, **kwargs: exchange.run_strategy(*args, mode=kind, **kwargs), exchange)
+
+        def trade(*args: Any, cerebro: Any = None, **kwargs: Any) -> Outcome:
+            made = cerebro if cerebro is not None else (bt.Cerebro if engine else Cerebro)(stdstats=False)
+            return exchange.run_strategy(*args, mode=kind, cerebro=made, **kwargs)
+
+        return House(request.param, trade, exchange)
 
     def run(*args: Any, cerebro: Any = None, **kwargs: Any) -> Outcome:
         made = cerebro if cerebro is not None else (bt.Cerebro if engine else Cerebro)(stdstats=False)
         return run_strategy(*args, rule=kind, cerebro=made, **kwargs)
 
-    return House(request.param, run, gated=kind == "path", at_once=not engine and kind == "path")
+    return House(request.param, run)
+
+
+ours = pytest.mark.parametrize("house", [name for name in HOUSES if not name.startswith("backtrader")], indirect=True)
+"""Of a test of what BackBroker does otherwise; the reason is on the line."""
+
+unless_live = pytest.mark.parametrize("house", [name for name in HOUSES if not name.startswith("live")], indirect=True)
 
 
 class Noted(bt.Strategy):
@@ -96,7 +116,7 @@ STEPS = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0, 106.0, 107.0, 108.0, 109.0]
 DONE = ["Submitted", "Accepted", "Completed"]
 
 
-# ---- orders ----------------------------------------------------------------------------------------------------
+# ---- orders ----
 
 
 def test_buy_sell_and_close_trade_at_the_next_price(house):
@@ -113,7 +133,8 @@ def test_an_order_is_an_order_and_knows_its_end(house):
     ran = house.run(Noted, STEPS, plan=plan).strategy
     order = ran.returned[0]
     assert isinstance(order, Order)
-    assert order.status == Order.Completed and not order.alive()
+    assert order.status == Order.Completed
+    assert not order.alive()
     assert seen == [Order.Completed]
     assert ran.broker.orderstatus(order) == Order.Completed
 
@@ -128,9 +149,11 @@ def test_a_short_trade_gains_when_the_price_falls(house):
 def test_trades_are_told_when_they_open_and_when_they_close(house):
     plan = {2: lambda s: s.buy(size=5), 4: lambda s: s.buy(size=5), 6: lambda s: s.close()}
     ran = house.run(Noted, STEPS, plan=plan).strategy
-    opened, *between, closed = ran.trades
-    assert opened[-2:] == (True, False) and opened[1:3] == (5, 101.0)
-    assert closed[-2:] == (False, True) and closed[3] == 5 * (105 - 101) + 5 * (105 - 103)
+    opened, *_between, closed = ran.trades
+    assert opened[-2:] == (True, False)
+    assert opened[1:3] == (5, 101.0)
+    assert closed[-2:] == (False, True)
+    assert closed[3] == 5 * (105 - 101) + 5 * (105 - 103)
 
 
 def test_a_reversal_closes_one_trade_and_opens_another(house):
@@ -175,7 +198,8 @@ def test_a_cancelled_order_does_not_trade(house):
     }
     ran = house.run(Noted, [CALM] * 5 + [rows_between(90.0, 110.0), CALM], plan=plan).strategy
     assert ran.story() == ["Submitted", "Accepted", "Canceled"]
-    assert not ran.fills and ran.position.size == 0
+    assert not ran.fills
+    assert ran.position.size == 0
     if house.live:
         assert [order["status"] for order in house.orders()] == ["CANCELLED"]
 
@@ -200,7 +224,7 @@ def test_a_finished_order_cannot_be_modified(house):
     assert ran.returned[1] is False
 
 
-# ---- sizes by target ----------------------------------------------------------------------------------------------
+# ---- sizes by target ----
 
 
 def test_targets_size_by_units_value_and_percent(house):
@@ -223,7 +247,7 @@ def test_targets_size_by_units_value_and_percent(house):
     assert ran.position.size == 0
 
 
-# ---- groups --------------------------------------------------------------------------------------------------------
+# ---- groups ----
 
 UP = (100.0, 106.0, 99.5, 105.0)
 DOWN = (100.0, 100.5, 94.0, 95.0)
@@ -277,45 +301,58 @@ def test_of_an_oco_pair_only_one_trades(house):
 
     ran = house.run(Noted, [CALM] * 5 + [UP, CALM, DOWN, CALM], plan={2: pair}).strategy
     assert [(size, price) for _, size, price in ran.fills] == [(2, 105.0)]
-    assert ran.story(0)[-1] == "Canceled" and ran.story(1)[-1] == "Completed"
+    assert ran.story(0)[-1] == "Canceled"
+    assert ran.story(1)[-1] == "Completed"
 
 
-# ---- validity ------------------------------------------------------------------------------------------------------
+# ---- validity ----
 
 
-@pytest.mark.parametrize(
-    "valid",
-    [datetime.timedelta(minutes=2), datetime.datetime(2026, 11, 18, 9, 19), 2 / 1440],
-    ids=["timedelta", "datetime", "days as float"],
-)
-def test_an_order_ends_at_its_deadline(house, valid):
-    if isinstance(valid, float) and house.name.startswith("backtrader"):
-        pytest.skip("backtrader itself takes a float as a date long past: the order never works")
+def ends_at_its_deadline(house, valid):
     plan = {2: lambda s: s.buy(size=1, exectype=Order.Limit, price=95.0, valid=valid)}
     ran = house.run(Noted, [CALM] * 6 + [DOWN, CALM], plan=plan).strategy
     assert ran.story() == ["Submitted", "Accepted", "Expired"]
     assert not ran.fills
 
 
-@pytest.mark.parametrize("valid", [None, Order.DAY, 0, datetime.date(2026, 11, 18)], ids=["none", "DAY", "0", "date"])
-def test_an_order_of_the_day_works_while_the_session_lasts(house, valid):
-    if isinstance(valid, datetime.date) and house.name.startswith("backtrader"):
-        pytest.skip("backtrader itself takes a date as its midnight: the order ends at once")
+@pytest.mark.parametrize(
+    "valid", [datetime.timedelta(minutes=2), datetime.datetime(2026, 11, 18, 9, 19)], ids=["timedelta", "datetime"]
+)
+def test_an_order_ends_at_its_deadline(house, valid):
+    ends_at_its_deadline(house, valid)
+
+
+@ours  # backtrader itself takes a float as a date long past: the order never works
+def test_a_deadline_may_be_given_in_days(house):
+    ends_at_its_deadline(house, 2 / 1440)
+
+
+def works_while_the_session_lasts(house, valid):
     plan = {2: lambda s: s.buy(size=1, exectype=Order.Limit, price=95.0, valid=valid)}
     ran = house.run(Noted, [CALM] * 6 + [DOWN, CALM], plan=plan).strategy
     assert ran.story() == DONE
 
 
-# ---- the gate ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("valid", [None, Order.DAY, 0], ids=["none", "DAY", "0"])
+def test_an_order_of_the_day_works_while_the_session_lasts(house, valid):
+    works_while_the_session_lasts(house, valid)
 
 
+@ours  # backtrader itself takes a date as its midnight: the order ends at once
+def test_a_date_means_the_end_of_its_session(house):
+    works_while_the_session_lasts(house, datetime.date(2026, 11, 18))
+
+
+# ---- the gate ----
+
+
+@ours  # backtrader's own rule has no gate unless one is given
 def test_a_denied_order_comes_back_rejected_and_says_why(house):
-    if not house.gated:
-        pytest.skip("backtrader's own rule has no gate unless one is given")
     plan = {2: lambda s: s.buy(size=200), 4: lambda s: s.buy(size=5)}
     outcome = house.run(Noted, STEPS, risk={"max_position_pct": 10}, plan=plan)
     ran = outcome.strategy
-    assert ran.returned[0] is not None and ran.returned[0].status == Order.Rejected
+    assert ran.returned[0] is not None
+    assert ran.returned[0].status == Order.Rejected
     assert ran.story(0) == ["Rejected"]
     assert "risk.max_position_pct" in ran.infos[ran.returned[0].ref].denied
     assert ran.story(1) == DONE
@@ -324,9 +361,8 @@ def test_a_denied_order_comes_back_rejected_and_says_why(house):
         assert len(house.orders()) == 1
 
 
+@ours  # backtrader's own rule has no gate unless one is given
 def test_a_bracket_is_denied_as_one(house):
-    if not house.gated:
-        pytest.skip("backtrader's own rule has no gate unless one is given")
     plan = {2: lambda s: s.buy_bracket(size=200, exectype=Order.Market, stopprice=95.0, limitprice=115.0)}
     ran = house.run(Noted, STEPS, risk={"max_position_pct": 10}, plan=plan).strategy
     assert [ran.story(n) for n in range(3)] == [["Rejected"]] * 3
@@ -335,16 +371,34 @@ def test_a_bracket_is_denied_as_one(house):
         assert house.orders() == []
 
 
+@pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
+def test_backtraders_own_rule_takes_a_gate_too(engine):
+    """One order, and a bracket as one: denied, notified, never None."""
+
+    class Guarded(Noted):
+        def start(self):
+            rules = build_rules({"max_order_value": 1000.0})
+            self.broker.gate = RiskGate(rules, Ledger(100_000.0))
+
+    plan = {
+        2: lambda s: s.buy(size=11),
+        3: lambda s: s.buy_bracket(size=12, exectype=Order.Market, stopprice=95.0, limitprice=115.0),
+        5: lambda s: s.buy(size=5),
+    }
+    ran = run_strategy(Guarded, STEPS, rule="backtrader", cerebro=engine(stdstats=False), plan=plan).strategy
+    assert [ran.story(n) for n in range(5)] == [["Rejected"]] * 4 + [DONE]
+    assert all("risk.max_order_value" in ran.infos[order.ref].denied for order in ran.returned[:4])
+
+
+@ours  # backtrader's own rule has no gate unless one is given
 def test_a_closing_order_passes_every_limit(house):
-    if not house.gated:
-        pytest.skip("backtrader's own rule has no gate unless one is given")
     plan = {2: lambda s: s.buy(size=50), 4: lambda s: s.buy(size=1), 6: lambda s: s.close()}
     ran = house.run(Noted, STEPS, risk={"max_daily_trades": 1, "max_position_pct": 50}, plan=plan).strategy
     assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Rejected", "Completed"]
     assert ran.position.size == 0
 
 
-# ---- money ---------------------------------------------------------------------------------------------------------
+# ---- money ----
 
 
 def test_money_has_backtraders_names_and_moves_with_the_position(house):
@@ -362,8 +416,10 @@ def test_money_has_backtraders_names_and_moves_with_the_position(house):
     assert [value for value, _ in seen] == [100_000.0, 100_020.0, 100_040.0]
     assert [cash for _, cash in seen] == [100_000.0, pytest.approx(98_990.0, abs=20.0), 100_040.0]
     assert (broker.startingcash, broker.startingvalue) == (100_000.0, 100_000.0)
-    assert broker.get_fundvalue() > 0 and broker.fundvalue > 0
-    assert broker.get_fundshares() > 0 and broker.fundmode is False
+    assert broker.get_fundvalue() > 0
+    assert broker.fundvalue > 0
+    assert broker.get_fundshares() > 0
+    assert broker.fundmode is False
     assert broker.getposition(outcome.strategy.data).size == 0
     assert broker.getcommissioninfo(outcome.strategy.data) is not None
 
@@ -386,7 +442,7 @@ def test_open_orders_can_be_asked_for(house):
     assert seen == [ran.returned[0].ref, 0]
 
 
-# ---- several datas, several strategies ------------------------------------------------------------------------------
+# ---- several datas, several strategies ----
 
 
 def test_orders_go_to_the_data_that_they_name(house):
@@ -413,7 +469,7 @@ def test_each_of_several_strategies_hears_of_its_own_orders(house):
     assert one.position.size == other.position.size == 6
 
 
-# ---- what backtrader builds on a broker -------------------------------------------------------------------------------
+# ---- what backtrader builds on a broker ----
 
 
 class Rising(bt.Indicator):
@@ -524,9 +580,11 @@ def test_backtraders_own_analyzers_see_the_run(house):
     assert done == [[5, 101.0], [-5, 105.0], [2, 107.0]]
     assert ran.analyzers.sqn.get_analysis().trades == 1
     returns, positions, transactions, leverage = ran.analyzers.pyfolio.get_pf_items()
-    assert len(returns) == 1 and len(transactions) == 3
+    assert len(returns) == 1
+    assert len(transactions) == 3
     assert returns.iloc[0] == pytest.approx(ran.broker.getvalue() / 100_000.0 - 1)
-    assert not positions.empty and not leverage.empty
+    assert not positions.empty
+    assert not leverage.empty
 
 
 OBSERVERS = (
@@ -568,7 +626,8 @@ def test_a_writer_writes_the_run(house, tmp_path):
     rows = [line.split(",") for line in text.splitlines() if line[:1].isdigit()]
     assert len(rows) == len(STEPS)
     assert [float(row[rows_of(text, "close")]) for row in rows] == STEPS
-    assert "Noted" in text and "Analyzers" in text
+    assert "Noted" in text
+    assert "Analyzers" in text
 
 
 def rows_of(text: str, column: str) -> int:
@@ -576,7 +635,7 @@ def rows_of(text: str, column: str) -> int:
     return header.split(",").index(column)
 
 
-# ---- Kite's own words, per order ---------------------------------------------------------------------------------------
+# ---- Kite's own words, per order ----
 
 
 @pytest.mark.parametrize(
@@ -605,7 +664,8 @@ def test_a_tag_is_a_label_before_the_one_that_is_ours(house):
     assert ran.story() == DONE
     if house.live:
         (row,) = house.orders()
-        assert row["tag"].startswith("entry") and len(row["tag"]) <= 20
+        assert row["tag"].startswith("entry")
+        assert len(row["tag"]) <= 20
 
 
 def test_an_order_that_reduces_takes_the_product_of_its_position(house):
@@ -616,7 +676,7 @@ def test_an_order_that_reduces_takes_the_product_of_its_position(house):
         assert [row["product"] for row in house.orders()] == ["CNC", "CNC"]
 
 
-# ---- what the market does to orders -------------------------------------------------------------------------------------
+# ---- what the market does to orders ----
 
 
 def test_a_trailing_stop_follows_the_price(house):
@@ -633,9 +693,8 @@ def test_orders_of_the_last_bar_wait_for_the_next_open(house):
     assert [(size, price) for _, size, price in ran.fills] == [(1, 105.0)]
 
 
+@ours  # backtrader itself keeps it for ever
 def test_an_order_without_valid_ends_with_the_session(house):
-    if house.name.startswith("backtrader"):
-        pytest.skip("backtrader itself keeps it for ever")
     market = [CALM] * 375 + [DOWN] * 3
     plan = {370: lambda s: s.buy(size=1, exectype=Order.Limit, price=95.0)}
     ran = house.run(Noted, market, plan=plan).strategy
@@ -657,9 +716,8 @@ def test_a_gap_fills_a_stop_at_the_open(house):
     assert [(size, price) for _, size, price in ran.fills] == [(1, 100.0), (-1, 90.0)]
 
 
+@ours  # backtrader itself keeps a position per data
 def test_two_feeds_of_one_symbol_share_its_position(house):
-    if house.name.startswith("backtrader"):
-        pytest.skip("backtrader itself keeps a position per data")
 
     class Both(Noted):
         def __init__(self):
@@ -687,23 +745,22 @@ def test_two_feeds_of_one_symbol_share_its_position(house):
     assert [(len(data)) for data in ran.datas] == [20, 4]
 
 
+@unless_live  # the exchange's own candle replay has unlimited depth (docs/fills.md, rule 9)
 def test_an_order_of_more_than_the_book_shows_is_filled_in_parts(house):
     """The exchange shows 10,000,000 on each side; paper walks that, a candle has no depth and fills whole."""
-    if house.live:
-        pytest.skip("the exchange's own candle replay has unlimited depth (docs/fills.md, rule 9)")
     wanted = 25_000_000
     plan = {2: lambda s: s.buy(size=wanted), 6: lambda s: s.close()}
     outcome = house.run(Noted, [CALM] * 9, cash=1e12, plan=plan)
     ran = outcome.strategy
     parts = [size for ref, size, _ in ran.fills if ref == ran.returned[0].ref]
     assert sum(parts) == wanted
-    assert len(parts) == (3 if house.name == "paper" else 1)
+    assert len(parts) == (3 if house.name.startswith("paper") else 1)
     assert ran.story()[2:] == ["Partial"] * (len(parts) - 1) + ["Completed"]
     assert ran.position.size == 0
     assert [(trade.size, trade.pnl) for trade in outcome.trades] == [(wanted, 0.0)]
 
 
-# ---- what strategies do at awkward moments --------------------------------------------------------------------------------
+# ---- what strategies do at awkward moments ----
 
 
 class Answers(Noted):
@@ -742,9 +799,8 @@ def test_a_cancel_may_be_given_twice_and_too_late(house):
     assert ran.story(1) == DONE
 
 
+@ours  # backtrader's own rule has no gate unless one is given
 def test_a_change_beyond_the_limits_leaves_the_order_as_it_was(house):
-    if not house.gated:
-        pytest.skip("backtrader's own rule has no gate unless one is given")
     plan = {
         2: lambda s: s.buy(size=50, exectype=Order.Limit, price=98.0),
         3: lambda s: s.broker.modify(s.returned[0], size=500),
@@ -764,17 +820,15 @@ def test_a_change_beyond_the_limits_leaves_the_order_as_it_was(house):
     ],
     ids=["a part of a share", "Close"],
 )
+@ours  # backtrader itself does it
 def test_what_kite_cannot_do_is_denied_in_every_mode(house, give, words):
-    if house.name.startswith("backtrader"):
-        pytest.skip("backtrader itself does it")
     ran = house.run(Noted, STEPS, plan={2: give}).strategy
     assert ran.story() == ["Rejected"]
     assert words in ran.infos[ran.returned[0].ref].denied
 
 
+@ours  # backtrader itself knows no tick
 def test_a_price_off_the_tick_is_moved_to_the_safe_side(house):
-    if house.name.startswith("backtrader"):
-        pytest.skip("backtrader itself knows no tick")
     plan = {
         2: lambda s: [
             s.buy(size=1, exectype=Order.Limit, price=98.03),
@@ -785,9 +839,8 @@ def test_a_price_off_the_tick_is_moved_to_the_safe_side(house):
     assert sorted(price for _, _, price in ran.fills) == [97.0, 98.0]
 
 
+@ours  # it has no gate
 def test_orders_of_the_warm_up_are_denied_and_next_waits(house):
-    if house.name.startswith("backtrader"):
-        pytest.skip("it has no gate")
 
     class Eager(Noted):
         def __init__(self):
@@ -808,7 +861,8 @@ def test_orders_of_the_warm_up_are_denied_and_next_waits(house):
         assert ran.steps == list(range(1, 11))
         return
     assert ran.steps == list(range(5, 11))
-    assert len(ran.returned) == 4 and all(order.status == Order.Rejected for order in ran.returned)
+    assert len(ran.returned) == 4
+    assert all(order.status == Order.Rejected for order in ran.returned)
     assert "warm up" in ran.infos[ran.returned[0].ref].denied
 
 

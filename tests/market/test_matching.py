@@ -110,6 +110,15 @@ def test_a_triggered_buy_limit_below_the_trigger_does_not_trade_on_the_way_up():
     assert next_event([order], found.where, Quote.at(102), 5) is None
 
 
+def test_a_stop_limit_triggered_on_the_print_does_not_trade_at_the_price_the_path_came_from():
+    order = working(BUY, OrderType.SL, price=99.05, trigger=99.3)
+    found = event(order, 98.8, 99.3)
+    assert (found.price, found.trades, found.on_print) == (99.3, False, True)
+    order.triggered = True
+    assert next_event([order], found.where, Quote.at(99.3), 5) is None
+    assert next_event([order], Quote.at(99.3), Quote.at(99.05), 6).price == 99.05
+
+
 def test_an_order_given_at_a_print_waits_for_the_one_after():
     assert event(working(BUY, OrderType.MARKET, met=5), 100, 101, number=5) is None
     assert event(working(BUY, OrderType.MARKET, met=5), 101, 102, number=6).price == 102

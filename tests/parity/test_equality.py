@@ -36,7 +36,7 @@ Order = bt.Order
 Series = Mapping[str, Candles]
 
 
-# ---- what is compared ------------------------------------------------------------------------------------
+# ---- what is compared ----
 
 
 class Witness(bt.Strategy):
@@ -227,7 +227,7 @@ def _figures(part: Any) -> tuple[Any, ...]:
     return (part.dt, part.size, part.price, part.pricelimit, part.remsize, part.value, part.comm, part.pnl)
 
 
-# ---- the two sides -----------------------------------------------------------------------------------------
+# ---- the two sides ----
 
 
 def frame(candles: Candles) -> pd.DataFrame:
@@ -319,7 +319,7 @@ def kinds_filled(seen: list[Any]) -> set[str]:
     return {entry[5] for entry in seen if entry[0] == "order" and entry[3] == "Completed"}
 
 
-# ---- candles -------------------------------------------------------------------------------------------------
+# ---- candles ----
 
 
 def generated(
@@ -354,7 +354,7 @@ HOURS = {
 MARKETS = {"one": ONE, "three": THREE, "holes": HOLED, "late": LATE, "days": DAYWISE, "hours": HOURS}
 
 
-# ---- strategies, drawn by hand ---------------------------------------------------------------------------------
+# ---- strategies, drawn by hand ----
 
 
 class Everything(Witness):
@@ -444,7 +444,7 @@ def test_a_different_price_is_noticed():
     assert repr(stock) != repr(seen_by_btkite(Crosses, altered, plain, {}, Cerebro, runonce=True))
 
 
-# ---- real candles -----------------------------------------------------------------------------------------------
+# ---- real candles ----
 
 
 def real(folder: Path, pattern: str, key: str, rows: slice) -> Candles:
@@ -473,7 +473,7 @@ def test_real_days_of_a_symbol_are_equal():
     assert any(entry[0] == "trade" for entry in assert_equal(Everything, series, engines=engines))
 
 
-# ---- strategies, made by hypothesis --------------------------------------------------------------------------------
+# ---- strategies, made by hypothesis ----
 
 ACTION = st.fixed_dictionaries(
     {
