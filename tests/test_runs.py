@@ -325,7 +325,9 @@ def test_prices_are_not_made_up_where_others_were_asked_for(tmp_path: Path, conf
 def test_made_up_prices_that_are_asked_for_are_the_same_in_every_mode(tmp_path: Path) -> None:
     option = "NFO:NIFTY26NOV26000CE"
     rich = empty(tmp_path).with_(**{"broker.capital": 1e8})
-    found = [go(rich, symbols=option, mode=mode, source="made-up", params={"size": 65}) for mode in ("backtest", "live")]
+    found = [
+        go(rich, symbols=option, mode=mode, source="made-up", params={"size": 65}) for mode in ("backtest", "live")
+    ]
     assert len(found[0].trades) > 5
     assert found[0].orders_digest == found[1].orders_digest
     assert go(rich, symbols=option, source="made-up", params={"size": 7}).mistake

@@ -73,6 +73,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self._groups = Groups()
         self._fills: dict[int, list[tuple[int, float]]] = {}
         self._charged: dict[int, float] = {}
+        self._trailing: dict[int, int] = {}  # ref -> length of its data when last looked at
         self.ending: set[int] = set()  # orders that end at this moment by themselves
         self._now = -1
         self._flushing = False
@@ -140,6 +141,10 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         order.addcomminfo(self.getcommissioninfo(data))
         self.orders[order.ref] = order
         self.terms[order.ref] = terms
+        if exectype in translate.TRAILING:
+            self._trailing[order.ref] = len(data)
+            if self.config.broker.tick_rounding:
+                self._tidy_trail(order)
         if oco is not None:
             other = self.orders.get(oco.ref, oco)
             self._groups.add_oco(order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive())
@@ -269,6 +274,10 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         """Whether its cancellation is under way."""
         return False
 
+    def next(self) -> None:
+        """A turn of Cerebro, after the lines have moved."""
+        self.trail()
+
     # -- sessions -----------------------------------------------------------------------------------
 
     def admit(self, order: Any) -> None:
@@ -295,6 +304,36 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def _time_of(self, data: Any) -> int:
         return self.now if self.now >= 0 else (seconds_of(data.datetime[0]) if len(data) else 0)
+
+    # -- trailing stops -------------------------------------------------------------------------------
+
+    def trail(self) -> None:
+        """Move trailing stops with the close of the bars that have just been seen, never back (as BackBroker
+        does at the end of each bar); Cerebro's turn, before ``next()``."""
+        for ref, seen in list(self._trailing.items()):
+            order = self.orders[ref]
+            if not order.alive():
+                del self._trailing[ref]
+                continue
+            if len(order.data) == seen or not order.active():
+                continue
+            self._trailing[ref] = len(order.data)
+            before = order.created.price
+            order.trailadjust(order.data.close[0])
+            if order.created.price == before:
+                continue
+            self._tidy_trail(order)
+            if order.created.price != before and not order.triggered and ref not in self.held:
+                self.reroute(order)
+
+    def _tidy_trail(self, order: Any) -> None:
+        """Its prices on the tick."""
+        created = order.created
+        created.price, limit = translate.on_tick(
+            self.instrument_of_order(order), Order.StopLimit, order.isbuy(), created.price, created.pricelimit
+        )
+        if order.exectype == Order.StopTrailLimit:
+            created.pricelimit = limit
 
     # -- what happens to an order ---------------------------------------------------------------------
 

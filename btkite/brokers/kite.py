@@ -32,6 +32,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOOKUP = (1, 2, 4, 8, 15, 30, 45, 60, 75, 90)
 """Seconds after an uncertain answer at which the order book is asked for the tag (90 s were seen)."""
 _MARGINS_EVERY = 60
+_CHANGES = 20
+"""Kite takes 25 changes of one order; after this many it is cancelled and placed anew."""
 
 
 def base36(number: int, width: int) -> str:
@@ -68,6 +70,8 @@ class KiteBroker(BookBroker):
         self._leaving: set[int] = set()
         self._changing: dict[int, tuple[float, Any, Any]] = {}
         self._changed: set[int] = set()
+        self._changes: dict[int, int] = {}
+        self._replacing: set[int] = set()
         self._uncertain: dict[int, tuple[int, int]] = {}  # ref -> (when it began, look-ups made)
         self._margins_at = -1
         self._desk: Any = None
@@ -114,6 +118,7 @@ class KiteBroker(BookBroker):
 
     def recall(self, order: Any) -> None:
         ref = order.ref
+        self._replacing.discard(ref)
         if ref in self._leaving or self._lapses(order):
             return
         self._leaving.add(ref)
@@ -136,6 +141,11 @@ class KiteBroker(BookBroker):
         order_id = self._order_ids.get(order.ref)
         if order_id is None:
             self._changed.add(order.ref)
+            return
+        self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
+        if self._changes[order.ref] > _CHANGES:
+            self.recall(order)
+            self._replacing.add(order.ref)
             return
         price, trigger = translate.kite_prices(order)
         kind = translate.kite_type(order)
@@ -237,7 +247,12 @@ class KiteBroker(BookBroker):
         terms = self.terms[ref]
         asked = ref in self._leaving
         self._leaving.discard(ref)
-        if progress.status.startswith("REJECTED"):
+        replacing = ref in self._replacing
+        self._replacing.discard(ref)
+        if replacing and progress.status.startswith("CANCELLED") and self._session(self.instrument_of_order(order)):
+            self._changes.pop(ref, None)
+            self.route(order)
+        elif progress.status.startswith("REJECTED"):
             short = "margin" in progress.status_message.lower() or "funds" in progress.status_message.lower()
             self.ended(order, "margin" if short else "rejected", progress.status_message)
         elif ref in self._expiring:

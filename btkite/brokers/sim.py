@@ -91,6 +91,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def next(self) -> None:
         """A turn of Cerebro: data that is not known beforehand hands over its new bars here."""
         if self._streams():
+            self.trail()
             return
         latest = -1
         for data in self.cerebro.datas:
@@ -100,6 +101,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             latest = max(latest, stamp)
             self._take_bar(data, stamp)
         self.play_until(latest)
+        self.trail()
 
     def _streams(self) -> bool:
         return any(getattr(data, "is_stream", False) for data in self.cerebro.datas)

@@ -160,12 +160,13 @@ class KiteExchange:
         """As ``run_strategy`` of the backtest, through the wire, to the end of the market's data.
 
         ``bars`` loads a market first (with ``start`` and ``settings``, see :meth:`reset`); without it, what is
-        loaded is traded. ``interval``: of the feeds; None is the candles' own.
+        loaded is traded. ``interval``: of the feeds, and of bars that do not say; None is the candles' own.
         """
         from ..engine import Cerebro
 
         if bars is not None or start is not None or settings:
-            self.reset(bars if bars is not None else self.candles, start=start, **(settings or {}))
+            market = bars if bars is not None else self.candles
+            self.reset(market, start=start, interval=interval or "minute", **(settings or {}))
         keys = {"broker.capital": cash, "data.warmup": warmup, **(config or {})}
         store = self.store(mode, config=self.config(risk=risk, charges=charges, **keys))
         engine = Cerebro(stdstats=False) if cerebro is None else cerebro

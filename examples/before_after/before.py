@@ -1,6 +1,4 @@
-"""A backtrader script as there are thousands: a CSV file, a crossover, a broker with cash, numbers at the end."""
-
-import sys
+"""A backtrader script as there are thousands: a CSV file, a crossover, a broker with cash, figures at the end."""
 
 import backtrader as bt
 import pandas as pd
@@ -15,7 +13,7 @@ class Cross(bt.Strategy):
 
     def notify_trade(self, trade):
         if trade.isclosed:
-            print(f"{self.data.datetime.datetime(0)}  {trade.pnlcomm:10.2f}")
+            print(f"{trade.data._name} {trade.pnlcomm:9.2f}")
 
     def next(self):
         if self.cross > 0 and not self.position:
@@ -24,18 +22,14 @@ class Cross(bt.Strategy):
             self.close()
 
 
-def main(path):
-    cerebro = bt.Cerebro()
-    frame = pd.read_csv(path, parse_dates=["date"], index_col="date")
-    cerebro.adddata(bt.feeds.PandasData(dataname=frame, timeframe=bt.TimeFrame.Minutes, compression=5), name="INFY")
-    cerebro.broker.setcash(100_000.0)
-    cerebro.broker.setcommission(commission=0.0003)
-    cerebro.addstrategy(Cross)
-    cerebro.addanalyzer(bt.analyzers.TradeAnalyzer, _name="trades")
-    (strategy,) = cerebro.run()
-    print("closed trades:", strategy.analyzers.trades.get_analysis().total.closed)
-    print("value:", round(cerebro.broker.getvalue(), 2))
+cerebro = bt.Cerebro()
+frame = pd.read_csv("INFY_5minute.csv", parse_dates=["date"], index_col="date")
+cerebro.adddata(bt.feeds.PandasData(dataname=frame, timeframe=bt.TimeFrame.Minutes, compression=5), name="INFY")
+cerebro.broker.setcash(100_000.0)
+cerebro.broker.setcommission(commission=0.0003)
+cerebro.addstrategy(Cross)
+cerebro.addanalyzer(bt.analyzers.TradeAnalyzer, _name="trades")
+(strategy,) = cerebro.run()
 
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+print("closed trades:", strategy.analyzers.trades.get_analysis().total.closed)
+print("value:", round(cerebro.broker.getvalue(), 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -50,9 +51,7 @@ def made() -> tuple[dict[str, Candles], datetime]:
 
 
 @pytest.fixture(autouse=True)
-def own_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[dict[str, Candles], datetime]
-) -> Path:
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[dict[str, Candles], datetime]) -> Path:
     """A working folder with candles and a state of its own, and no btkite in the environment."""
     for name in list(os.environ):
         if name.startswith(("BTKITE_", "KITE_")) and name != "BTKITE_SHARED":
@@ -168,6 +167,29 @@ def test_made_up_prices_are_announced(btkite: Btkite, own_folder: Path, monkeypa
     code, out, _ = btkite("mine.py", "-s", "RELIANCE", "-i", "60minute", "--mode", "paper", "--no-save")
     assert code == 0
     assert "MADE-UP candles, seed 7 (none are stored)" in out
+
+
+def test_made_up_prices_that_are_asked_for_serve_every_mode(btkite: Btkite) -> None:
+    given = ("mine.py", "-s", "NSE:ANYTHING", "-i", "60minute", "--made-up", "--no-save", "--confirm", "SIM001")
+    for mode in ("backtest", "live"):
+        code, out, _ = btkite(*given, "--mode", mode)
+        assert code == 0
+        assert "MADE-UP candles, seed 7" in out
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "code"), [("SIM001", 0), ("SIM002", 2)])
+def test_in_a_terminal_the_account_may_be_typed(
+    btkite: Btkite, monkeypatch: pytest.MonkeyPatch, typed: str, code: int
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(f"{typed}\n"))
+    found, out, err = btkite("mine.py", "-s", "RELIANCE", "-i", "60minute", "--made-up", "--mode", "live", "--no-save")
+    assert found == code
+    assert "live sends orders for the account SIM001 on simulator. Type SIM001 to go on" in out + err
 
 
 def test_json_is_all_that_is_on_stdout(btkite: Btkite, day: str) -> None:

@@ -75,6 +75,10 @@ class Scripted(bt.Strategy):
         elif kind == "oco":
             first = give(data=data, size=size, exectype=Order.Limit, price=price(a), valid=valid)
             self.given += [first, give(data=data, size=size, exectype=Order.Stop, price=price(b), oco=first, valid=valid)]
+        elif kind == "trail":
+            self.given.append(
+                give(data=data, size=size, exectype=Order.StopTrail, trailamount=(abs(a) + 1) * TICK, valid=valid)
+            )
         elif kind == "close":
             closed = self.close(data=data)
             if closed is not None:
@@ -85,7 +89,7 @@ class Scripted(bt.Strategy):
             self.broker.modify(self.given[a % len(self.given)], size=size + 1, price=price(b))
 
 
-KINDS = ("market", "limit", "stop", "stoplimit", "bracket", "oco", "close", "cancel", "modify")
+KINDS = ("market", "limit", "stop", "stoplimit", "bracket", "oco", "trail", "close", "cancel", "modify")
 
 actions = st.fixed_dictionaries(
     {
