@@ -448,8 +448,8 @@ def _ranges(pairs: Iterable[Sequence[str]]) -> tuple[Range, ...]:
     return tuple((datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in pairs)
 
 
-def _load(stored: Stored, start: datetime | None, end: datetime | None) -> Candles:
-    """Bars in [start, end) as numpy; reads only the row groups they lie in, and imports no pandas."""
+def _load(stored: Stored, low: datetime | None, high: datetime | None) -> Candles:
+    """Bars in [low, high) as numpy; reads only the row groups they lie in, and imports no pandas."""
     import pyarrow as pa
 
     if stored.rows == 0:
@@ -458,18 +458,27 @@ def _load(stored: Stored, start: datetime | None, end: datetime | None) -> Candl
         groups = []
         for place in range(file.metadata.num_row_groups):
             bounds = file.metadata.row_group(place).column(0).statistics
-            if (end is None or bounds.min < end) and (start is None or bounds.max >= start):
+            if (high is None or bounds.min < high) and (low is None or bounds.max >= low):
                 groups.append(place)
         if not groups:
             return Candles.empty(stored.key, stored.interval)
+        rows = sum(file.metadata.row_group(place).num_rows for place in groups)
+        start = np.empty(rows, "datetime64[s]")
+        columns = {name: np.empty(rows) for name in COLUMNS[1:]}
+        done = 0
         try:
-            table = file.read_row_groups(groups, columns=list(COLUMNS))
+            for place in groups:  # one after the other: the memory of a group serves the next one
+                table = file.read_row_group(place, columns=list(COLUMNS))
+                part = slice(done, done + table.num_rows)
+                np.floor_divide(as_numpy(table.column("date")), 1000, out=start.view(np.int64)[part])
+                for name, column in columns.items():
+                    column[part] = as_numpy(table.column(name))
+                done += table.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{stored.path} is damaged ({error}): delete it and fetch the candles again") from error
-    columns = {name: as_numpy(table.column(name)) for name in COLUMNS}
-    columns["date"] = columns["date"].view("datetime64[ms]")
     source = f"cache: {stored.source}" if stored.source else "cache"
-    return Candles.of(stored.key, stored.interval, columns, source=source).between(start, end)
+    # Checked when they were written, and the pages' checksums say that they are what was written.
+    return Candles(stored.key, stored.interval, start, **columns, source=source).between(low, high)
 
 
 def as_numpy(column: pa.ChunkedArray) -> Array:
@@ -478,10 +487,13 @@ def as_numpy(column: pa.ChunkedArray) -> Array:
 
     if column.null_count:
         raise DataError(f"a column has {column.null_count} empty cells where none may be")
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.int64())
-    chunks = [np.from_dlpack(chunk) for chunk in column.chunks if len(chunk)]
-    return np.concatenate(chunks) if chunks else np.empty(0, column.type.to_pandas_dtype())
+        chunks = [chunk.view(pa.int64()) for chunk in chunks]  # a cast would import Arrow's functions: 0.03 s
+    arrays = [np.from_dlpack(chunk) for chunk in chunks]
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate(arrays) if arrays else np.empty(0, column.type.to_pandas_dtype())
 
 
 def _save(path: Path, candles: Candles, meta: Mapping[str, Any], row_group: int) -> None:

@@ -121,7 +121,7 @@ class Cerebro(bt.Cerebro):
 
     def _deliver(self) -> None:
         while (order := self._broker.get_notification()) is not None:
-            owner = order.p.owner or self.runningstrats[0]
+            owner = self.runningstrats[0] if order.p.owner is None else order.p.owner
             owner._addnotification(order, quicknotify=self.p.quicknotify)
 
     def _runonce(self, runstrats: Any) -> None:

@@ -16,10 +16,10 @@ import backtrader as bt
 import numpy as np
 
 from .errors import ConfigError
+from .grid import ends_of, windows_of
 from .linetime import as_seconds
-from .market.calendar import calendar
 from .market.intervals import from_backtrader, parse_interval
-from .series import Candles, aggregate, bar_ends, date_numbers
+from .series import Candles, aggregate, date_numbers
 from .values import Bar, Instrument
 
 _TIMEFRAMES = {"Minutes": bt.TimeFrame.Minutes, "Days": bt.TimeFrame.Days}
@@ -141,7 +141,7 @@ class KiteData(bt.feed.DataBase):
         for line, values in zip(lines, columns, strict=True):
             ahead = line.array[: line.extension]
             line.array = array.array("d")
-            line.array.frombytes(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+            line.array.frombytes(memoryview(np.ascontiguousarray(values, dtype=np.float64)).cast("B"))
             line.array.extend(ahead)
         self._next_row = len(columns[0])
         self.home()
@@ -172,7 +172,7 @@ class KiteData(bt.feed.DataBase):
         warmup = self._warmup_bars()
         begin, end = self._range()
         if self._given is not None:
-            candles = aggregate(self._given, str(self.interval), self._windows)
+            candles = aggregate(self._given, str(self.interval), windows_of(self._given.key))
             return candles.between(begin, end, warmup_bars=warmup)
         return self._store.candles(self.instrument, str(self.interval), begin, end, warmup)
 
@@ -201,15 +201,8 @@ class KiteData(bt.feed.DataBase):
         count = min(self._warmup_bars(), len(candles))
         return int(as_seconds(self._ends(candles))[count - 1]) if count else -1
 
-    def _windows(self, day: Any) -> Any:
-        assert self.instrument is not None
-        known = calendar()
-        session = known.session(self.instrument.exchange, day)
-        parts = session.parts if session is not None else ()
-        return parts or known.regular(self.instrument.exchange, day).parts
-
     def _ends(self, candles: Candles) -> Any:
-        ends = bar_ends(candles.key, candles.start, str(self.interval), self._windows)
+        ends = ends_of(candles.key, str(self.interval))(candles.start)
         if self.p.decide_at is None:
             return ends
         early = candles.start.astype("datetime64[D]") + _time_of_day(self.p.decide_at)
@@ -225,8 +218,9 @@ class KiteData(bt.feed.DataBase):
         return starts, as_seconds(self._ends(candles)), candles.open, candles.high, candles.low, candles.close
 
     def _opens(self, candles: Candles) -> Any:
+        windows = windows_of(candles.key)
         days = candles.start.astype("datetime64[D]").tolist()
-        return np.array([self._windows(day)[0][0] for day in days], dtype="datetime64[s]")
+        return np.array([windows(day)[0][0] for day in days], dtype="datetime64[s]")
 
     def _line_columns(self) -> tuple[Any, ...]:
         candles = self._candles

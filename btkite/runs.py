@@ -81,9 +81,9 @@ def run(
     the working folder and the environment say · ``warmup``: bars before the start that only warm indicators ·
     ``endpoint``: kite, sandbox, simulator or a URL · ``confirm``: the account's user id, without which a live
     run does not start · ``capital``: ₹ allotted · ``sessions``: end a paper or live run after so many ·
-    ``source``: a name for ``data.source``, ``"made-up"``, or DataFrames by symbol · ``save``: keep the run in a folder of
-    ``paths.runs``, with its page unless ``report`` is False · ``tell``: called with market time and a line of
-    text when something happens to an order.
+    ``source``: a name for ``data.source``, ``"made-up"``, or DataFrames by symbol · ``save``: keep the run in a
+    folder of ``paths.runs``, with its page unless ``report`` is False · ``tell``: called with market time and a
+    line of text when something happens to an order.
 
     On ``endpoint="simulator"``, where nobody serves an exchange, one is started for the run and ended with it.
 

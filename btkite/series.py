@@ -87,17 +87,19 @@ def date_numbers(moments: Array) -> Array:
     once. Doubles between 2**19 and 2**20 (the years 1436 to 2871) are evenly spaced, so the rounded
     fraction depends on the time of day alone and can be looked up.
     """
-    seconds = moments.astype("datetime64[s]").astype(np.int64)
-    days, times = np.divmod(seconds, 86400)
-    kinds, places = np.unique(times, return_inverse=True)
+    seconds = moments.astype("datetime64[s]", copy=False).view(np.int64)
+    days = seconds // 86400
+    times = seconds - days * 86400
+    used = np.zeros(86400, dtype=bool)
+    used[times] = True
     base = float(1 << 19)
-    fractions = np.array(
-        [
-            math.fsum((base, (second // 3600) / 24.0, (second // 60 % 60) / 1440.0, (second % 60) / 86400.0)) - base
-            for second in kinds.tolist()
-        ]
-    )
-    return np.asarray((days + 719163) + fractions[places])
+    fractions = np.empty(86400)
+    for second in np.flatnonzero(used).tolist():
+        parts = (base, (second // 3600) / 24.0, (second // 60 % 60) / 1440.0, (second % 60) / 86400.0)
+        fractions[second] = math.fsum(parts) - base
+    numbers = fractions[times]
+    numbers += days + 719163
+    return np.asarray(numbers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

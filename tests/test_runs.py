@@ -33,7 +33,7 @@ SYMBOL = "NSE:RELIANCE"
 FUTURE = "NFO:NIFTY26NOVFUT"
 INTERVAL = "15minute"
 WARMUP = 25  # one session of quarters of an hour
-TOKEN = "token-of-the-served-exchange"  # noqa: S105 - opens nothing but play money
+TOKEN = "token-of-the-served-exchange"
 USER = "SIM001"
 ORDER_ROUTES = ("POST", "PUT", "DELETE")
 
@@ -371,7 +371,7 @@ def test_a_served_exchange_on_a_running_clock_is_followed(config: Config, made: 
 def test_nobody_at_an_address_is_one_sentence(config: Config, made: Any) -> None:
     with served(made) as exchange:
         there = at(config, exchange)
-    with pytest.raises(ConfigError, match="nobody serves an exchange on .* start it with `btkite exchange`"):
+    with pytest.raises(ConfigError, match=r"nobody serves an exchange on .* start it with `btkite exchange`"):
         go(there, mode="paper")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,7 @@ from ..values import Denial, Instrument, Proposal
 from . import hours, translate
 from .base import GatedBroker, strategy_name
 from .grouping import Groups
+from .record import Record, restore_money, restore_orders
 from .terms import Terms, terms_of
 
 Order = bt.Order
@@ -44,9 +46,10 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         environment.
       - ``cash`` (``None``): ₹ allotted; ``None`` takes ``broker.capital``.
       - ``kill`` (``None``): the account's :class:`~btkite.risk.gate.KillSwitch`.
+      - ``record`` (``None``): a :class:`~btkite.brokers.record.Record`; the account then outlives the process.
     """
 
-    params = (("config", None), ("cash", None), ("kill", None))
+    params = (("config", None), ("cash", None), ("kill", None), ("record", None))
 
     def __init__(self, **kwargs: Any) -> None:
         self.config: Config = self.p.config or Config()
@@ -59,7 +62,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         settings = self.config
         capital = float(self.p.cash if self.p.cash is not None else settings.broker.capital)
         self.startingcash = self.startingvalue = capital
-        self.ledger = Ledger(capital, margin_rate=partial(_margin_rate, settings.broker.leverage))
+        self.ledger = Ledger(capital, margin_rate=self.ledger_margin_rate())
         rules = build_rules(settings.risk.model_dump()) if settings.risk.enabled else ()
         self.gate = RiskGate(rules, self.ledger, kill=self.p.kill)
         self.orders: dict[int, Any] = {}
@@ -68,9 +71,12 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self.notifs: deque[Any] = deque()
         self._positions: dict[str, bt.Position] = {}
         self._products: dict[str, str] = {}
+        self._since: dict[str, date] = {}
+        self.record: Record | None = self.p.record
+        self._saved: dict[str, Any] | None = None
         self._datas: dict[str, Any] = {}
         self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
-        self._groups = Groups()
+        self.groups = Groups()
         self._fills: dict[int, list[tuple[int, float]]] = {}
         self._charged: dict[int, float] = {}
         self._trailing: dict[int, int] = {}  # ref -> length of its data when last looked at
@@ -147,7 +153,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
                 self._tidy_trail(order)
         if oco is not None:
             other = self.orders.get(oco.ref, oco)
-            self._groups.add_oco(order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive())
+            self.groups.add_oco(order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive())
         return self.submit(order)
 
     def submit(self, order: Any) -> Any:
@@ -176,10 +182,11 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         for order in group:
             order.submit(self)
             self.notify(order)
+        self._write("order", refs=[order.ref for order in group])
         head = parent or group[0]
         children = [(o.ref, o.exectype, int(abs(o.size))) for o in group if o is not head]
         if children:
-            self._groups.add_bracket((head.ref, int(abs(head.size))), children)
+            self.groups.add_bracket((head.ref, int(abs(head.size))), children)
         for order in group:
             if order.parent is None:
                 self.admit(order)
@@ -187,7 +194,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
                 order.accept(self)
                 self.notify(order)
         if parent is not None and parent.executed.size:
-            self._react(self._groups.filled(parent.ref, int(abs(parent.executed.size))))
+            self._react(self.groups.filled(parent.ref, int(abs(parent.executed.size))))
 
     def unfit(self, group: Sequence[Any]) -> Denial | None:
         """What no broker of ours can send."""
@@ -240,6 +247,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
                 order.addinfo(denied_change=str(denial))
                 return False
         self.ledger.working(order.ref, abs(order.executed.remsize))
+        self._write("change", ref=order.ref)
         if order.active() and order.ref not in self.held:
             self.reroute(order)
         return True
@@ -276,6 +284,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def next(self) -> None:
         """A turn of Cerebro, after the lines have moved."""
+        self.adopt()
         self.trail()
 
     # -- sessions -----------------------------------------------------------------------------------
@@ -350,6 +359,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         product = self._product(order, instrument, position.size)
         if not position.size:
             self._products[instrument.key] = product
+            self._since[instrument.key] = from_seconds(when).date()
         before = position.price
         comminfo = order.comminfo
         charges = self._charge(order, instrument, product, quantity, price, when)
@@ -386,7 +396,8 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self.notify(order)
         if not order.alive():
             self._forget(order)
-        self._react(self._groups.filled(order.ref, int(abs(order.executed.size))))
+        self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=moment)
+        self._react(self.groups.filled(order.ref, int(abs(order.executed.size))))
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
         """The order is over without (further) fills: canceled, expired, rejected, margin."""
@@ -394,19 +405,14 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             return
         if reason:
             order.addinfo(reason=reason)
-        if how == "expired":
-            order.status = Order.Expired
+        order.status = _STATUS[how]
+        if len(order.data):  # backtrader's own cancel() and reject() need a bar
             order.executed.dt = order.data.datetime[0]
-        elif how == "rejected":
-            order.reject(self)
-        elif how == "margin":
-            order.margin()
-        else:
-            order.cancel()
         self.notify(order)
         self._forget(order, refused=how in ("rejected", "margin"))
+        self._write("end", ref=order.ref, how=how, reason=reason)
         end = _ENDS.get(how, End.CANCELED)
-        self._react(self._groups.ended(order.ref, end, int(abs(order.executed.size))))
+        self._react(self.groups.ended(order.ref, end, int(abs(order.executed.size))))
 
     def _forget(self, order: Any, *, refused: bool = False) -> None:
         self.held.pop(order.ref, None)
@@ -489,7 +495,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             strategy=strategy_name(order),
             given=from_seconds(max(self.now, 0)),
             parent=getattr(order.parent, "ref", 0),
-            group=self._groups.leader(order.ref),
+            group=self.groups.leader(order.ref),
         )
         return replace(wanted, reduces=self.ledger.reduces(wanted))
 
@@ -558,10 +564,88 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         """A store's feed has started."""
         self._datas.setdefault(self.instrument(data).key, data)
 
+    # -- the account over restarts ------------------------------------------------------------------------
+
+    def _write(self, kind: str, **facts: Any) -> None:
+        if self.record is not None:
+            self.record.note(kind, self, **facts)
+
+    def adopt(self) -> None:
+        """Once, when strategies exist: what the last run left becomes theirs again."""
+        strategies = getattr(self.cerebro, "runningstrats", None)
+        if self._saved is None or not strategies:
+            return
+        book, self._saved = self._saved, None
+        restore_orders(self, book, strategies)
+        self._write("restored", orders=len(book["orders"]), positions=len(book["positions"]))
+        self.flush()
+
+    def holds(self) -> list[tuple[str, bt.Position, str]]:
+        """Open positions: key, position, ISO date since when."""
+        return [
+            (key, position, self._since.get(key, date.min).isoformat())
+            for key, position in self._positions.items()
+            if position.size
+        ]
+
+    def holdings(self, today: date) -> list[dict[str, Any]]:
+        """Delivery positions as Kite's holdings: what was bought before ``today``; until the exchange has
+        delivered it, one trading day later, it counts as ``t1_quantity``."""
+        rows = []
+        for key, position, since in self.holds():
+            if self._products.get(key) not in ("CNC", "MTF") or date.fromisoformat(since) >= today:
+                continue
+            exchange = key.partition(":")[0]
+            delivered = hours.next_session_day(exchange, date.fromisoformat(since)) < today
+            rows.append(
+                {
+                    "tradingsymbol": key.partition(":")[2],
+                    "exchange": exchange,
+                    "quantity": position.size if delivered else 0,
+                    "t1_quantity": 0 if delivered else position.size,
+                    "average_price": position.price,
+                }
+            )
+        return rows
+
+    def product_of(self, key: str) -> str:
+        """Kite's product of a position."""
+        return self._products.get(key, self.config.broker.default_product)
+
+    def fills_of(self, order: Any) -> list[tuple[int, float]]:
+        """Quantity and price of each execution so far."""
+        return self._fills.get(order.ref, [])
+
+    def set_position(self, key: str, size: int, price: float, product: str, since: date) -> None:
+        """A position as the journal has it."""
+        self._positions[key] = bt.Position(size, price)
+        self._products[key], self._since[key] = product, since
+
+    def put_back(self, order: Any, terms: Terms, fills: list[tuple[int, float]]) -> None:
+        """An order of the last run is known again."""
+        self.orders[order.ref] = order
+        self.terms[order.ref] = terms
+        self._datas.setdefault(self.instrument(order.data).key, order.data)
+        if fills:
+            self._fills[order.ref] = fills
+            self._charged[order.ref] = order.executed.comm
+        if order.exectype in translate.TRAILING:
+            self._trailing[order.ref] = len(order.data)
+
+    def resume(self, order: Any) -> None:
+        """A living order of the last run goes on."""
+        self.admit(order)
+
+    def ledger_margin_rate(self) -> Any:
+        return partial(_margin_rate, self.config.broker.leverage)
+
     # -- the rest of backtrader's contract ------------------------------------------------------------
 
     def start(self) -> None:
         super().start()
+        self._saved = self.record.last_book() if self.record is not None else None
+        if self._saved is not None:
+            restore_money(self, self._saved)
         for data in getattr(self.cerebro, "datas", ()):
             self._datas.setdefault(self.instrument(data).key, data)
 
@@ -590,7 +674,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         try:
             while self.notifs:
                 order = self.notifs.popleft()
-                owner = order.p.owner or cerebro.runningstrats[0]
+                owner = cerebro.runningstrats[0] if order.p.owner is None else order.p.owner
                 owner._addnotification(order, quicknotify=True)
         finally:
             self._flushing = False
@@ -615,6 +699,12 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             raise ConfigError(f'{what} has no counterpart in a live market; use SimBroker(rule="backtrader") for it')
 
 
+_STATUS = {
+    "expired": Order.Expired,
+    "rejected": Order.Rejected,
+    "margin": Order.Margin,
+    "canceled": Order.Canceled,
+}
 _ENDS = {"expired": End.EXPIRED, "rejected": End.REJECTED, "margin": End.REJECTED, "canceled": End.CANCELED}
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 import backtrader as bt
 
@@ -66,6 +68,22 @@ class Groups:
                     self._of.pop(member.ref, None)
                     self._leader.pop(member.ref, None)
         return actions
+
+    def state(self) -> dict[str, object]:
+        """The groups as JSON, for the journal."""
+        return {
+            "groups": {str(key): asdict(group) for key, group in self._groups.items()},
+            "leaders": {str(ref): leader for ref, leader in self._leader.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """What :meth:`state` gave, in another process."""
+        for text, saved in state["groups"].items():
+            members = tuple(Member(**{**member, "role": Role(member["role"])}) for member in saved["members"])
+            self._groups[int(text)] = Group(**{**saved, "members": members})
+            for member in members:
+                self._of.setdefault(member.ref, []).append(int(text))
+        self._leader.update({int(ref): leader for ref, leader in state["leaders"].items()})
 
     def _react(self, ref: int, event: Event) -> list[tuple[int, Action]]:
         found: list[tuple[int, Action]] = []

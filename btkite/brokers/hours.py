@@ -4,6 +4,7 @@ around the clock and has a session per calendar day."""
 from __future__ import annotations
 
 from datetime import timedelta
+from datetime import date
 from functools import lru_cache
 
 from ..linetime import DAY, from_seconds, to_seconds
@@ -63,3 +64,8 @@ def _regular(exchange: str, day: int) -> tuple[tuple[int, int], ...]:
     return tuple((to_seconds(start), to_seconds(end)) for start, end in session.parts)
 
 
+
+
+def next_session_day(exchange: str, day: date) -> date:
+    """The trading day after ``day``."""
+    return calendar().next_session_day(exchange, day)

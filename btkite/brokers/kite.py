@@ -75,7 +75,6 @@ class KiteBroker(BookBroker):
         self._uncertain: dict[int, tuple[int, int]] = {}  # ref -> (when it began, look-ups made)
         self._margins_at = -1
         self._desk: Any = None
-        self.record: Any = None
 
     def start(self) -> None:
         super().start()
@@ -105,7 +104,7 @@ class KiteBroker(BookBroker):
         self._tags[tag] = order.ref
         order.addinfo(tag=tag, variety=variety)
         if self.record is not None:
-            self.record.intent(order, proposal)
+            self.record.intent(self, proposal)
         self._order_ids.pop(order.ref, None)
         self._progress.pop(order.ref, None)
         self._desk.submit(Place(order.ref, proposal))
@@ -197,6 +196,7 @@ class KiteBroker(BookBroker):
         self._order_ids[order.ref] = order_id
         order.addinfo(order_id=order_id)
         self.accepted(order)
+        self._write("placed", ref=order.ref, order_id=order_id)
         for update in self._parked.pop(order_id, ()):
             self.take_update(update)
         if order.alive() and order.ref in self._leaving:
@@ -237,8 +237,6 @@ class KiteBroker(BookBroker):
             quantity = min(fill.quantity, int(abs(order.executed.remsize)))
             if quantity:
                 self.filled(order, quantity, fill.price, to_seconds(fill.time))
-        if self.record is not None:
-            self.record.update(order, update)
         if progress.terminal and order.alive():
             self._over(order, progress)
 
@@ -271,11 +269,19 @@ class KiteBroker(BookBroker):
         instrument = self.instrument_of_order(order)
         self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
 
-    def ended(self, order: Any, how: str, reason: str = "") -> None:
-        alive = order.alive()
-        super().ended(order, how, reason)
-        if alive and self.record is not None:
-            self.record.ended(order, how, reason)
+    def resume(self, order: Any) -> None:
+        """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
+        order_id, tag = order.info.get("order_id"), order.info.get("tag")
+        if order.ref in self.held or (not order_id and not tag):
+            self.admit(order)
+            return
+        self._tags[str(tag)] = order.ref
+        if order_id:
+            self._ids[str(order_id)] = order.ref
+            self._order_ids[order.ref] = str(order_id)
+        else:
+            self._uncertain[order.ref] = (self.now, 0)
+        self._ask_book()
 
     # -- time -----------------------------------------------------------------------------------------
 

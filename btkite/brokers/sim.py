@@ -71,7 +71,6 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self._arrivals = 0
         self._moment: tuple[int, int, str] = (-1, _PRINT, "")
         self._seen: dict[int, int] = {}
-        self.journal: Any = getattr(self, "journal", None)
 
     # -- time ---------------------------------------------------------------------------------------
 
@@ -91,7 +90,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def next(self) -> None:
         """A turn of Cerebro: data that is not known beforehand hands over its new bars here."""
         if self._streams():
-            self.trail()
+            super().next()
             return
         latest = -1
         for data in self.cerebro.datas:

@@ -151,7 +151,6 @@ class Calendar:
         for regimes in self._hours.values():
             regimes.sort()
         self._cache: dict[tuple[str, date, str | None, str], Session | None] = {}
-        self._cut_cache: dict[tuple[str, int, str | None], list[int]] = {}
 
     def with_overlay(self, rows: Iterable[ExceptionRow], *, valid_until: date | None = None) -> Calendar:
         """A calendar with these rows on top, e.g. a holiday declared this week or next year's list.
@@ -163,7 +162,6 @@ class Calendar:
         other._exceptions = {**self._exceptions, **{(row.exchange, row.date): row for row in rows}}
         other._hours = self._hours
         other._cache = {}
-        other._cut_cache = {}
         return other
 
     # -- sessions ---------------------------------------------------------------------------------
@@ -310,21 +308,57 @@ class Calendar:
             return begun.copy()
         seconds = begun.view(np.int64) if begun.flags.c_contiguous else begun.astype(np.int64)
         days = seconds // DAY_SECONDS
-        edges = np.flatnonzero(days[1:] != days[:-1]) + 1
-        firsts = np.concatenate(([0], edges))
-        unique, which = np.unique(days[firsts], return_inverse=True)
-        cuts = [self._cut_seconds(exchange, int(day), instrument_class) for day in unique]
+        firsts = np.concatenate(([0], np.flatnonzero(days[1:] != days[:-1]) + 1))
         lengths = np.diff(np.concatenate((firsts, [seconds.size])))
-        last = np.repeat(np.array([cut[-1] for cut in cuts], dtype=np.int64)[which], lengths)
+        closes, split = self._closes(exchange, days[firsts], instrument_class)
+        last = np.repeat(closes, lengths)
         if step is Interval.DAY:
             return last.view("datetime64[s]")
         ends = seconds + step.seconds
         np.copyto(ends, last, where=(seconds < last) & (ends > last))
-        for place, cut in enumerate(cuts):
-            for close in cut[:-1]:
-                split = (days == unique[place]) & (seconds < close) & (ends > close)
-                ends[split] = close
+        for day, earlier in split:
+            for close in earlier:
+                ends[(days == day) & (seconds < close) & (ends > close)] = close
         return ends.view("datetime64[s]")
+
+    def _closes(
+        self, exchange: str, days: NDArray[np.int64], instrument_class: InstrumentClass | None
+    ) -> tuple[NDArray[np.int64], list[tuple[int, list[int]]]]:
+        """The last close of each date (days since 1970), in seconds since 1970; and of dates with several
+        parts the closes before it. Regular dates, nearly all, are worked out together."""
+        import numpy as np
+
+        _check(exchange, instrument_class)
+        closes = days * DAY_SECONDS + self._regular_closes(exchange, days, instrument_class or "")
+        split = []
+        for place in np.flatnonzero(np.isin(days, self._exceptional(exchange))).tolist():
+            *earlier, closes[place] = self._cut_seconds(exchange, int(days[place]), instrument_class)
+            if earlier:
+                split.append((int(days[place]), earlier))
+        return closes, split
+
+    def _regular_closes(self, exchange: str, days: NDArray[np.int64], instrument_class: str) -> NDArray[np.int64]:
+        """The time of day of the regular close on each date, in seconds."""
+        import numpy as np
+
+        general = self._hours[exchange, "", "continuous"]
+        found = np.full(days.shape, _seconds(general[0].close), dtype=np.int64)
+        classes = ("", instrument_class) if instrument_class else ("",)
+        for regime in (one for name in classes for one in self._hours.get((exchange, name, "continuous"), ())):
+            begun = days >= (regime.since - _EPOCH.date()).days
+            found[begun] = _seconds(regime.close)
+            if regime.close_winter != regime.close:
+                for place in np.flatnonzero(begun).tolist():
+                    if not us_daylight_saving((_EPOCH + timedelta(int(days[place]))).date()):
+                        found[place] = _seconds(regime.close_winter)
+        return found
+
+    def _exceptional(self, exchange: str) -> list[int]:
+        """The dates (days since 1970) that have a row, or on which NSE's row means something here."""
+        dates = {day for name, day in self._exceptions if name in (exchange, "NSE")}
+        if exchange == "MCX":
+            dates |= {date(year, 1, 1) for year in range(1970, 2200)}
+        return [(day - _EPOCH.date()).days for day in dates]
 
     def _cuts(self, exchange: str, day: date, instrument_class: InstrumentClass | None) -> tuple[Part, ...]:
         session = self.session(exchange, day, instrument_class=instrument_class)
@@ -334,12 +368,8 @@ class Calendar:
 
     def _cut_seconds(self, exchange: str, day: int, instrument_class: InstrumentClass | None) -> list[int]:
         """The closes of the parts of a date (days since 1970), in seconds since 1970 of IST wall time."""
-        key = (exchange, day, instrument_class)
-        cuts = self._cut_cache.get(key)
-        if cuts is None:
-            parts = self._cuts(exchange, (_EPOCH + timedelta(day)).date(), instrument_class)
-            cuts = self._cut_cache[key] = [int((close - _EPOCH).total_seconds()) for _, close in parts]
-        return cuts
+        parts = self._cuts(exchange, (_EPOCH + timedelta(day)).date(), instrument_class)
+        return [int((close - _EPOCH).total_seconds()) for _, close in parts]
 
     # -- the rules --------------------------------------------------------------------------------
 
@@ -436,6 +466,10 @@ def _check(exchange: str, instrument_class: str | None) -> None:
 def _parts(day: date, *times: time) -> tuple[Part, ...]:
     moments: Sequence[datetime] = [datetime.combine(day, moment) for moment in times]
     return tuple(zip(moments[::2], moments[1::2], strict=True))
+
+
+def _seconds(moment: time) -> int:
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
 def _time(text: str) -> time | None:

@@ -29,7 +29,7 @@ from btkite.series import Candles
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMA = f"{REPOSITORY / 'strategies' / 'sma_cross.py'}:SmaCross"
 SYMBOL = "NSE:RELIANCE"
-TOKEN = "token-of-the-served-exchange"  # noqa: S105 - opens nothing but play money
+TOKEN = "token-of-the-served-exchange"
 Btkite = Callable[..., tuple[int, str, str]]
 
 SOURCE = """

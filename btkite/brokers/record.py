@@ -1,0 +1,208 @@
+"""What of an account must outlive the process, in the journal: every event, and the book after it.
+
+The book that stands in the last event is the account: money, positions, living orders with their groups.
+A restart reads that one line; nothing is replayed and nothing can be counted twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import backtrader as bt
+
+from ..journal import Journal
+from ..kite.desk import Place, Request
+from ..kite.inbox import DeskReply
+from ..linetime import from_seconds
+from ..log import get_logger
+from ..risk.ledger import Ledger
+from ..values import Proposal
+from .terms import Terms
+
+if TYPE_CHECKING:
+    from .book import BookBroker
+
+log = get_logger(__name__)
+_KINDS = {"Buy": bt.order.BuyOrder, "Sell": bt.order.SellOrder}
+_PLAIN = (str, int, float, bool)
+
+
+class Record:
+    """Writes an account's events; Cerebro's thread, but for :meth:`sending`."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def note(self, kind: str, broker: BookBroker, **facts: Any) -> None:
+        """An event, and the book after it."""
+        self.journal.append(kind, {**facts, "book": book_of(broker)})
+
+    def intent(self, broker: BookBroker, proposal: Proposal) -> None:
+        """Durable before the desk hears of it: without *sending* behind it, it was never on the wire."""
+        self.note("intent", broker, proposal=asdict(proposal))
+
+    def sending(self, request: Request) -> None:
+        """The desk's thread, right before the first byte."""
+        tag = request.proposal.tag if isinstance(request, Place) else ""
+        self.journal.append(
+            "sending", {"action": request.action, "ref": request.ref, "order_id": request.order_id, "tag": tag}
+        )
+
+    def reply(self, reply: DeskReply) -> None:
+        """What became of a request."""
+        error = None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}"
+        self.journal.append(
+            "reply", {"action": reply.action, "ref": reply.ref, "order_id": reply.order_id, "error": error}
+        )
+
+    def last_book(self) -> dict[str, Any] | None:
+        """The account as the last run left it; None for a new one."""
+        for event in reversed(self.journal.events()):
+            if "book" in event.data:
+                return dict(event.data["book"])
+        return None
+
+
+# -- the book as JSON ---------------------------------------------------------------------------------
+
+
+def book_of(broker: BookBroker) -> dict[str, Any]:
+    """Everything that :func:`restore_money` and :func:`restore_orders` need."""
+    return {
+        "ledger": broker.ledger.state(),
+        "positions": {
+            key: {"size": position.size, "price": position.price, "product": broker.product_of(key), "since": since}
+            for key, position, since in broker.holds()
+        },
+        "orders": [_row(broker, order) for order in broker.orders.values() if order.alive()],
+        "groups": broker.groups.state(),
+    }
+
+
+def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
+    terms = broker.terms[order.ref]
+    owner = order.p.owner
+    strategies = getattr(broker.cerebro, "runningstrats", [])
+    return {
+        "ref": order.ref,
+        "side": order.ordtypename(),
+        "key": order.info.get("instrument"),
+        "data": next((n for n, data in enumerate(broker.cerebro.datas) if data is order.data), 0),
+        "owner": next((n for n, strategy in enumerate(strategies) if strategy is owner), 0),
+        "size": order.size,
+        "price": order.created.price,
+        "plimit": order.created.pricelimit,
+        "exectype": order.exectype,
+        "tradeid": order.tradeid,
+        "trailamount": order.trailamount,
+        "trailpercent": order.trailpercent,
+        "triggered": bool(order.triggered),
+        "active": bool(order.active()),
+        "parent": getattr(order.parent, "ref", None),
+        "executed": [order.executed.size, order.executed.price, order.executed.comm],
+        "terms": [terms.deadline, terms.carry, terms.after_hours],
+        "closes": broker.close_after(order),
+        "given": broker.now,
+        "fills": broker.fills_of(order),
+        "info": {name: value for name, value in order.info.items() if isinstance(value, _PLAIN)},
+    }
+
+
+# -- after a restart ----------------------------------------------------------------------------------
+
+
+def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
+    """Ledger and positions, before the run starts."""
+    broker.ledger = broker.gate.ledger = Ledger.from_state(book["ledger"], margin_rate=broker.ledger_margin_rate())
+    for key, row in book["positions"].items():
+        broker.set_position(key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"]))
+
+
+def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequence[Any]) -> None:
+    """Positions and orders as backtrader objects, when strategies exist; each strategy hears of its own.
+
+    A position becomes a simulated, completed order, so that the trade that closes it is right. Living orders
+    come back with their refs and ``order.info.adopted``.
+    """
+    datas = {broker.instrument(data).key: data for data in reversed(broker.cerebro.datas)}
+    for key in book["positions"]:
+        if key in datas:
+            _adopt_position(broker, datas[key])
+        else:
+            log.warning("a position has no feed in this run", symbol=key)
+    orders = [_revive(broker, row, datas, strategies) for row in book["orders"] if row["key"] in datas]
+    highest = max((order.ref for order in orders), default=0)
+    following = next(bt.Order.refbasis)
+    bt.Order.refbasis = itertools.count(max(following, highest + 1))
+    broker.groups.restore(book["groups"])
+    for order, row in zip(orders, [row for row in book["orders"] if row["key"] in datas], strict=True):
+        _put_back(broker, order, row)
+    for strategy in strategies:
+        told = getattr(strategy, "restored", None)
+        if told is not None:
+            mine = [order for order in orders if order.p.owner is strategy]
+            told(mine, {key: broker.getposition(data) for key, data in datas.items()})
+
+
+def _adopt_position(broker: BookBroker, data: Any) -> None:
+    position = broker.getposition(data)
+    kind = _KINDS["Buy" if position.size > 0 else "Sell"]
+    order = kind(
+        owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True
+    )
+    order.addcomminfo(broker.getcommissioninfo(data))
+    order.addinfo(adopted=True, instrument=broker.instrument(data).key)
+    value = order.comminfo.getoperationcost(position.size, position.price)
+    stamp = order.created.dt = data.date2num(from_seconds(broker.now))
+    order.execute(
+        stamp, position.size, position.price, 0, 0.0, 0.0, position.size, value, 0.0, order.comminfo.margin, 0.0,
+        position.size, position.price,
+    )  # fmt: skip
+    broker.notify(order)
+
+
+def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], strategies: Sequence[Any]) -> Any:
+    data = broker.cerebro.datas[row["data"]] if row["data"] < len(broker.cerebro.datas) else datas[row["key"]]
+    order = _KINDS[row["side"]](
+        owner=strategies[row["owner"] if row["owner"] < len(strategies) else 0],
+        data=data,
+        size=abs(row["size"]),
+        price=row["price"],
+        pricelimit=row["plimit"],
+        exectype=row["exectype"],
+        tradeid=row["tradeid"],
+        trailamount=row["trailamount"],
+        trailpercent=row["trailpercent"],
+        parent=broker.orders.get(row["parent"]),
+        simulated=True,
+    )
+    order.p.simulated = False
+    order.ref = row["ref"]
+    order.created.dt = data.date2num(from_seconds(row["given"]))
+    order.created.price, order.created.pricelimit = row["price"], row["plimit"]
+    order.triggered = row["triggered"]
+    order.addinfo(**{**row["info"], "adopted": True})
+    order.addcomminfo(broker.getcommissioninfo(data))
+    size, price, charges = row["executed"]
+    if size:
+        order.executed.size, order.executed.price, order.executed.comm = size, price, charges
+        order.executed.remsize = order.size - size
+    order.status = bt.Order.Partial if size else bt.Order.Accepted
+    order.broker = broker
+    order._active = row["active"]
+    broker.put_back(order, Terms(*row["terms"]), [tuple(fill) for fill in row["fills"]])
+    return order
+
+
+def _put_back(broker: BookBroker, order: Any, row: dict[str, Any]) -> None:
+    """Into the market again, held for the next open, or over: its session closed while we were away."""
+    deadline, carry, _ = row["terms"]
+    over = row["closes"] <= broker.now
+    if (deadline is not None and deadline <= broker.now) or (over and not carry and deadline is None):
+        broker.ended(order, "expired", "its session closed while btkite was not running")
+    elif order.active():
+        broker.resume(order)
