@@ -20,11 +20,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Medians in seconds, and how often the second fits into the first."""
+    """Medians in seconds, and how often the first fits into the second. ``…_before`` is what a side spent
+    before its clock started (imports), if it says so."""
 
     ours: float
     theirs: float
     ratio: float
+    ours_before: float = 0.0
+    theirs_before: float = 0.0
 
 
 def compare(
@@ -35,19 +38,22 @@ def compare(
     ``key``: ``cpu`` seconds, which others on the machine disturb least, or ``seconds`` of the wall clock.
     """
     figures: dict[str, list[float]] = {ours: [], theirs: []}
+    before: dict[str, list[float]] = {ours: [], theirs: []}
     digests: dict[str, str] = {}
     for number in range(rounds + unmeasured):
         for side in (ours, theirs) if number % 2 else (theirs, ours):
             said = run(script, "--side", side, *args)
             if number >= unmeasured:
                 figures[side].append(said[key])
+                before[side].append(said["before"])
             if digests.setdefault(side, said["digest"]) != said["digest"]:
                 raise SystemExit(f"{side} gave two different results")
     if digests[ours] != digests[theirs]:
         raise SystemExit(f"{ours} and {theirs} do not agree: {digests}")
     mine, other = statistics.median(figures[ours]), statistics.median(figures[theirs])
     ratios = [b / a for a, b in zip(figures[ours], figures[theirs], strict=True)]
-    return Pair(mine, other, statistics.median(ratios))
+    spent = [statistics.median(before[side]) for side in (ours, theirs)]
+    return Pair(mine, other, statistics.median(ratios), *spent)
 
 
 def run(script: str, *args: str) -> dict[str, Any]:
@@ -59,8 +65,9 @@ def run(script: str, *args: str) -> dict[str, Any]:
     return said
 
 
-def side(argv: Sequence[str], sides: dict[str, Callable[..., str]], *args: Any) -> bool:
-    """If this process is one side's run: do it, say it, and True."""
+def side(argv: Sequence[str], sides: dict[str, Callable[..., Any]], *args: Any, before: float = 0.0) -> bool:
+    """If this process is one side's run: do it, say it, and True. A side gives its digest, or a function that
+    works it out off the clock; ``before`` is CPU spent on what is not to be timed."""
     if "--side" not in argv:
         return False
     work = sides[argv[list(argv).index("--side") + 1]]
@@ -68,7 +75,7 @@ def side(argv: Sequence[str], sides: dict[str, Callable[..., str]], *args: Any) 
     outcome = work(*args)
     seconds = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
     digest = outcome() if callable(outcome) else outcome
-    print(json.dumps({**seconds, "digest": digest}))
+    print(json.dumps({**seconds, "before": before, "digest": digest}))
     return True
 
 

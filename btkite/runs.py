@@ -27,6 +27,7 @@ from .grid import ends_of
 from .journal import AccountLock
 from .kite import endpoints, instruments
 from .kite.inbox import Link
+from .linetime import from_seconds, seconds_of
 from .loading import check_params, load_strategy
 from .log import get_logger, writing
 from .modes import Mode
@@ -707,8 +708,11 @@ class _Told(bt.Analyzer):
         if order.status in (order.Submitted, order.Accepted):
             return
         store = self.p.store
-        now = store.clock.now() if store.streams else self.strategy.datetime.datetime(0)
-        self.p.tell(now, f"{_order_text(order)}: {_outcome(order)}")
+        if order.status in (order.Completed, order.Partial):  # a fill has a time of its own
+            at = from_seconds(seconds_of(order.executed.dt))
+        else:
+            at = store.clock.now() if store.streams else self.strategy.datetime.datetime(0)
+        self.p.tell(at, f"{_order_text(order)}: {_outcome(order)}")
 
 
 def _outcome(order: Any) -> str:

@@ -89,7 +89,8 @@ def date_numbers(moments: Array) -> Array:
     """
     seconds = moments.astype("datetime64[s]", copy=False).view(np.int64)
     days = seconds // 86400
-    times = seconds - days * 86400
+    times = days * -86400
+    times += seconds
     used = np.zeros(86400, dtype=bool)
     used[times] = True
     base = float(1 << 19)
@@ -97,9 +98,10 @@ def date_numbers(moments: Array) -> Array:
     for second in np.flatnonzero(used).tolist():
         parts = (base, (second // 3600) / 24.0, (second // 60 % 60) / 1440.0, (second % 60) / 86400.0)
         fractions[second] = math.fsum(parts) - base
-    numbers = fractions[times]
-    numbers += days + 719163
-    return np.asarray(numbers)
+    numbers = np.asarray(fractions[times])
+    days += 719163
+    numbers += days
+    return numbers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
 """Where history comes from: one table, one contract.
 
-Every source takes the same call and gives checked :class:`~btkite.series.Candles`: in order, in naive
-IST, no bar twice, at most ``warmup_bars`` bars before ``start``; or it raises one sentence. To add a
+Every source takes the same call and gives :class:`~btkite.series.Candles` that were checked where they
+were made (``Candles.of``; the cache checks what it writes): in order, in naive IST, no bar twice, at
+most ``warmup_bars`` bars before ``start``; or it raises one sentence. To add a
 source, write a function from :class:`Request` to candles and give it a row in :data:`SOURCES`; the
 contract test runs it.
 """
@@ -108,9 +109,7 @@ def _source(read: Callable[[Request], Candles]) -> Source:
             request = Request(key, interval, begin, finish, warmup_bars, **where)
         except TypeError as error:
             raise ConfigError(f"no source takes that argument: {error}") from error
-        candles = read(request).between(begin, finish, warmup_bars=warmup_bars)
-        candles.check()
-        return candles
+        return read(request).between(begin, finish, warmup_bars=warmup_bars)
 
     load.__name__, load.__doc__ = read.__name__, read.__doc__
     return load

@@ -35,6 +35,7 @@ INTERVAL = "15minute"
 WARMUP = 25  # one session of quarters of an hour
 TOKEN = "token-of-the-served-exchange"
 USER = "SIM001"
+MODES = ("backtest", "paper", "live")
 ORDER_ROUTES = ("POST", "PUT", "DELETE")
 
 
@@ -156,7 +157,7 @@ def orders_sent(exchange: Exchange) -> list[tuple[str, str]]:
 
 
 def test_the_three_modes_of_one_flag_give_the_same_orders_and_trades(config: Config, begin: datetime) -> None:
-    found = [go(config, mode=mode, start=begin) for mode in ("backtest", "paper", "live")]
+    found = [go(config, mode=mode, start=begin) for mode in MODES]
     assert len(found[0].trades) > 5
     assert len({one.orders_digest for one in found}) == 1
     assert len({one.trades_digest for one in found}) == 1
@@ -237,6 +238,29 @@ def test_the_built_in_exchange_is_there_while_it_runs(config: Config, begin: dat
     go(config, Looks, mode="paper", start=begin)
     assert found[0].lockstep
     assert found[0].now.date() > begin.date()
+
+
+def shared_minutes(symbol: str) -> Path:
+    """A real file of minute candles beside the repository; the test is skipped without it."""
+    repository = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("BTKITE_SHARED") or repository.parent / "shared") / "data" / "minute"
+    found = sorted(folder.glob(f"{symbol}_minute_*.parquet"))
+    if not found:
+        pytest.skip(f"no minute candles of {symbol} in {folder}")
+    return found[0]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("symbol", ["RELIANCE", "INFY", "SBIN"])
+def test_real_minutes_give_one_answer_in_three_modes(symbol: str, tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.read_parquet(shared_minutes(symbol))
+    strategy = Path(__file__).resolve().parents[1] / "strategies" / "sma_cross.py"
+    given = {"interval": "minute", "start": "2016-08-22", "end": "2016-08-22", "source": frame, "warmup": 60}
+    found = [go(empty(tmp_path), f"{strategy}:SmaCross", symbol, mode=mode, **given) for mode in MODES]
+    assert len(found[0].trades) > 3
+    assert len({(one.orders_digest, one.trades_digest, one.stats["end_value"]) for one in found}) == 1
 
 
 # ---- what is sent ----------------------------------------------------------------------------------
@@ -498,8 +522,12 @@ def test_a_run_ends_after_its_sessions(config: Config, begin: datetime) -> None:
 
 
 def test_what_happens_to_orders_is_told_as_it_happens(config: Config, begin: datetime) -> None:
-    lines: list[tuple[datetime, str]] = []
-    go(config, mode="live", start=begin, tell=lambda when, line: lines.append((when, line)))
+    told: list[list[tuple[datetime, str]]] = []
+    for mode in ("paper", "live"):
+        lines: list[tuple[datetime, str]] = []
+        go(config, mode=mode, start=begin, tell=lambda when, line, to=lines: to.append((when, line)))
+        told.append([row for row in lines if "filled" in row[1]])
+    assert told[0] == told[1]
     assert lines[0][0].date() == begin.date()
     assert lines[0][1].startswith("BUY 5 NSE:RELIANCE Market: filled at ₹")
     assert [line for _, line in lines if line.startswith("SELL 5 NSE:RELIANCE Stop ₹") and line.endswith("canceled")]

@@ -1,5 +1,5 @@
-"""When an instrument can be traded, in seconds, for the brokers. Data without an exchange is traded
-around the clock and has a session per calendar day."""
+"""When an instrument can be traded, in seconds, for the brokers. Data of no exchange that the calendar knows
+(a PandasData, a DataFrame without a symbol) is traded around the clock and has a session per calendar day."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from datetime import date
 from functools import lru_cache
 
 from ..linetime import DAY, from_seconds, to_seconds
-from ..market.calendar import calendar
+from ..market.calendar import EXCHANGES, calendar
 from ..values import Instrument
+
+
+def has_sessions(instrument: Instrument) -> bool:
+    """Whether its exchange opens and closes; other data is traded whenever it has a bar."""
+    return instrument.exchange in EXCHANGES
 
 
 @lru_cache(maxsize=65536)
@@ -18,7 +23,7 @@ def parts(exchange: str, day: int) -> tuple[tuple[int, int], ...]:
 
     A weekday or Sunday that the table calls closed has none; hours that nobody knows neither.
     """
-    if not exchange:
+    if exchange not in EXCHANGES:
         return ((day * DAY, (day + 1) * DAY),)
     session = calendar().session(exchange, from_seconds(day * DAY).date())
     if session is None:
@@ -58,7 +63,7 @@ def close_of_day(instrument: Instrument, day_of: int) -> int:
 
 @lru_cache(maxsize=65536)
 def _regular(exchange: str, day: int) -> tuple[tuple[int, int], ...]:
-    if not exchange:
+    if exchange not in EXCHANGES:
         return parts(exchange, day)
     session = calendar().regular(exchange, from_seconds(day * DAY).date())
     return tuple((to_seconds(start), to_seconds(end)) for start, end in session.parts)

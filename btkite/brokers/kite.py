@@ -69,7 +69,6 @@ class KiteBroker(BookBroker):
         self._expiring: set[int] = set()
         self._leaving: set[int] = set()
         self._changing: dict[int, tuple[float, Any, Any]] = {}
-        self._changed: set[int] = set()
         self._changes: dict[int, int] = {}
         self._replacing: set[int] = set()
         self._uncertain: dict[int, tuple[int, int]] = {}  # ref -> (when it began, look-ups made)
@@ -121,12 +120,13 @@ class KiteBroker(BookBroker):
         if ref in self._leaving or self._lapses(order):
             return
         self._leaving.add(ref)
-        order_id = self._order_ids.get(ref)
-        if order_id is None:
-            if self._desk.withdraw(ref):
-                self._leaving.discard(ref)
-                self.ended(order, "canceled")
-            return  # else it is on its way: cancelled as soon as its id is known
+        order_id = self._order_ids.get(ref, "")
+        if not order_id and self._desk.withdraw(ref):
+            self._leaving.discard(ref)
+            self.ended(order, "canceled")
+            return
+        if ref in self._uncertain:
+            return  # cancelled as soon as its id is known
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
     def is_leaving(self, order: Any) -> bool:
@@ -137,10 +137,7 @@ class KiteBroker(BookBroker):
         return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None
 
     def reroute(self, order: Any) -> None:
-        order_id = self._order_ids.get(order.ref)
-        if order_id is None:
-            self._changed.add(order.ref)
-            return
+        order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
         if self._changes[order.ref] > _CHANGES:
             self.recall(order)
@@ -191,7 +188,7 @@ class KiteBroker(BookBroker):
 
     def _known(self, order: Any, order_id: str) -> None:
         """Kite has it; from now on it has an id."""
-        self._uncertain.pop(order.ref, None)
+        uncertain = self._uncertain.pop(order.ref, None) is not None
         self._ids[order_id] = order.ref
         self._order_ids[order.ref] = order_id
         order.addinfo(order_id=order_id)
@@ -199,11 +196,8 @@ class KiteBroker(BookBroker):
         self._write("placed", ref=order.ref, order_id=order_id)
         for update in self._parked.pop(order_id, ()):
             self.take_update(update)
-        if order.alive() and order.ref in self._leaving:
+        if uncertain and order.alive() and order.ref in self._leaving:
             self._desk.submit(Cancel(order.ref, order_id, self._variety(order)))
-        elif order.alive() and order.ref in self._changed:
-            self.reroute(order)
-        self._changed.discard(order.ref)
 
     def _not_changed(self, order: Any, reply: DeskReply) -> None:
         """A cancel or a change failed: what is true now is in the order book."""

@@ -50,7 +50,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Modify:
-    """Change an open order; ``changes`` are the fields of :meth:`KiteClient.modify`."""
+    """Change an open order; ``changes`` are the fields of :meth:`KiteClient.modify`. Without an ``order_id`` it
+    follows a placement of the same ``ref`` that was queued before it."""
 
     ref: int
     order_id: str
@@ -69,7 +70,7 @@ class Modify:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Cancel an open order."""
+    """Cancel an open order; see :class:`Modify` for an empty ``order_id``."""
 
     ref: int
     order_id: str
@@ -110,6 +111,7 @@ class Desk:
         self._clock = clock
         self._before_send = before_send
         self._queue: list[Request] = []
+        self._placed: dict[int, str] = {}  # ids of orders that were placed from here
         self._crowded = False  # the rate limit made somebody wait: from now on by lane
         self._lock = threading.Lock()
         self._bell = Bell()
@@ -135,13 +137,13 @@ class Desk:
             self._reply(request, error=_not_sent("the desk is closed"))
 
     def withdraw(self, ref: int) -> bool:
-        """Take back a placement that still waits; True if it was there and will never be sent."""
+        """Take back a placement that still waits, and what was to follow it; True if it was there and will
+        never be sent."""
         with self._lock:
-            for request in self._queue:
-                if isinstance(request, Place) and request.ref == ref:
-                    self._queue.remove(request)
-                    return True
-        return False
+            waits = any(isinstance(request, Place) and request.ref == ref for request in self._queue)
+            if waits:
+                self._queue = [request for request in self._queue if request.ref != ref]
+        return waits
 
     @property
     def busy(self) -> bool:
@@ -241,6 +243,8 @@ class Desk:
 
     def _send(self, request: Request) -> str:
         client = self._client
+        if not (isinstance(request, Place) or request.order_id or request.ref in self._placed):
+            raise _not_sent("it was to follow a placement that failed or was not answered")
         try:
             client.pace.take(Kind.ORDER, request.lane)
         except BtkiteError as error:
@@ -253,10 +257,12 @@ class Desk:
         if reason is not None:
             raise _not_sent(reason)
         if isinstance(request, Place):
-            return client.place(request.proposal, paced=True)
+            order_id = self._placed[request.ref] = client.place(request.proposal, paced=True)
+            return order_id
+        order_id = request.order_id or self._placed[request.ref]
         if isinstance(request, Modify):
-            return client.modify(request.order_id, request.variety, paced=True, **request.changes)
-        return client.cancel(request.order_id, request.variety, parent_order_id=request.parent_order_id, paced=True)
+            return client.modify(order_id, request.variety, paced=True, **request.changes)
+        return client.cancel(order_id, request.variety, parent_order_id=request.parent_order_id, paced=True)
 
     def _done(self, request: Request, order_id: str = "", error: Exception | None = None) -> None:
         self._reply(request, order_id, error)

@@ -930,3 +930,40 @@ def test_two_runs_of_one_strategy_are_the_same(house):
     assert one.fills == other.fills
     assert one.equity == other.equity
     assert one.times == other.times
+
+
+def test_an_iceberg_reaches_the_exchange(house):
+    plan = {
+        2: lambda s: s.buy(
+            size=100, exectype=Order.Limit, price=101.0, variety="iceberg", iceberg_legs=4, iceberg_quantity=25
+        )
+    }
+    ran = house.run(Noted, STEPS, plan=plan).strategy
+    assert ran.story()[-1] == "Completed"
+    if house.live:
+        assert {row["variety"] for row in house.orders()} == {"iceberg"}
+
+
+def test_a_future_is_traded_in_lots_as_nrml(house):
+    future = {"NFO:NIFTY26NOVFUT": [24_000.0 + n for n in range(10)]}
+    plan = {2: lambda s: s.buy(size=75, product="NRML"), 4: lambda s: s.close()}
+    ran = house.run(Noted, future, cash=5_000_000.0, plan=plan).strategy
+    assert [ran.story(n)[-1] for n in range(2)] == ["Completed", "Completed"]
+    if house.live:
+        assert [row["product"] for row in house.orders()] == ["NRML", "NRML"]
+
+
+@ours  # backtrader itself has no sessions
+def test_an_order_outside_the_session_may_be_refused(house):
+    market = [CALM] * 7 + [CALM] * 3
+    plan = {7: lambda s: s.buy(size=1, after_hours="refuse")}
+    ran = house.run(Noted, market, interval="60minute", plan=plan).strategy
+    assert ran.story() == ["Rejected"]
+    assert "closed" in ran.infos[ran.returned[0].ref].denied
+
+
+def test_an_order_outside_the_session_may_be_an_after_market_order(house):
+    market = [CALM] * 7 + [(105.0, 105.0, 105.0, 105.0)] * 3
+    plan = {7: lambda s: s.buy(size=1, after_hours="amo")}
+    ran = house.run(Noted, market, interval="60minute", plan=plan).strategy
+    assert [(size, price) for _, size, price in ran.fills] == [(1, 105.0)]
