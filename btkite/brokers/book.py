@@ -453,7 +453,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int
     ) -> float:
         """₹ that this execution adds to the order's charges (brokerage is capped per order, not per fill)."""
-        if not self.config.broker.charges or not instrument.exchange:
+        if not isinstance(order.comminfo, InstrumentCommission):  # of the user's own making
+            return float(order.comminfo.getcommission(quantity, price))
+        if not self.config.broker.charges:
             return 0.0
         fills = self._fills.setdefault(order.ref, [])
         fills.append((quantity, price))
@@ -650,9 +652,11 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             self._datas.setdefault(self.instrument(data).key, data)
 
     def getcommissioninfo(self, data: Any) -> Any:
-        if data._name in self.comminfo or not self.instrument(data).exchange:
-            return super().getcommissioninfo(data)
+        """What the user has set for this data (or for all), else an estimate by Zerodha's tables."""
         instrument = self.instrument(data)
+        own = data._name in self.comminfo or self.comminfo[None] is not BookBroker.params.commission
+        if own or not hours.has_sessions(instrument):
+            return super().getcommissioninfo(data)
         found = self.comminfo.get(instrument.key)
         if found is None:
             found = self.comminfo[instrument.key] = InstrumentCommission.of(instrument, self)

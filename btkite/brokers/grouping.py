@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import backtrader as bt
 
-from ..orders.groups import Action, End, Ended, Event, Filled, Group, Member, Role, bracket, oco, react
+from ..orders.groups import Action, End, Ended, Event, Filled, Group, Member, Role, bracket, oco, react, settle
 
 _ROLES = {bt.Order.Limit: Role.TARGET}
 
@@ -61,19 +61,38 @@ class Groups:
 
     def ended(self, ref: int, how: End, total: int) -> list[tuple[int, Action]]:
         """What follows from the end of ``ref``."""
-        actions = self._react(ref, Ended(ref, how, total))
+        return self._react(ref, Ended(ref, how, total))
+
+    def resized(self, ref: int, size: int) -> list[tuple[int, Action]]:
+        """The strategy changed ``ref`` to ``size`` units in all, and the market was told so, if it works there."""
+        found: list[tuple[int, Action]] = []
         for key in self._of.get(ref, ()):
-            if key in self._groups and self._groups[key].done:
-                for member in self._groups.pop(key).members:
-                    self._of.pop(member.ref, None)
-                    self._leader.pop(member.ref, None)
-        return actions
+            group = self._groups[key]
+            members = tuple(
+                replace(member, size=size, told=size if member.active else 0) if member.ref == ref else member
+                for member in group.members
+            )
+            self._groups[key], actions = settle(replace(group, members=members))
+            found += [(key, action) for action in actions]
+        return found
+
+    def tidy(self) -> None:
+        """A new session: no fill of the last one can surface any more, so groups that are done may go."""
+        for key in [key for key, group in self._groups.items() if group.done]:
+            for member in self._groups.pop(key).members:
+                left = [other for other in self._of.pop(member.ref, ()) if other != key]
+                if left:
+                    self._of[member.ref] = left
+                if self._leader.get(member.ref) == -key:
+                    del self._leader[member.ref]
 
     def state(self) -> dict[str, object]:
-        """The groups as JSON, for the journal."""
+        """The groups that are not done as JSON, for the journal."""
+        kept = {key: group for key, group in self._groups.items() if not group.done}
+        members = {member.ref for group in kept.values() for member in group.members}
         return {
-            "groups": {str(key): asdict(group) for key, group in self._groups.items()},
-            "leaders": {str(ref): leader for ref, leader in self._leader.items()},
+            "groups": {str(key): asdict(group) for key, group in kept.items()},
+            "leaders": {str(ref): leader for ref, leader in self._leader.items() if ref in members},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -171,6 +171,14 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     # -- orders ---------------------------------------------------------------------------------------
 
+    def admit(self, order: Any) -> None:
+        """Outside the session an after-market order waits as any other does: the exchange keeps it for the open."""
+        instrument = self.instrument(order.data)
+        if self._session(instrument) is None:
+            self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
+        else:
+            super().admit(order)
+
     def route(self, order: Any) -> None:
         if self.config.broker.latency:
             self.hold(order, self._now + max(1, round(self.config.broker.latency)))

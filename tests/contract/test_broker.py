@@ -946,7 +946,7 @@ def test_an_iceberg_reaches_the_exchange(house):
 
 def test_a_future_is_traded_in_lots_as_nrml(house):
     future = {"NFO:NIFTY26NOVFUT": [24_000.0 + n for n in range(10)]}
-    plan = {2: lambda s: s.buy(size=75, product="NRML"), 4: lambda s: s.close()}
+    plan = {2: lambda s: s.buy(size=65, product="NRML"), 4: lambda s: s.close()}
     ran = house.run(Noted, future, cash=5_000_000.0, plan=plan).strategy
     assert [ran.story(n)[-1] for n in range(2)] == ["Completed", "Completed"]
     if house.live:

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import backtrader as bt
+import pytest
+
+from btkite.brokers import translate
+from btkite.values import Instrument, OrderType, Side
+
+Order = bt.Order
+INFY, GOLD, SPY = Instrument("NSE", "INFY"), Instrument("MCX", "GOLD", tick_size=1.0), Instrument("", "spy", tick_size=0)
+
+
+def order(exectype: int, price: float = 0.0, plimit: float | None = None, *, buys: bool = True, triggered: bool = False):
+    """What translate looks at of an order."""
+    return SimpleNamespace(
+        exectype=exectype,
+        created=SimpleNamespace(price=price, pricelimit=plimit),
+        triggered=triggered,
+        isbuy=lambda: buys,
+    )
+
+
+def test_every_type_that_kite_has_comes_back_as_it_went():
+    for kite, exectype in translate.TO_BACKTRADER.items():
+        assert translate.TO_KITE[exectype] is kite
+    assert set(translate.TO_BACKTRADER) == set(OrderType)
+
+
+def test_every_type_of_backtraders_is_kites_or_refused():
+    assert set(range(len(Order.ExecTypes))) - set(translate.TO_KITE) == {Order.Close, Order.Historical}
+
+
+@pytest.mark.parametrize(
+    ("given", "price", "trigger"),
+    [
+        (order(Order.Market, 99.0), 0.0, 0.0),
+        (order(Order.Limit, 99.0), 99.0, 0.0),
+        (order(Order.Stop, 99.0), 0.0, 99.0),
+        (order(Order.StopTrail, 99.0), 0.0, 99.0),
+        (order(Order.StopLimit, 99.0, 98.0), 98.0, 99.0),
+        (order(Order.StopTrailLimit, 99.0, 98.0), 98.0, 99.0),
+    ],
+)
+def test_price_is_the_limit_and_trigger_price_the_stop(given, price, trigger):
+    assert translate.kite_prices(given) == (price, trigger)
+
+
+def test_a_stop_limit_that_was_triggered_is_a_limit():
+    assert translate.kite_type(order(Order.StopLimit, 99.0, 98.0)) is OrderType.SL
+    assert translate.kite_type(order(Order.StopLimit, 99.0, 98.0, triggered=True)) is OrderType.LIMIT
+    assert translate.kite_type(order(Order.Stop, 99.0, triggered=True)) is OrderType.SLM
+
+
+def test_sides():
+    assert translate.side(order(Order.Market)) is Side.BUY
+    assert translate.side(order(Order.Market, buys=False)) is Side.SELL
+
+
+@pytest.mark.parametrize(
+    ("instrument", "exectype", "buys", "asked", "given"),
+    [
+        (INFY, Order.Limit, True, (100.03, None), (100.0, None)),
+        (INFY, Order.Limit, False, (100.03, None), (100.05, None)),
+        (INFY, Order.Stop, True, (100.03, None), (100.05, None)),
+        (INFY, Order.Stop, False, (100.03, None), (100.0, None)),
+        (INFY, Order.StopLimit, True, (100.03, 101.03), (100.05, 101.0)),
+        (INFY, Order.StopLimit, False, (100.03, 99.03), (100.0, 99.05)),
+        (INFY, Order.Limit, True, (100.1, None), (100.1, None)),
+        (INFY, Order.Limit, True, (0.1 + 0.2, None), (0.3, None)),
+        (GOLD, Order.Limit, True, (71234.7, None), (71234.0, None)),
+        (SPY, Order.Limit, True, (100.0312345, None), (100.0312345, None)),
+        (INFY, Order.Market, True, (None, None), (None, None)),
+        (INFY, Order.Market, True, (100.03, None), (100.03, None)),
+        (INFY, Order.Limit, True, (None, None), (None, None)),
+        (INFY, Order.Limit, True, (float("nan"), None), ("nan", None)),
+    ],
+)
+def test_prices_move_to_the_tick_never_to_our_disadvantage(instrument, exectype, buys, asked, given):
+    found = translate.on_tick(instrument, exectype, buys, *asked)
+    assert (str(found[0]), found[1]) == (str(given[0]), given[1])
