@@ -131,18 +131,20 @@ class ExchangeClock:
     ``frames_read()`` says that we have read as many. ``root`` is the exchange's REST root.
     """
 
-    def __init__(self, root: str, *, lockstep: bool, timeout: float = 30.0) -> None:
+    def __init__(self, root: str, *, lockstep: bool | None = None, timeout: float = 30.0) -> None:
         parts = urlsplit(root)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port
         self._timeout = timeout
         self._lock = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
-        self.complete = lockstep
+        self.complete = bool(lockstep)
         self.done = False
         self.idle: Callable[[], bool] = lambda: True
         self.frames_read: Callable[[], Mapping[str, int]] = dict
         self._read_at = time.monotonic()
         self._take(self._ask({}))
+        if lockstep is None:  # an exchange in lock step stands still
+            self.complete = self._speed == 0
 
     def now(self) -> datetime:
         if self.complete or self._speed == 0:

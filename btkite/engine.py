@@ -70,7 +70,7 @@ class Cerebro(bt.Cerebro):
             dataname = dataname.clone()
         dataname.resample(**kwargs)
         self.adddata(dataname, name=name)
-        self._doreplay = self._doreplay or bool(dataname.resampling)
+        self._doreplay: bool = bool(self._doreplay or dataname.resampling)
         return dataname
 
     def plot(self, *args: Any, **kwargs: Any) -> Any:
@@ -116,6 +116,7 @@ class Cerebro(bt.Cerebro):
         """Let a simulating broker fill what trades before ``until``, while the lines still end before it."""
         play = getattr(self._broker, "play_until", None)
         if play is not None:
+            self._deliver()  # an answer to what was said in next() comes before the next print
             play(seconds_of(until))
             self._deliver()
 

@@ -15,16 +15,18 @@ from typing import Any
 import backtrader as bt
 import numpy as np
 
-from .errors import ConfigError
+from .errors import ConfigError, DataError
 from .grid import ends_of, windows_of
-from .linetime import as_seconds
+from .linetime import as_seconds, to_seconds
 from .market.intervals import from_backtrader, parse_interval
-from .series import Candles, aggregate, date_numbers
+from .series import Candles, aggregate, date_numbers, moment
 from .values import Bar, Instrument
 
 _TIMEFRAMES = {"Minutes": bt.TimeFrame.Minutes, "Days": bt.TimeFrame.Days}
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
 _LINES = ("open", "high", "low", "close", "volume", "openinterest")
+_NAMELESS = "DATA:frame"  # a DataFrame does not say whose it is
+_FINER = (bt.TimeFrame.Ticks, bt.TimeFrame.MicroSeconds, bt.TimeFrame.Seconds)
 
 
 class KiteData(bt.feed.DataBase):
@@ -32,18 +34,20 @@ class KiteData(bt.feed.DataBase):
 
     Usually made by ``store.getdata("NSE:INFY", interval="5minute")``. ``dataname`` may also be
     :class:`~btkite.series.Candles` or a pandas DataFrame in Kite's columns (bar *start* in ``date`` or
-    the index); then no store is needed.
+    the index, naive IST or aware); then no store is needed. A DataFrame is traded under the feed's name.
 
     Params:
       - ``interval`` (``None``): one of Kite's, e.g. ``"5minute"``; without it ``timeframe`` and
-        ``compression`` say it.
+        ``compression`` say it, or what the candles given are.
       - ``store`` (``None``): the :class:`~btkite.store.KiteStore` that bars come from.
       - ``historical`` (``False``): only history, even if the store is live.
       - ``warmup`` (``None``): bars before the start that warm indicators only; ``None`` asks the
         store's configuration (``data.warmup``).
-      - ``fromdate``, ``todate``: first and last moment that is traded, naive IST; a date as ``todate``
-        includes that day.
-      - ``decide_at`` (``None``): for day bars, a ``datetime.time`` at which the day's bar closes early.
+      - ``fromdate``, ``todate``: first and last moment that is traded, naive IST or aware; a date as
+        ``todate`` includes that day. On a stream they say nothing.
+      - ``decide_at`` (``None``): for day bars, a ``datetime.time`` at which the day's bar closes early, so that
+        orders still trade that day; ``None`` asks the store's configuration (``broker.decide_at``). In
+        history the bar has its final prices all the same, and such orders trade at its close.
     """
 
     params = (
@@ -60,6 +64,7 @@ class KiteData(bt.feed.DataBase):
         if self.p.tz is not None or self.p.tzinput is not None:
             raise ConfigError("KiteData is naive IST: leave tz and tzinput out")
         self._store = self.p.store
+        self.p.fromdate, self.p.todate = moment(self.p.fromdate), moment(self.p.todate, end=True)
         self._candles: Candles | None = None
         self._given: Any = None
         self.instrument: Instrument | None = None
@@ -68,7 +73,7 @@ class KiteData(bt.feed.DataBase):
                 raise ConfigError(f"KiteData({self.p.dataname!r}) needs a store: use store.getdata(...)")
             self.bind(self._store.instrument(self.p.dataname))
         else:
-            self._given = _as_candles(self.p.dataname, self.p.interval)
+            self._given = _as_candles(self.p.dataname)
             self.bind(_instrument_of(self._given.key, self._store))
             if self.p.interval is None and self.p.timeframe == bt.TimeFrame.Days and self.p.compression == 1:
                 self.p.interval = self._given.interval
@@ -78,8 +83,9 @@ class KiteData(bt.feed.DataBase):
 
     def bind(self, instrument: Instrument) -> None:
         """From now on bars, orders and positions given through this data are ``instrument``'s."""
+        named = self.p.name or (self.instrument is not None and self._name != self.instrument.key)
         self.instrument = instrument
-        if not self.p.name:
+        if not named:
             self._name = instrument.key
 
     def _set_interval(self, interval: str | None) -> None:
@@ -91,6 +97,17 @@ class KiteData(bt.feed.DataBase):
         self.p.interval = str(self.interval)
         self.p.timeframe = self._timeframe = _TIMEFRAMES[self.interval.timeframe]
         self.p.compression = self._compression = self.interval.compression
+        if self.p.decide_at is not None and self.interval.intraday:
+            raise ConfigError(f"decide_at closes day bars early; {self.interval} bars have their own end")
+
+    @property
+    def decide_at(self) -> time | None:
+        """When a day's bar closes early, if it does."""
+        if self.interval.intraday:
+            return None
+        if self.p.decide_at is None and self._store is not None:
+            return self._store.config.broker.decide_at
+        return self.p.decide_at
 
     def _reset(self) -> None:
         self._ready: deque[tuple[float, ...]] = deque()
@@ -113,6 +130,9 @@ class KiteData(bt.feed.DataBase):
 
     def setenvironment(self, env: Any) -> None:
         super().setenvironment(env)
+        if self._given is not None and self._given.key == _NAMELESS:  # by now it has its name and number
+            name = self._name if self._name not in ("", _NAMELESS) else f"frame{self._id}"
+            self.bind(_instrument_of(name if ":" in name else f"DATA:{name}", self._store))
         if self._store is not None:
             env.addstore(self._store)
 
@@ -173,13 +193,23 @@ class KiteData(bt.feed.DataBase):
         begin, end = self._range()
         if self._given is not None:
             candles = aggregate(self._given, str(self.interval), windows_of(self._given.key))
-            return candles.between(begin, end, warmup_bars=warmup)
+            found = candles.between(begin, end, warmup_bars=warmup)
+            if not len(found.between(begin, None)):
+                held = f"from {candles.first} to {candles.last}" if len(candles) else "of no time at all"
+                raise DataError(
+                    f"{self._name} has {self.interval} candles {held}; nothing between "
+                    f"{begin or 'their start'} and {end or 'their end'}"
+                )
+            return found
         return self._store.candles(self.instrument, str(self.interval), begin, end, warmup)
 
     def _range(self) -> tuple[datetime | None, datetime | None]:
         """What is asked for, by bar *start*. backtrader's own filter on ``fromdate`` and ``todate``
         would see end stamps and drop the warm-up, so it is given nothing to do."""
-        return self.p.fromdate, self.p.todate
+        begin = self.p.fromdate
+        if begin is not None and not self.interval.intraday:
+            begin = datetime(begin.year, begin.month, begin.day)
+        return begin, self.p.todate
 
     def _start_finish(self) -> None:
         super()._start_finish()
@@ -195,27 +225,34 @@ class KiteData(bt.feed.DataBase):
         begin, _ = self._range()
         if begin is None:
             return -1 if not self._warmup_bars() else self._after_warmup(candles)
-        return int(as_seconds(np.array([begin], dtype="datetime64[us]"))[0])
+        before = int(np.searchsorted(candles.start, np.datetime64(begin, "s"), side="left"))
+        under_way = int(as_seconds(self._ends(candles[before - 1 : before]))[0]) if before else -1
+        return max(to_seconds(begin), under_way)
 
     def _after_warmup(self, candles: Candles) -> int:
         count = min(self._warmup_bars(), len(candles))
         return int(as_seconds(self._ends(candles))[count - 1]) if count else -1
 
     def _ends(self, candles: Candles) -> Any:
-        ends = ends_of(candles.key, str(self.interval))(candles.start)
-        if self.p.decide_at is None:
+        ends = self._closes(candles)
+        if self.decide_at is None or not len(candles):
             return ends
-        early = candles.start.astype("datetime64[D]") + _time_of_day(self.p.decide_at)
-        return np.minimum(ends, early)
+        early = candles.start.astype("datetime64[D]") + _time_of_day(self.decide_at)
+        # A session that lies wholly after it (muhurat) keeps its own close.
+        return np.where(self._opens(candles) < early, np.minimum(ends, early), ends)
+
+    def _closes(self, candles: Candles) -> Any:
+        """When each bar's trading ends."""
+        return ends_of(candles.key, str(self.interval))(candles.start)
 
     def seconds(self) -> tuple[Any, Any, Any, Any, Any, Any]:
         """Start, end (seconds), open, high, low, close of all bars of history, for the simulator."""
         candles = self._candles
         assert candles is not None
         starts = as_seconds(candles.start)
-        if str(self.interval) == "day":
+        if not self.interval.intraday:
             starts = as_seconds(self._opens(candles))
-        return starts, as_seconds(self._ends(candles)), candles.open, candles.high, candles.low, candles.close
+        return starts, as_seconds(self._closes(candles)), candles.open, candles.high, candles.low, candles.close
 
     def _opens(self, candles: Candles) -> Any:
         windows = windows_of(candles.key)
@@ -271,6 +308,9 @@ class KiteData(bt.feed.DataBase):
         """
         timeframe, compression = kwargs.get("timeframe", bt.TimeFrame.Days), kwargs.get("compression", 1)
         name = bt.TimeFrame.getname(timeframe, 1).rstrip("s") + "s"
+        own = self.interval.seconds
+        if timeframe in _FINER or (timeframe == bt.TimeFrame.Minutes and 60 * compression < own):
+            raise ConfigError(f"{self._name}: {self.interval} bars cannot be resampled to {compression} {name}")
         try:
             interval = from_backtrader(name, compression)
         except ConfigError:
@@ -278,8 +318,6 @@ class KiteData(bt.feed.DataBase):
                 raise
             super().resample(**kwargs)
             return
-        if interval.seconds < self.interval.seconds:
-            raise ConfigError(f"{self.instrument.key}: {self.interval} bars cannot be resampled to {interval}")
         self._set_interval(str(interval))
 
     def replay(self, **kwargs: Any) -> None:
@@ -294,14 +332,14 @@ def _time_of_day(moment: time) -> np.timedelta64:
     return np.timedelta64(moment.hour * 3600 + moment.minute * 60 + moment.second, "s")
 
 
-def _as_candles(given: Any, interval: str | None) -> Candles:
+def _as_candles(given: Any) -> Candles:
     if isinstance(given, Candles):
         return given
-    from .sources import SOURCES
+    from .files import read_frame
 
     if given is None:
         raise ConfigError("KiteData needs a dataname: an instrument such as NSE:INFY, candles, or a DataFrame")
-    return SOURCES["frame"]("DATA:frame", interval or "day", None, None, frame=given)
+    return read_frame(given, _NAMELESS)
 
 
 def _instrument_of(key: str, store: Any) -> Instrument:

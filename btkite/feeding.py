@@ -51,6 +51,9 @@ class Feeding:
     def _decide_at(self) -> Any:
         return self.store.config.broker.decide_at if self.interval == "day" else None
 
+    def __repr__(self) -> str:
+        return f"{self.key} {self.interval}"
+
     # -- history --------------------------------------------------------------------------------------
 
     def begin(self) -> None:

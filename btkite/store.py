@@ -21,7 +21,7 @@ from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
 from .errors import ConfigError, DataError, SessionExpired, UnknownSymbol
 from .feeding import Feeding
-from .kite import endpoints, instruments
+from .kite import endpoints, history, instruments
 from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Ticks
 from .linetime import to_seconds
 from .log import get_logger
@@ -77,6 +77,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         self._running = False
         self._sessions_over = 0
         self._asked_desk = False
+        self._expired: SessionExpired | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For ``optstrategy`` in several processes: what was read, without connections."""
@@ -111,10 +112,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         """Market time: given, or the simulated exchange's own, or the machine's."""
         if self._clock is None:
             simulated = self.endpoint.rest_root.startswith("http://")
-            speed = self.config.exchange.speed
-            self._clock = (
-                ExchangeClock(self.endpoint.rest_root, lockstep=speed == "lockstep") if simulated else SystemClock()
-            )
+            self._clock = ExchangeClock(self.endpoint.rest_root) if simulated else SystemClock()
         return self._clock
 
     @property
@@ -159,7 +157,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         """A :class:`~btkite.feed.KiteData` of ``EXCHANGE:TRADINGSYMBOL``; keyword arguments are its params."""
         from .feed import KiteData
 
-        return KiteData(dataname=dataname, store=self, **kwargs)
+        return KiteData(dataname=dataname, store=self, **kwargs)  # type: ignore[call-arg]  # its params
 
     def getbroker(self, **kwargs: Any) -> Any:
         """The broker of this mode: simulated, or Kite's."""
@@ -224,6 +222,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
             warmup_bars=warmup_bars,
             cache=self.cache,
             instrument=instrument,
+            path=self.config.data.path,
             **({"client": self.client, "clock": self.clock} if from_kite else {}),
         )
         if not len(found):
@@ -375,6 +374,8 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
 
     def pump(self) -> None:
         """Take what has come; if there is nothing to do, wait until there is."""
+        if self._expired is not None:
+            raise self._expired
         events = self._events()
         if not events and not self._ready():
             if self.clock.done:
@@ -414,6 +415,12 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
                 for feeding in self._by_token.get(tick.instrument_token, ()):
                     feeding.take(tick)
             return False
+        if isinstance(getattr(event, "error", None), SessionExpired):
+            # The strategy still hears of what came with it; then the run ends.
+            self._expired = SessionExpired(
+                f"{event.error}: the session ended during the run; what is open at Kite stays open. "
+                "Run `btkite login`, then start again"
+            )
         if isinstance(event, OrderUpdate):
             self.broker.take_update(event)
         elif isinstance(event, DeskReply):
@@ -503,7 +510,13 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
     def live_history(self, instrument: Instrument, interval: str, start: datetime, end: datetime) -> Candles:
         """Candles from Kite for a feed that is about to go live; called on a reader's thread. A candle that is
         still forming at ``end`` is dropped by the caller."""
-        columns = self.client.historical(instrument.instrument_token, start, end, interval)
+        import numpy as np
+
+        parts = [
+            self.client.historical(instrument.instrument_token, first, last, interval)
+            for first, last in history.chunks(start, end, interval)
+        ]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return Candles.of(instrument.key, interval, columns, source="kite", tidy=True)
 
     def lookback(self, interval: str, bars: int) -> timedelta:

@@ -35,6 +35,7 @@ class MeanReversion(bt.Strategy):
         self.setsizer(PercentOfValue(percent=self.p.percent))
         self.mean = bt.ind.SMA(self.data.close, period=self.p.period)
         self.deviation = bt.ind.StdDev(self.data.close, period=self.p.period)
+        self.waits = False  # to stop out, for a cancel that is on its way
         self.before = None  # z-score of the bar before
         self.order = None
 
@@ -72,5 +73,12 @@ class MeanReversion(bt.Strategy):
             if self.order.exectype == bt.Order.Market:
                 return
             self.cancel(self.order)
-        if not self._working():  # else the cancel is on its way; closing now could sell twice
+        self.waits = self._working()  # the cancel is on its way; closing now could sell twice
+        if not self.waits:
             self.order = self.close()
+
+    def notify_order(self, order):
+        if self.waits and not order.alive():
+            self.waits = False
+            if self.position:
+                self._stop_out()

@@ -54,11 +54,16 @@ class OpeningRangeBreakout(bt.Strategy):
         self.resumed = False  # a restart found today's attempt
         self.bracket = []
         self.leaving = None
+        self.waits = False  # to leave, for cancels that are on their way
 
     def restored(self, orders, position):
         """After a restart: take the bracket up again; if there is one, today's attempt is spent."""
         self.bracket = list(orders)
         self.resumed = bool(orders) or bool(self.position)
+
+    def notify_order(self, order):
+        if self.waits and not order.alive():
+            self._leave()
 
     def prenext(self):
         self._watch()  # warm-up bars draw the range too, so a start at 11:00 knows it
@@ -112,7 +117,8 @@ class OpeningRangeBreakout(bt.Strategy):
         for order in self.bracket:
             if order.alive():
                 self.cancel(order)
-        if any(order.alive() for order in self.bracket):
+        self.waits = any(order.alive() for order in self.bracket)
+        if self.waits:
             return  # the cancel is on its way; closing now could sell twice
         if self.position and not (self.leaving is not None and self.leaving.alive()):
             self.leaving = self.close()

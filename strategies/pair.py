@@ -56,11 +56,16 @@ class Pair(bt.Strategy):
         self.opened = None  # day of the last entry
         self.resumed = False  # a restart found today's legs
         self.entries, self.exits = [], []
+        self.waits = False  # to leave, for cancels that are on their way
 
     def restored(self, orders, position):
         """After a restart: take the working orders up again."""
         self.entries = list(orders)
         self.resumed = self._held()
+
+    def notify_order(self, order):
+        if self.waits and not self._working():
+            self._leave()
 
     def prenext(self):
         self._watch()
@@ -124,6 +129,7 @@ class Pair(bt.Strategy):
         for order in self.entries:
             if order.alive():
                 self.cancel(order)
-        if not self._working():
+        self.waits = bool(self._working())  # a cancel is on its way
+        if not self.waits:
             orders = [self.close(data=data) for data in (self.data0, self.data1) if self.getposition(data).size]
             self.exits = [order for order in orders if order is not None]

@@ -51,6 +51,7 @@ class ShortStraddle(bt.Strategy):
         self.resumed = False  # a restart found today's legs
         self.broken = False  # a leg was refused today
         self.entries, self.stops, self.exits = [None, None], [None, None], [None, None]
+        self.waits = [False, False]  # to leave a leg, for a cancel that is on its way
 
     def restored(self, orders, position):
         """After a restart: take entries and stops up again; if there are any, today's attempt is spent."""
@@ -67,6 +68,11 @@ class ShortStraddle(bt.Strategy):
                     self._protect(leg, order)
                 else:
                     self.broken = True
+        for leg, data in enumerate(self.legs):
+            if self.waits[leg] and not order.alive() and order.data is data:
+                self.waits[leg] = False
+                if self.getposition(data).size:
+                    self._leave(leg)
 
     def next(self):
         now = self.datetime.datetime(0)
@@ -113,7 +119,8 @@ class ShortStraddle(bt.Strategy):
         for order in (self.entries[leg], self.stops[leg]):
             if self._alive(order):
                 self.cancel(order)
-        if not self._guarded(leg):  # else a cancel is on its way; closing now could buy twice
+        self.waits[leg] = self._guarded(leg)  # a cancel is on its way; closing now could buy twice
+        if not self.waits[leg]:
             self.exits[leg] = self.close(data=self.legs[leg])
 
     @staticmethod

@@ -7,7 +7,7 @@ so two feeds of one symbol share one position.
 
 from __future__ import annotations
 
-
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -21,12 +21,13 @@ from ..commissions import InstrumentCommission
 from ..config import Config
 from ..errors import ConfigError
 from ..linetime import DAY, from_seconds, seconds_of
+from ..log import get_logger
 from ..market.charges import Charges, charge_order
 from ..market.margins import margin_required
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
-from ..risk.rules import build_rules
+from ..risk.rules import EXCHANGE_RULES, build_rules, check
 from ..values import Denial, Instrument, Proposal
 from . import hours, translate
 from .base import GatedBroker, strategy_name
@@ -35,6 +36,7 @@ from .record import Record, restore_money, restore_orders
 from .terms import Terms, terms_of
 
 Order = bt.Order
+log = get_logger(__name__)
 
 
 class BookBroker(GatedBroker, bt.BrokerBase):
@@ -49,11 +51,15 @@ class BookBroker(GatedBroker, bt.BrokerBase):
       - ``record`` (``None``): a :class:`~btkite.brokers.record.Record`; the account then outlives the process.
     """
 
-    params = (("config", None), ("cash", None), ("kill", None), ("record", None))
+    params: Any = (("config", None), ("cash", None), ("kill", None), ("record", None))
+    gate: RiskGate
 
     def __init__(self, **kwargs: Any) -> None:
         self.config: Config = self.p.config or Config()
         super().__init__()
+
+    def __repr__(self) -> str:
+        return type(self).__name__
 
     # -- a run's state ----------------------------------------------------------------------------
 
@@ -74,7 +80,12 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self._since: dict[str, date] = {}
         self.record: Record | None = self.p.record
         self._saved: dict[str, Any] | None = None
-        self._datas: dict[str, Any] = {}
+        self._datas: dict[str, Any] = {}  # of an instrument's feeds, the one with the shortest bars
+        self._foreign: dict[int, Instrument] = {}
+        self._bound: dict[int, Instrument] = {}  # ref -> what its data was bound to when it was given
+        self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
+        self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
+        self._flattening = False
         self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
         self.groups = Groups()
         self._fills: dict[int, list[tuple[int, float]]] = {}
@@ -122,9 +133,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         **kwargs: Any,
     ) -> Any:
         instrument = self.instrument(data)
-        self._datas.setdefault(instrument.key, data)
+        self._know(data)
         exectype = Order.Market if exectype is None else exectype
-        quantity = int(size + 1e-9)
+        quantity = int(size + 1e-9) if math.isfinite(size) else 0
         if self.config.broker.tick_rounding and exectype not in translate.TRAILING:
             price, plimit = translate.on_tick(instrument, exectype, kind is bt.order.BuyOrder, price, plimit)
         terms = terms_of(self.config, instrument, valid, kwargs, self._time_of(data))
@@ -147,6 +158,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         order.addcomminfo(self.getcommissioninfo(data))
         self.orders[order.ref] = order
         self.terms[order.ref] = terms
+        self._bound[order.ref] = instrument
         if exectype in translate.TRAILING:
             self._trailing[order.ref] = len(data)
             if self.config.broker.tick_rounding:
@@ -168,8 +180,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def _transmit(self, group: list[Any], parent: Any) -> None:
         """One order, or a whole bracket, before the gate and on."""
-        if parent is not None and parent not in group and not parent.alive() and parent.status != Order.Completed:
-            self.deny(group, Denial("parent", "its parent is no longer alive"))
+        group = [order for order in group if order.alive()]  # less what was cancelled before it was transmitted
+        if parent is not None and not parent.alive() and parent.status != Order.Completed:
+            self.deny(group, self.gate.deny(Denial("parent", "its parent is no longer alive"), len(group)))
             return
         denial = self.unfit(group)
         if denial is not None:
@@ -203,10 +216,14 @@ class BookBroker(GatedBroker, bt.BrokerBase):
                 return Denial(
                     "exectype", f"an order of type {order.getordername()} has no counterpart on Kite; use Market, Limit or Stop"
                 )
-            if abs(order.size) < 1:
+            if not 1 <= abs(order.size) < math.inf:  # also of a size that is no number
                 return Denial("quantity", f"a quantity of {abs(order.size):g} is less than one")
-            terms = self.terms[order.ref]
-            if terms.after_hours == "refuse" and self._session(self.instrument(order.data)) is None:
+            if (problem := translate.missing_price(order)) is not None:
+                return Denial("price", problem)
+            instrument = self.instrument_of_order(order)
+            if not self.config.broker.tick_rounding and (problem := translate.off_tick(instrument, order)) is not None:
+                return Denial("tick", problem, "broker.tick_rounding")
+            if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
 
@@ -215,7 +232,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         order = self.orders.get(order.ref, order)
         if not order.alive():
             return False
-        if order.ref in self.held or not order.active():
+        if order.ref in self.held or not order.active() or order.status == Order.Created:
             self.ended(order, "canceled")
         else:
             self.recall(order)
@@ -234,26 +251,45 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         instrument = self.instrument_of_order(order)
         if self.config.broker.tick_rounding:
             price, plimit = translate.on_tick(instrument, order.exectype, order.isbuy(), price, plimit)
-        quantity = abs(order.size) if size is None else int(size)
+        if size is not None and not math.isfinite(size):
+            return False
+        quantity = int(abs(order.size) if size is None else size)
         if quantity <= abs(order.executed.size):
             return False
-        old = self._terms_of_price(order)
+        before = self._state_of(order)
+        grows = quantity > abs(order.size) or price is not None or plimit is not None
         self._set(order, quantity, price, plimit)
-        if quantity > abs(old[0]) or price is not None or plimit is not None:
-            denial = self.gate.judge([self.proposal(order)]) if self.gate is not None else None
-            if denial is not None:
-                order.size, order.created.size, order.executed.remsize = old[0], old[0], old[3]
-                order.created.price, order.created.pricelimit = old[1], old[2]
-                order.addinfo(denied_change=str(denial))
-                return False
+        denial = self._judge_change(order, grows)
+        if denial is not None:
+            (order.size, order.executed.remsize, order.price, order.plimit) = before[:4]
+            (order.created.size, order.created.price, order.created.pricelimit) = before[4:]
+            order.addinfo(denied_change=str(denial))
+            return False
         self.ledger.working(order.ref, abs(order.executed.remsize))
         self._write("change", ref=order.ref)
         if order.active() and order.ref not in self.held:
             self.reroute(order)
+        if size is not None:
+            self._react(self.groups.resized(order.ref, quantity))
         return True
 
-    def _terms_of_price(self, order: Any) -> tuple[float, Any, Any, float]:
-        return order.size, order.created.price, order.created.pricelimit, order.executed.remsize
+    def _judge_change(self, order: Any, grows: bool) -> Denial | None:
+        """The gate's word on what an order is to become; a smaller one needs only whole lots."""
+        problem = translate.missing_price(order)
+        if problem is not None:
+            return Denial("price", problem)
+        if self.gate is None or order.status == Order.Created:  # not transmitted yet: judged with its group
+            return None
+        wanted = self.proposal(order)
+        return self.gate.judge([wanted]) if grows else check(wanted, EXCHANGE_RULES, self.ledger)
+
+    @staticmethod
+    def _state_of(order: Any) -> tuple[Any, ...]:
+        created = order.created
+        return (
+            order.size, order.executed.remsize, order.price, order.plimit,
+            created.size, created.price, created.pricelimit,
+        )  # fmt: skip
 
     def _set(self, order: Any, quantity: int, price: float | None, plimit: float | None) -> None:
         sign = 1 if order.isbuy() else -1
@@ -291,7 +327,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def admit(self, order: Any) -> None:
         """Into the market now, or held until it opens."""
-        instrument = self.instrument(order.data)
+        instrument = self.instrument_of_order(order)
         if self._session(instrument) is None and self.terms[order.ref].after_hours != "amo":
             self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
         else:
@@ -309,7 +345,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def close_after(self, order: Any) -> int:
         """When the session ends in which the order is working, in seconds."""
-        return hours.close_of_day(self.instrument(order.data), self.now)
+        return hours.close_of_day(self.instrument_of_order(order), self.now)
 
     def _time_of(self, data: Any) -> int:
         return self.now if self.now >= 0 else (seconds_of(data.datetime[0]) if len(data) else 0)
@@ -417,8 +453,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
     def _forget(self, order: Any, *, refused: bool = False) -> None:
         self.held.pop(order.ref, None)
         self.terms.pop(order.ref, None)
-        self._fills.pop(order.ref, None)
-        self._charged.pop(order.ref, None)
+        if order.status == Order.Completed:  # of any other, a fill may surface late
+            self._fills.pop(order.ref, None)
+            self._charged.pop(order.ref, None)
         self.ledger.done(order.ref, refused=refused)
 
     def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
@@ -436,7 +473,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             elif isinstance(action, Resize):
                 self._set(order, int(action.size), None, None)
                 self.ledger.working(order.ref, abs(order.executed.remsize))
-                if order.active():
+                if order.active() and order.ref not in self.held:
                     self.reroute(order)
             elif isinstance(action, Activate):
                 self._set(order, int(action.size), None, None)
@@ -447,7 +484,24 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         """Close at market what a race has left without an exit (or buy back what was exited twice)."""
         closes = (size > 0) == entry.isbuy()
         give = self.sell if closes else self.buy
-        give(entry.p.owner, entry.data, abs(size), tradeid=entry.tradeid, tag="flat", flattens=entry.ref)
+        log.warning("closing at market what no exit is left for", entry=entry.ref, size=size)
+        self._flattening = True
+        try:
+            give(
+                entry.p.owner, entry.data, abs(size),
+                tradeid=entry.tradeid, tag="flat", flattens=entry.ref, after_hours="next_open",
+            )  # fmt: skip
+        finally:
+            self._flattening = False
+
+    def judge(self, orders: Sequence[Any]) -> Denial | None:
+        """The gate's word; what makes a race good is no entry and passes it."""
+        if not self._flattening:
+            return super().judge(orders)
+        for order in orders:
+            self._safety.add(order.ref)
+            self.ledger.allowed(self.proposal(order))
+        return None
 
     def _charge(
         self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int
@@ -466,7 +520,18 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def instrument_of_order(self, order: Any) -> Instrument:
         """The instrument that was bound when the order was given."""
-        return self.instrument(order.data)
+        return self._bound.get(order.ref) or self.instrument(order.data)
+
+    def instrument(self, data: Any) -> Instrument:
+        """Of a data that is not ours, its name, with the multiplier that was set for it."""
+        found = getattr(data, "instrument", None)
+        if isinstance(found, Instrument):
+            return found
+        known = self._foreign.get(id(data))
+        if known is None:
+            units = float(bt.BrokerBase.getcommissioninfo(self, data).p.mult)
+            known = self._foreign[id(data)] = replace(super().instrument(data), multiplier=units)
+        return known
 
     # -- the proposal -------------------------------------------------------------------------------
 
@@ -499,11 +564,11 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             parent=getattr(order.parent, "ref", 0),
             group=self.groups.leader(order.ref),
         )
-        return replace(wanted, reduces=self.ledger.reduces(wanted))
+        return replace(wanted, reduces=order.ref in self._safety or self.ledger.reduces(wanted))
 
     def _product(self, order: Any, instrument: Instrument, held: float) -> str:
         """An order that reduces takes the product of what it reduces; the default is for opening."""
-        named = order.info.get("product")
+        named = order.info.get("product") or self._pinned.get(order.ref)
         if named:
             return str(named)
         against = held * (1 if order.isbuy() else -1) < 0
@@ -513,6 +578,13 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         if default in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
             return "NRML"
         return default
+
+    def pin(self, order: Any) -> None:
+        """It goes to the market: from now on its product is what it goes with, whatever is held later."""
+        instrument = self.instrument_of_order(order)
+        held = self._positions.get(instrument.key)
+        self._pinned.pop(order.ref, None)
+        self._pinned[order.ref] = self._product(order, instrument, held.size if held else 0)
 
     # -- money and positions --------------------------------------------------------------------------
 
@@ -532,8 +604,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
     get_value = getvalue
 
     def getcash(self) -> float:
-        """₹ that the next order may use."""
-        return self.ledger.cash
+        """₹ that the next order may use: what is not blocked, in live no more than Kite's margins allow."""
+        limit = self.ledger.funds_limit
+        return self.ledger.cash if limit is None else min(self.ledger.cash, limit)
 
     get_cash = getcash
 
@@ -558,13 +631,21 @@ class BookBroker(GatedBroker, bt.BrokerBase):
 
     def roll(self, now: int) -> None:
         """A bar ended: the day's book turns over when the date does."""
-        self.ledger.roll(from_seconds(now).date())
+        if self.ledger.roll(from_seconds(now).date()):
+            self.groups.tidy()
         self._mark()
         self.ledger.observe()
 
     def data_started(self, data: Any) -> None:
         """A store's feed has started."""
-        self._datas.setdefault(self.instrument(data).key, data)
+        self._know(data)
+
+    def _know(self, data: Any) -> None:
+        """A feed of an instrument; its last price is that of the feed with the shortest bars."""
+        key = self.instrument(data).key
+        known = self._datas.get(key)
+        if known is None or (data._timeframe, data._compression) < (known._timeframe, known._compression):
+            self._datas[key] = data
 
     # -- the account over restarts ------------------------------------------------------------------------
 
@@ -627,7 +708,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         """An order of the last run is known again."""
         self.orders[order.ref] = order
         self.terms[order.ref] = terms
-        self._datas.setdefault(self.instrument(order.data).key, order.data)
+        self._know(order.data)
         if fills:
             self._fills[order.ref] = fills
             self._charged[order.ref] = order.executed.comm
@@ -649,7 +730,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         if self._saved is not None:
             restore_money(self, self._saved)
         for data in getattr(self.cerebro, "datas", ()):
-            self._datas.setdefault(self.instrument(data).key, data)
+            self._know(data)
 
     def getcommissioninfo(self, data: Any) -> Any:
         """What the user has set for this data (or for all), else an estimate by Zerodha's tables."""

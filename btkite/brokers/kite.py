@@ -54,7 +54,7 @@ class KiteBroker(BookBroker):
       - ``config``, ``cash``: see :class:`~btkite.brokers.book.BookBroker`.
     """
 
-    params = (("store", None),)
+    params: Any = (("store", None),)
 
     def init(self) -> None:
         super().init()
@@ -93,6 +93,7 @@ class KiteBroker(BookBroker):
 
     def route(self, order: Any) -> None:
         self.held.pop(order.ref, None)
+        self.pin(order)
         proposal = self.proposal(order)
         remaining = int(abs(order.executed.remsize))
         tag = self._tag(str(order.info.get("tag") or ""))

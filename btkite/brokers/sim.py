@@ -37,7 +37,7 @@ class _Market:
     asks: Sequence[Level] = ()
 
 
-class _ChooseRule(BookBroker.__class__):  # type: ignore[name-defined,misc]
+class _ChooseRule(type(BookBroker)):  # type: ignore[misc]
     """``SimBroker(rule="backtrader")`` gives the broker that is BackBroker."""
 
     def doprenew(cls, *args: Any, **kwargs: Any) -> Any:
@@ -188,6 +188,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _arrive(self, order: Any) -> None:
         self.held.pop(order.ref, None)
         market = self._market(order.data, self.instrument_of_order(order))
+        if order.ref not in self._of:
+            self.pin(order)
         if not market.working and market.tape is not None and not market.walking:
             second, kind, key = self._moment
             market.tape.seek(second, inclusive=kind == _PRINT and market.instrument.key <= key)

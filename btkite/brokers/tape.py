@@ -38,6 +38,7 @@ class Tape:
         self._times: tuple[int, ...] = ()
         self._quotes: tuple[Quote, ...] = ()
         self._days: frozenset[int] | None = None
+        self._known = -1
 
     @property
     def number(self) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import backtrader as bt
 
-from ..market.prices import round_limit, round_trigger
+from ..market.prices import is_on_tick, round_limit, round_trigger
 from ..values import Instrument, OrderType, Side
 
 Order = bt.Order
@@ -28,6 +30,7 @@ TO_BACKTRADER = {
     OrderType.SL: Order.StopLimit,
 }
 
+_PRICED = (Order.Limit, Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
 TRAILING = (Order.StopTrail, Order.StopTrailLimit)
 
 KITE_FIELDS = (
@@ -78,8 +81,31 @@ def on_tick(instrument: Instrument, exectype: int, buys: bool, price: Any, plimi
         return price, plimit
     way = Side.BUY if buys else Side.SELL
     if exectype == Order.Limit:
-        return (round_limit(price, tick, way) if price else price), plimit
+        return _rounded(round_limit, price, tick, way), plimit
     if exectype in (Order.Stop, Order.StopLimit):
-        price = round_trigger(price, tick, way) if price else price
-        plimit = round_limit(plimit, tick, way) if plimit else plimit
+        return _rounded(round_trigger, price, tick, way), _rounded(round_limit, plimit, tick, way)
     return price, plimit
+
+
+def _rounded(rule: Callable[[float, float, Side], float], price: Any, tick: float, way: Side) -> Any:
+    """What is no price (None, NaN of an indicator that is not there yet) stays and is denied later."""
+    return rule(price, tick, way) if price and math.isfinite(price) else price
+
+
+def missing_price(order: Any) -> str | None:
+    """Why an order cannot work at the prices that it was given; None if it can."""
+    needed = {"price": order.created.price} if order.exectype in _PRICED else {}
+    if order.exectype in (Order.StopLimit, Order.StopTrailLimit):
+        needed["plimit"] = order.created.pricelimit
+    for name, price in needed.items():
+        if price is None or not math.isfinite(price) or price <= 0:
+            return f"a {order.getordername()} order needs a {name} above zero, not {price}"
+    return None
+
+
+def off_tick(instrument: Instrument, order: Any) -> str | None:
+    """Which price of an order the exchange would refuse for its tick; None if they are all on it."""
+    for price in kite_prices(order):
+        if instrument.tick_size and price and not is_on_tick(price, instrument.tick_size):
+            return f"{price:g} is no multiple of {instrument.key}'s tick of {instrument.tick_size:g}"
+    return None

@@ -9,8 +9,13 @@ from typing import Annotated
 
 import typer
 
+from ..errors import ConfigError
+from .app import call_of
+
 BEFORE_OPEN = time(9, 14, 55)
 DAY_END = time(23, 59, 59)
+USUAL = ("NSE:INFY", "NSE:RELIANCE")
+"""What is generated if no symbols are named."""
 
 
 def _at(moment: datetime | None, usual: time) -> datetime | None:
@@ -30,12 +35,22 @@ def _speed(text: str) -> float | str:
 
 
 def exchange(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,
-    speed: Annotated[str, typer.Option(help="Market seconds per second, 'realtime' or 'lockstep'.")] = "realtime",
-    seed: Annotated[int, typer.Option(help="Seed of the generated market (without --cache).")] = 1,
+    ctx: typer.Context,
+    port: Annotated[
+        int | None, typer.Option(help="Port on 127.0.0.1; 0 takes a free one. Default: exchange.port.")
+    ] = None,
+    speed: Annotated[
+        str | None,
+        typer.Option(help="Market seconds per second, 'realtime' or 'lockstep'. Default: exchange.speed."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the generated market. Default: exchange.seed.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Candle cache: <EXCHANGE>/<SYMBOL>/<interval>.parquet.")] = None,
-    symbols: Annotated[str, typer.Option(help="EXCHANGE:SYMBOL, separated by commas.")] = "NSE:INFY,NSE:RELIANCE",
-    interval: Annotated[str, typer.Option(help="Candles that are played: minute, 5minute … day.")] = "minute",
+    symbols: Annotated[
+        str | None, typer.Option(help="EXCHANGE:SYMBOL, separated by commas. Default: exchange.symbols.")
+    ] = None,
+    interval: Annotated[
+        str | None, typer.Option(help="Candles that are played: minute, 5minute … day. Default: exchange.interval.")
+    ] = None,
     from_: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The market's first now.")
     ] = None,
@@ -43,38 +58,50 @@ def exchange(
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The market's end.")
     ] = None,
     sessions: Annotated[int, typer.Option(help="Trading days of the generated market.")] = 5,
-    cash: Annotated[float, typer.Option(help="Opening balance, rupees.")] = 1_000_000.0,
-    api_key: Annotated[str, typer.Option(help="The simulated app's key.")] = "sandboxkey000000",
+    cash: Annotated[float | None, typer.Option(help="Opening balance, ₹. Default: exchange.cash.")] = None,
+    api_key: Annotated[str | None, typer.Option(help="The simulated app's key. Default: exchange.api_key.")] = None,
     redirect_url: Annotated[str | None, typer.Option(help="Where the login page sends the browser.")] = None,
     keep_token: Annotated[bool, typer.Option(help="Access tokens survive 06:00 IST.")] = False,
 ) -> None:
     """Run a simulated exchange that speaks Kite's wire, until Ctrl-C. Needs no account and no network."""
     from ..exchange import Exchange, ExchangeError, ExchangeSettings
 
-    names = tuple(name.strip() for name in symbols.split(",") if name.strip())
+    names = None if symbols is None else tuple(name.strip() for name in symbols.split(",") if name.strip())
+    given = {
+        "port": port,
+        "speed": speed if speed is None else _speed(speed),
+        "seed": seed,
+        "symbols": names,
+        "interval": interval,
+        "cash": cash,
+        "api_key": api_key,
+    }
+    config = call_of(ctx).config({f"exchange.{key}": value for key, value in given.items()}).exchange
     day: date | None = from_.date() if from_ else None
     try:
         settings = ExchangeSettings(
-            port=port,
+            host=config.host,
+            port=config.port,
             cache_dir=cache,
-            seed=None if cache else seed,
-            symbols=names,
-            interval=interval,
+            seed=None if cache else config.seed,
+            symbols=config.symbols or USUAL,
+            interval=config.interval,
             generate_from=day,
             generate_sessions=sessions,
             start=_at(from_, BEFORE_OPEN),
             end=_at(to, DAY_END),
-            speed=_speed(speed),
-            cash=cash,
-            api_key=api_key,
+            speed=config.speed,
+            cash=config.cash,
+            user_id=config.user_id,
+            api_key=config.api_key,
+            api_secret=config.api_secret,
             redirect_url=redirect_url,
-            expire_tokens=not keep_token,
+            expire_tokens=config.expire_tokens and not keep_token,
         )
         running = Exchange(settings)
         root = running.start()
     except ExchangeError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        raise ConfigError(str(error)) from None
     typer.echo(f"REST          {root}")
     typer.echo(f"WebSocket     {running.ws_url}")
     typer.echo(f"login page    {root}/connect/login?api_key={settings.api_key}&v=3")

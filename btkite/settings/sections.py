@@ -132,6 +132,10 @@ class Data(Section):
     source: Literal["kite", "cache", "csv", "parquet"] = Field(
         default="cache", description="Where history comes from; cache fills its gaps from Kite when there is a session."
     )
+    path: str | None = Field(
+        default=None,
+        description="File of the sources csv and parquet; may hold {exchange}, {symbol} and {interval}.",
+    )
     cache: kinds.CacheFolder = Field(
         default=kinds.AUTO,
         description="Folder of the candle cache; auto is $XDG_DATA_HOME/btkite/candles.",

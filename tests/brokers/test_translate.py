@@ -74,9 +74,32 @@ def test_sides():
         (INFY, Order.Market, True, (None, None), (None, None)),
         (INFY, Order.Market, True, (100.03, None), (100.03, None)),
         (INFY, Order.Limit, True, (None, None), (None, None)),
-        (INFY, Order.Limit, True, (float("nan"), None), ("nan", None)),
+        (INFY, Order.Limit, True, (float("nan"), None), (float("nan"), None)),
     ],
 )
 def test_prices_move_to_the_tick_never_to_our_disadvantage(instrument, exectype, buys, asked, given):
     found = translate.on_tick(instrument, exectype, buys, *asked)
     assert (str(found[0]), found[1]) == (str(given[0]), given[1])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (order(Order.Limit, float("nan")), "a Limit order needs a price above zero, not nan"),
+        (order(Order.Limit, 0.0), "a Limit order needs a price"),
+        (order(Order.Stop, -1.0), "a Stop order needs a price above zero, not -1.0"),
+        (order(Order.StopLimit, 99.0, None), "a StopLimit order needs a plimit above zero, not None"),
+        (order(Order.StopLimit, None, 98.0), "a StopLimit order needs a price"),
+        (order(Order.StopTrail, float("inf")), "a StopTrail order needs a price"),
+    ],
+)
+def test_an_order_that_lacks_a_price_says_which(given, words):
+    given.getordername = lambda: Order.ExecTypes[given.exectype]
+    assert words in translate.missing_price(given)
+
+
+@pytest.mark.parametrize(
+    "given", [order(Order.Market, None), order(Order.Limit, 99.0), order(Order.Stop, 99.0), order(Order.StopLimit, 99.0, 98.0)]
+)
+def test_an_order_with_its_prices_lacks_none(given):
+    assert translate.missing_price(given) is None

@@ -10,12 +10,9 @@ import sys
 
 import pytest
 
-START = "import typer; from btkite.cli.exchange import exchange; typer.run(exchange)"
-
-
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", START, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "btkite", "exchange", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 

@@ -35,12 +35,12 @@ class Scripted(bt.Strategy):
             self.act(action, None)
 
     def notify_order(self, order: Any) -> None:
-        if order.status == Order.Completed and self.answers:
+        if not order.alive() and self.answers:
             self.act(self.answers.pop(0), order)
 
     def act(self, action: dict[str, Any], order: Any) -> None:
         data = order.data if order is not None else self.datas[action.get("data", 0) % len(self.datas)]
-        base = order.executed.price if order is not None else data.close[0]
+        base = order.executed.price if order is not None and order.executed.size else data.close[0]
         kind, size = action["kind"], action["size"]
         give = self.buy if action["buys"] else self.sell
 
