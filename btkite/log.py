@@ -92,6 +92,13 @@ def register_secret(value: str) -> None:
         _values = re.compile("|".join(re.escape(secret) for secret in longest_first))
 
 
+def forget_secrets() -> None:
+    """Mask by name only from now on: the session that the registered values belonged to is over."""
+    global _secrets, _values
+    with _lock:
+        _secrets, _values = frozenset(), None
+
+
 def redact_text(text: str) -> str:
     """``text`` without a secret: neither a registered value nor what follows a secret's name."""
     values = _values

@@ -54,6 +54,8 @@ class BookBroker(GatedBroker, bt.BrokerBase):
     params: Any = (("config", None), ("cash", None), ("kill", None), ("record", None))
     gate: RiskGate
 
+    own_commission = False  # the user has set one for all instruments
+
     def __init__(self, **kwargs: Any) -> None:
         self.config: Config = self.p.config or Config()
         super().__init__()
@@ -732,10 +734,20 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         for data in getattr(self.cerebro, "datas", ()):
             self._know(data)
 
+    def setcommission(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
+        """As backtrader's: what is set here is charged instead of Zerodha's tables."""
+        self.own_commission = self.own_commission or name is None
+        super().setcommission(*args, name=name, **kwargs)
+
+    def addcommissioninfo(self, comminfo: Any, name: str | None = None) -> None:
+        """As backtrader's; see :meth:`setcommission`."""
+        self.own_commission = self.own_commission or name is None
+        super().addcommissioninfo(comminfo, name=name)
+
     def getcommissioninfo(self, data: Any) -> Any:
         """What the user has set for this data (or for all), else an estimate by Zerodha's tables."""
         instrument = self.instrument(data)
-        own = data._name in self.comminfo or self.comminfo[None] is not BookBroker.params.commission
+        own = data._name in self.comminfo or self.own_commission
         if own or not hours.has_sessions(instrument):
             return super().getcommissioninfo(data)
         found = self.comminfo.get(instrument.key)

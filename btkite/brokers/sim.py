@@ -153,19 +153,22 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         """A deadline or the session's close: all orders that end now end together, none because of another."""
         due = [ref for ref in self._of if self._end_of(ref) <= self._now]
         due += [ref for ref in self.held if (self.terms[ref].deadline or self._now + 1) <= self._now]
-        self.ending = set(due)
+        self.ending = {ref for ref in due if self._is_over(ref)}
         for ref in sorted(due):
-            self._end(self.orders[ref])
+            if ref in self._of or ref in self.held:  # else another's end has taken it along
+                self._end(self.orders[ref])
         self.ending = set()
 
+    def _is_over(self, ref: int) -> bool:
+        """At a session's close: whether it lapses, and is not to be placed again."""
+        terms = self.terms[ref]
+        return not terms.carry if terms.deadline is None else terms.deadline <= self._now
+
     def _end(self, order: Any) -> None:
-        terms = self.terms[order.ref]
-        over = terms.deadline is not None and terms.deadline <= self._now
-        if over or not (terms.carry or terms.deadline is not None):
-            self._withdraw(order.ref)
+        self._withdraw(order.ref)
+        if self._is_over(order.ref):
             self.ended(order, "expired")
             return
-        self._withdraw(order.ref)
         instrument = self.instrument_of_order(order)
         self.hold(order, hours.next_open(instrument, self._now, candle_days=self._candle_days(instrument)))
 
@@ -180,8 +183,18 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             super().admit(order)
 
     def route(self, order: Any) -> None:
-        if self.config.broker.latency:
-            self.hold(order, self._now + max(1, round(self.config.broker.latency)))
+        delay, amo = self.config.broker.latency, self.terms[order.ref].after_hours == "amo"
+        at = self._now + (max(1, round(delay)) if delay else 0)
+        if delay or amo:
+            instrument = self.instrument_of_order(order)
+            days = self._candle_days(instrument)
+            if hours.session_at(instrument, at, traded_anyway=at // DAY in days) is None:
+                if amo:
+                    self.accepted(order)
+                self.hold(order, hours.next_open(instrument, at, candle_days=days))
+                return
+        if delay:
+            self.hold(order, at)
         else:
             self._arrive(order)
 
@@ -272,23 +285,30 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     ) -> list[tuple[int, float]]:
         """Quantity and price of each execution: whole, or down the displayed levels."""
         levels = market.asks if working.sign > 0 else market.bids
-        takes = working.order_type is not OrderType.LIMIT
-        slip = working.sign * self.config.broker.slippage_ticks * market.instrument.tick_size if takes else 0.0
         if not levels or self.config.broker.depth == "unlimited":
-            return [(quantity, event.price + slip)]
+            return [(quantity, self._slipped(market, working, event.price))]
         parts: list[tuple[int, float]] = []
         for level in levels:
-            price = level.price if event.on_print and takes else event.price
-            if working.price and working.order_type in (OrderType.LIMIT, OrderType.SL):
-                if (level.price - working.price) * working.sign > 0 and parts:
-                    break
+            if working.price and (level.price - working.price) * working.sign > 0:
+                break
+            price = level.price if event.on_print else event.price
             taken = min(quantity, level.quantity)
             if taken:
-                parts.append((taken, price + slip))
+                parts.append((taken, self._slipped(market, working, price)))
                 quantity -= taken
             if not quantity:
                 break
         return parts
+
+    def _slipped(self, market: _Market, working: Working, price: float) -> float:
+        """Worse by the configured ticks for what trades at the market, but never beyond an order's own limit."""
+        ticks = self.config.broker.slippage_ticks
+        if not ticks or working.order_type is OrderType.LIMIT or working.triggered:
+            return price
+        slipped = round(price + working.sign * ticks * market.instrument.tick_size, 4)
+        if not working.price:
+            return slipped
+        return min(slipped, working.price) if working.sign > 0 else max(slipped, working.price)
 
     # -- paper: prints are ticks ------------------------------------------------------------------------
 

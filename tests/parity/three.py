@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from typing import Any
 
@@ -12,12 +12,12 @@ import backtrader as bt
 from btkite.brokers.sim import SimBroker
 from btkite.config import Config
 from btkite.engine import Cerebro
-from btkite.exchange import CandleSeries, Exchange, ExchangeSettings, InstrumentRow
+from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
+from btkite.exchange.instruments import describe
 from btkite.feed import KiteData
 from btkite.modes import MODES
 from btkite.series import Candles
 from btkite.store import KiteStore
-from btkite.values import Instrument
 
 TOKEN = "parity-token"
 
@@ -116,19 +116,6 @@ def settings(candles: Mapping[str, Candles], start: datetime, **more: Any) -> Ex
     )
 
 
-def rows(instruments: Mapping[str, Instrument]) -> list[InstrumentRow]:
-    return [
-        InstrumentRow(
-            instrument_token=one.instrument_token,
-            exchange=one.exchange,
-            tradingsymbol=one.tradingsymbol,
-            tick_size=one.tick_size,
-            lot_size=one.lot_size,
-        )
-        for one in instruments.values()
-    ]
-
-
 def run(
     mode: str,
     strategy: type[bt.Strategy],
@@ -140,7 +127,7 @@ def run(
     warmup: int = 0,
     config: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
-    exchange_settings: Mapping[str, Any] | None = None,
+    lots: int = 1,
 ) -> Outcome:
     """``strategy`` on the candles from ``day`` on; bars before it are warm-up."""
     interval = next(iter(candles.values())).interval
@@ -148,13 +135,16 @@ def run(
     cerebro = Cerebro(stdstats=False)
     if MODES[mode].bars == "history":
         for key, one in candles.items():
-            cerebro.adddata(KiteData(dataname=one, fromdate=day, warmup=warmup, name=key))
+            data = KiteData(dataname=one, fromdate=day, warmup=warmup, name=key)
+            row = describe(key)  # as the exchange lists it
+            kind = {name: getattr(row, name) for name in ("instrument_type", "segment", "strike", "expiry")}
+            data.bind(replace(data.instrument, lot_size=lots, **kind))
+            cerebro.adddata(data)
         cerebro.setbroker(SimBroker(config=made))
     else:
-        exchange.reset(settings(candles, datetime.combine(day, time(9, 0)), **(exchange_settings or {})))
+        exchange.reset(settings(candles, datetime.combine(day, time(9, 0)), lot_sizes=dict.fromkeys(candles, lots)))
         made = made.with_(**{"broker.kite_connect.endpoint": exchange.url})
         store = KiteStore(mode=mode, config=made, confirm="SIM001", cache=str(tmp))
-        store._master = None
         for key in candles:
             cerebro.adddata(store.getdata(key, interval=interval, name=key))
         cerebro.setbroker(store.getbroker())
@@ -181,4 +171,4 @@ def assert_same(outcomes: Mapping[str, Outcome]) -> None:
             if mine != theirs and isinstance(mine, list):
                 for number, (a, b) in enumerate(zip(mine, theirs, strict=False)):
                     assert a == b, f"{what}[{number}] of {first} and {other}"
-            assert mine == theirs, f"{what} of {first} and {other}: {len(mine)} and {len(theirs)}" if isinstance(mine, list) else (first, mine, other, theirs)
+            assert mine == theirs, f"{what} of {first} and {other}"
