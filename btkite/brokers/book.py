@@ -338,6 +338,10 @@ class BookBroker(GatedBroker, bt.BrokerBase):
     def hold(self, order: Any, until: int) -> None:
         self.held[order.ref] = until
 
+    def held_due(self) -> list[int]:
+        """When each held order is sent, or ends before that."""
+        return [min(at, self.terms[ref].deadline or at) for ref, at in self.held.items()]
+
     def _session(self, instrument: Instrument) -> tuple[int, int] | None:
         days = self._candle_days(instrument)
         return hours.session_at(instrument, self.now, traded_anyway=self.now // DAY in days)

@@ -308,7 +308,7 @@ class KiteBroker(BookBroker):
 
     def next_due(self) -> int | None:
         """The next second at which :meth:`on_time` has something to do."""
-        due = list(self.held.values())
+        due = self.held_due()
         for ref in self._order_ids:
             terms = self.terms.get(ref)
             if terms is not None and terms.deadline is not None and ref not in self._expiring:

@@ -18,6 +18,7 @@ from . import hours, translate
 from .book import BookBroker
 from .tape import Print, Tape
 
+_NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
 _PRINT = 2  # what happens at one second: orders end (0), orders arrive (1), then prints
 
 
@@ -71,11 +72,22 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self._arrivals = 0
         self._moment: tuple[int, int, str] = (-1, _PRINT, "")
         self._seen: dict[int, int] = {}
+        self._closes: dict[int, int] = {}
+        self._foreseen = True
+
+    def start(self) -> None:
+        super().start()
+        self._foreseen = all(hasattr(data, "seconds") for data in self.cerebro.datas)
 
     # -- time ---------------------------------------------------------------------------------------
 
     def play_until(self, until: int) -> None:
-        """Play history: every print before ``until`` (seconds), every deadline up to it."""
+        """Play history: every print before ``until`` (seconds), every deadline up to it; Cerebro asks before its
+        lines move. If some data does not know its bars beforehand, all is played once they are there."""
+        if self._foreseen:
+            self._play(until)
+
+    def _play(self, until: int) -> None:
         if until <= self._now:
             return
         while self._of or self.held:
@@ -99,7 +111,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             stamp = seconds_of(data.datetime[0])
             latest = max(latest, stamp)
             self._take_bar(data, stamp)
-        self.play_until(latest)
+        self._play(latest)
         self.trail()
 
     def _streams(self) -> bool:
@@ -174,14 +186,6 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     # -- orders ---------------------------------------------------------------------------------------
 
-    def admit(self, order: Any) -> None:
-        """Outside the session an after-market order waits as any other does: the exchange keeps it for the open."""
-        instrument = self.instrument(order.data)
-        if self._session(instrument) is None:
-            self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
-        else:
-            super().admit(order)
-
     def route(self, order: Any) -> None:
         delay, amo = self.config.broker.latency, self.terms[order.ref].after_hours == "amo"
         at = self._now + (max(1, round(delay)) if delay else 0)
@@ -189,7 +193,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             instrument = self.instrument_of_order(order)
             days = self._candle_days(instrument)
             if hours.session_at(instrument, at, traded_anyway=at // DAY in days) is None:
-                if amo:
+                if amo:  # the exchange keeps it for the open
                     self.accepted(order)
                 self.hold(order, hours.next_open(instrument, at, candle_days=days))
                 return
@@ -221,12 +225,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         )
         market.working[order.ref] = working
         self._of[order.ref] = market
-        self._closes[order.ref] = self.close_after(order)
+        self._closes[order.ref] = self.close_after(order) if hours.has_sessions(market.instrument) else _NOT_YET
         self.accepted(order)
-
-    @property
-    def _closes(self) -> dict[int, int]:
-        return self.__dict__.setdefault("_closing", {})
 
     def recall(self, order: Any) -> None:
         self._withdraw(order.ref)
@@ -246,11 +246,21 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     def _print(self, market: _Market, ahead: Print) -> None:
         assert market.tape is not None
+        if not hours.has_sessions(market.instrument):
+            self._close_with_the_day(market, ahead)
         market.met = ahead.number - 1
         self._walk(market, ahead.before, ahead.quote, ahead.number)
         market.met = ahead.number
         if market.tape.number < ahead.number:
             market.tape.advance()
+
+    def _close_with_the_day(self, market: _Market, ahead: Print) -> None:
+        """Where no session is known, an order is good for the day, or the longer bar, of the first print it meets."""
+        assert market.tape is not None
+        end = max((ahead.time // DAY + 1) * DAY, market.tape.end_of(ahead.number))
+        for ref in market.working:
+            if self._closes[ref] == _NOT_YET:
+                self._closes[ref] = end
 
     def _walk(self, market: _Market, before: Quote | None, now: Quote, number: int) -> None:
         market.walking = True
@@ -288,13 +298,17 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         if not levels or self.config.broker.depth == "unlimited":
             return [(quantity, self._slipped(market, working, event.price))]
         parts: list[tuple[int, float]] = []
+        resting = working.order_type is OrderType.LIMIT or working.triggered
+        # The levels are those of the print. A stop that is triggered on the way meets a book of the same depth there.
+        moved = 0.0 if event.on_print or resting else event.price - levels[0].price
         for level in levels:
-            if working.price and (level.price - working.price) * working.sign > 0:
+            price = level.price if not moved else round(level.price + moved, 4)
+            if working.price and (price - working.price) * working.sign > 0:
                 break
-            price = level.price if event.on_print else event.price
             taken = min(quantity, level.quantity)
             if taken:
-                parts.append((taken, self._slipped(market, working, price)))
+                at = event.price if resting and not event.on_print else price
+                parts.append((taken, self._slipped(market, working, at)))
                 quantity -= taken
             if not quantity:
                 break
@@ -347,7 +361,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     def next_due(self) -> int | None:
         """The next second at which :meth:`on_time` has something to do."""
-        ends = [self._end_of(ref) for ref in self._of] + list(self.held.values())
+        ends = [self._end_of(ref) for ref in self._of] + self.held_due()
         return min(ends) if ends else None
 
     # -- instruments ------------------------------------------------------------------------------------

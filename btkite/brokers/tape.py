@@ -80,6 +80,10 @@ class Tape:
             self._row = row
         return Print(self._times[step], self._count, self._quotes[step - 1] if step else None, self._quotes[step])
 
+    def end_of(self, number: int) -> int:
+        """When the candle of print ``number`` ends."""
+        return int(self._end[number // 4])
+
     def advance(self) -> None:
         """The print that :meth:`peek` showed is over."""
         self._count += 1

@@ -68,6 +68,12 @@ class Watch(bt.Analyzer):
             bool(order.info.get("denied")),
         )
 
+    def stop(self) -> None:
+        """Orders that still live as they are now: a change is told by no notification of its own."""
+        for order in self.strategy.broker.orders.values():
+            if order.alive() and order.ref in self.first:
+                self.notify_order(order)
+
     def notify_trade(self, trade: Any) -> None:
         if trade.isclosed:
             self.rets["trades"].append((trade.data._name, trade.price, trade.pnl, trade.pnlcomm, trade.barlen))
