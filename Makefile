@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench soak clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ check: $(STAMP)  ## lint, types and the import law
 
 bench: $(STAMP)  ## paired timings, ratios printed
 	@for b in benchmarks/[a-z]*.py; do case $$b in */paired.py) ;; *) $(BIN)/python $$b || exit 1 ;; esac; done
+
+soak: $(STAMP)  ## thousands of made-up strategies through the three modes, with new seeds
+	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/parity/test_parity.py tests/market/test_matching.py -n $(JOBS)
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

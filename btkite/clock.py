@@ -11,12 +11,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 IST_OFFSET = timedelta(hours=5, minutes=30)
 _EPOCH = datetime(1970, 1, 1)
+_SHORTEST, _LONGEST = 0.005, 1.0  # seconds between two looks at a running exchange's clock
 
 
 def from_epoch(seconds: float) -> datetime:
@@ -62,7 +65,9 @@ class Clock(Protocol):
     """
 
     complete: bool
-    done: bool
+
+    @property
+    def done(self) -> bool: ...
 
     def now(self) -> datetime:
         """Naive IST."""
@@ -73,7 +78,11 @@ class Clock(Protocol):
         ...
 
     def settle(self, bell: Bell) -> None:
-        """In lock step: until everything that the market has sent so far has been read. Else nothing."""
+        """Look at the time anew; in lock step, wait until everything that the market has sent has been read."""
+        ...
+
+    def heard(self) -> datetime:
+        """The moment up to which we have surely read what the market sent; :meth:`now` where nobody can tell."""
         ...
 
 
@@ -91,7 +100,10 @@ class SystemClock:
         return bell.wait(seconds)
 
     def settle(self, bell: Bell) -> None:
-        """The world cannot be asked to stand still."""
+        """The machine's clock is always new."""
+
+    def heard(self) -> datetime:
+        return self.now()
 
 
 class ManualClock:
@@ -122,13 +134,43 @@ class ManualClock:
     def settle(self, bell: Bell) -> None:
         """Nothing is under way."""
 
+    def heard(self) -> datetime:
+        return self._now
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the exchange said of its time, and when by our own monotonic clock. Replaced whole: several threads ask."""
+
+    now: datetime
+    at: float
+    speed: float
+    done: bool
+    sent: Mapping[str, int]
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> _Told:
+        return cls(
+            now=to_ist(datetime.fromisoformat(answer["now"])),
+            at=time.monotonic(),
+            speed=float(answer.get("speed", 1.0)),
+            done=bool(answer.get("done", False)),
+            sent=answer.get("sent") or {},
+        )
+
+    def goes_on(self, at: float | None = None) -> datetime:
+        """Market time at ``at``, if nothing has happened since."""
+        return self.now + timedelta(seconds=((time.monotonic() if at is None else at) - self.at) * self.speed)
+
 
 class ExchangeClock:
     """The simulated exchange's clock, at its speed or in lock step by pull.
 
     In lock step the exchange moves only when asked. We ask when there is nothing left to do here
     (``idle()``); its answer says how many frames each socket was sent in all, and we go on when
-    ``frames_read()`` says that we have read as many. ``root`` is the exchange's REST root.
+    ``frames_read()`` says that we have read as many. A running exchange is asked every now and then;
+    between two answers time goes on at its speed. ``lockstep`` None: as the exchange is.
+    ``root`` is the exchange's REST root.
     """
 
     def __init__(self, root: str, *, lockstep: bool | None = None, timeout: float = 30.0) -> None:
@@ -138,34 +180,52 @@ class ExchangeClock:
         self._lock = threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
         self.complete = bool(lockstep)
-        self.done = False
         self.idle: Callable[[], bool] = lambda: True
         self.frames_read: Callable[[], Mapping[str, int]] = dict
-        self._read_at = time.monotonic()
-        self._take(self._ask({}))
+        answer = self._ask({})
+        self._told = _Told.of(answer)
+        self._heard = self._told.now
         if lockstep is None:  # an exchange in lock step stands still
-            self.complete = self._speed == 0
+            self.complete = self._told.speed == 0
+
+    @property
+    def done(self) -> bool:
+        """The market's data has ended, and we have read all of it."""
+        return self._told.done and self._has_read(self._told.sent)
 
     def now(self) -> datetime:
-        if self.complete or self._speed == 0:
-            return self._now
-        return self._now + timedelta(seconds=(time.monotonic() - self._read_at) * self._speed)
+        return self._told.now if self.complete else self._told.goes_on()
+
+    def heard(self) -> datetime:
+        if self.complete:
+            return self._told.now
+        told = self._told
+        if told.now > self._heard and self._has_read(told.sent):
+            self._heard = told.now
+        return self._heard
 
     def wait(self, bell: Bell, until: datetime | None = None) -> bool:
         if self.complete:
             return self._pull(bell, until)
-        seconds = None
-        if until is not None and self._speed:
-            seconds = max(0.0, (until - self.now()).total_seconds() / self._speed)
-        rang = bell.wait(1.0 if seconds is None else min(seconds, 1.0))
-        self._take(self._ask({}))
+        seconds, speed = _LONGEST, self._told.speed
+        if until is not None and speed:
+            seconds = min(max((until - self.now()).total_seconds() / speed, _SHORTEST), _LONGEST)
+        rang = bell.wait(seconds)
+        if not rang or time.monotonic() - self._told.at > _SHORTEST:
+            self._look()
         return rang
 
+    def _look(self) -> None:
+        """Where nobody answers, time goes on as it did: that the exchange is gone is the stream's to tell."""
+        with suppress(OSError, http.client.HTTPException):
+            self._take(self._ask({}))
+
     def settle(self, bell: Bell) -> None:
-        if self.complete:
-            answer = self._ask({})
-            self._take(answer)
-            self._await_frames(answer.get("sent", {}), bell)
+        if not self.complete:
+            self._look()
+            return
+        self._take(self._ask({}))
+        self._await_frames(bell)
 
     def _pull(self, bell: Bell, until: datetime | None) -> bool:
         if bell.wait(0):
@@ -175,26 +235,31 @@ class ExchangeClock:
         ask: dict[str, Any] = {"next": "bar"}
         if until is not None:
             ask["until"] = until.isoformat(timespec="microseconds") + "+05:30"
-        answer = self._ask(ask)
-        self._take(answer)
-        self._await_frames(answer.get("sent", {}), bell)
+        self._take(self._ask(ask))
+        self._await_frames(bell)
         return True
 
-    def _await_frames(self, sent: Mapping[str, int], bell: Bell) -> None:
-        limit = time.monotonic() + self._timeout
-        while True:
-            read = self.frames_read()
-            if all(read.get(socket, count) >= count for socket, count in sent.items() if socket in read):
-                return
+    def _has_read(self, sent: Mapping[str, int]) -> bool:
+        """Sockets that are not ours, or not open any more, do not count."""
+        read = self.frames_read()
+        return all(read[socket] >= count for socket, count in sent.items() if socket in read)
+
+    def _await_frames(self, bell: Bell) -> None:
+        limit, sent = time.monotonic() + self._timeout, self._told.sent
+        while not self._has_read(sent):
             if time.monotonic() > limit:
-                raise TimeoutError(f"lock step: the exchange sent {dict(sent)} frames, {dict(read)} were read")
+                read = dict(self.frames_read())
+                raise TimeoutError(f"lock step: the exchange sent {dict(sent)} frames, {read} were read")
             bell.wait(0.05)
 
     def _take(self, answer: Mapping[str, Any]) -> None:
-        self._now = to_ist(datetime.fromisoformat(answer["now"]))
-        self._read_at = time.monotonic()
-        self._speed = float(answer.get("speed", 1.0))
-        self.done = bool(answer.get("done", False))
+        """What was told replaces what we thought, but for the way of an answer: time does not go back for it."""
+        told, before = _Told.of(answer), self._told
+        if not self.complete and told.speed == before.speed:
+            thought = before.goes_on(told.at)
+            if timedelta() < thought - told.now < timedelta(seconds=told.speed * _LONGEST):
+                told = replace(told, now=thought)
+        self._told = told
 
     def _ask(self, body: dict[str, Any]) -> dict[str, Any]:
         with self._lock:

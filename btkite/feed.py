@@ -59,6 +59,8 @@ class KiteData(bt.feed.DataBase):
         ("qcheck", 0.5),
     )
 
+    _name: str
+
     def __init__(self) -> None:
         super().__init__()
         if self.p.tz is not None or self.p.tzinput is not None:
@@ -161,7 +163,7 @@ class KiteData(bt.feed.DataBase):
         for line, values in zip(lines, columns, strict=True):
             ahead = line.array[: line.extension]
             line.array = array.array("d")
-            line.array.frombytes(memoryview(np.ascontiguousarray(values, dtype=np.float64)).cast("B"))
+            line.array.frombytes(np.ascontiguousarray(values, dtype=np.float64).data.cast("B"))
             line.array.extend(ahead)
         self._next_row = len(columns[0])
         self.home()

@@ -1,11 +1,13 @@
 """How one live feed gets its bars: history first, then ticks, spliced without a gap or a repetition.
 
-``history`` → (``repair`` if we came in the middle of a bar) → ``live`` → ``broken`` → ``history`` …
+``joining`` → ``history`` → ``loaded`` → (``repair`` if we came in the middle of a bar) → ``flowing``; from
+anywhere ``broken`` when the link breaks, and ``joining`` when it is back.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
     from .store import KiteStore
 
 log = get_logger(__name__)
+_ATTEMPTS = 5
+_AGAIN = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One question for history. Its answer counts only while no later one was asked."""
+
+    feeding: Feeding
+    until: datetime
+
+    def __str__(self) -> str:
+        return repr(self.feeding)
 
 
 class Feeding:
@@ -35,21 +50,20 @@ class Feeding:
         self.key: str = self.instrument.key
         self.token: int = self.instrument.instrument_token
         self.interval = str(data.interval)
-        self.state = "history"
+        self.state = "joining"
         self.pending: deque[Bar] = deque()
         self.due: datetime | None = None
         self._joined = store.clock.now()
-        self._repair: tuple[datetime, datetime] | None = None
-        self._days_over: set[Any] = set()
+        self._asked: Asked | None = None
+        self._under_way: tuple[datetime, datetime] | None = None  # the bar that we joined in the middle of
+        self._unseen: datetime | None = None  # end of the last bar that we threw away as not whole
+        self._attempts = 0
         self._loaded: Any = None
         self._not_before: datetime | None = None
         self._late: deque[Bar] = deque()
-        self.builder = BarBuilder(
-            self.instrument, self.interval, since=self._joined, decide_at=data.p.decide_at or self._decide_at()
-        )
-
-    def _decide_at(self) -> Any:
-        return self.store.config.broker.decide_at if self.interval == "day" else None
+        self.over: datetime | None = None
+        """When the sessions that the run was to last have closed."""
+        self.builder = BarBuilder(self.instrument, self.interval, since=self._joined, decide_at=data.decide_at)
 
     def __repr__(self) -> str:
         return f"{self.key} {self.interval}"
@@ -57,83 +71,100 @@ class Feeding:
     # -- history --------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Ask for the bars before now."""
+        """Bars come as soon as the stream has our subscription."""
+        self.state, self.due, self._asked, self._loaded = "joining", None, None, None
         self.data.put_notification(self.data.DELAYED)
-        warmup = self.data._warmup_bars()
-        now = self.store.clock.now()
-        if not warmup and self.data._last_end < 0:
-            self._whole_bars_from(now)
-            return
-        start = now - self.store.lookback(self.interval, warmup)
-        if self.data._last_end >= 0:
-            start = from_seconds(self.data._last_end) - timedelta(days=1)
-        self._ask(start, now)
 
-    def _ask(self, start: datetime, end: datetime) -> None:
-        self.state = "history" if self._repair is None else "repair"
-        self.due = None
+    def join(self, now: datetime) -> None:
+        """Every tick from now on is heard: ask for the bars before."""
+        self._joined = now
+        self.builder.resume(now)
+        self._under_way = self._bar_under_way(now)
+        self._attempts = 0
+        # What was built before is not whole, or history has it, too.
+        self._not_before = self._under_way[1] if self._under_way else now
+        self._late.clear()
+        self.pending.clear()
+        if self.over is None:
+            self.over = self._last_close(now)
+        if self.data._last_end >= 0 or self.data._warmup_bars():
+            self._ask(now)
+        else:  # nothing to be contiguous with: the first bar is the first whole one
+            self._go_live(self._not_before)
+
+    def _bar_under_way(self, now: datetime) -> tuple[datetime, datetime] | None:
+        """The bar of which we missed the beginning; history has to give it when it is over. A packet of the day
+        tells all of the day, so its bar is never that."""
+        exchange, known = self.instrument.exchange, calendar()
+        start = known.bar_start(exchange, now, self.interval)
+        if start is None or start == now or self.interval == "day":
+            return None
+        return start, known.bar_end(exchange, start, self.interval)
+
+    def _ask(self, until: datetime) -> None:
+        self.state, self.due = "history", None
+        last = self.data._last_end
+        start = from_seconds(last) - timedelta(days=1)
+        if last < 0:
+            start = until - self.store.lookback(self.interval, self.data._warmup_bars())
+        self._asked = Asked(self, until)
         self.store.reader.ask(
-            "history",
-            self,
-            lambda: self.store.live_history(self.instrument, self.interval, start, end),
+            "history", self._asked, lambda: self.store.live_history(self.instrument, self.interval, start, until)
         )
 
-    def take_answer(self, answer: Answer) -> None:
+    def take_answer(self, asked: Asked, answer: Answer) -> None:
         """The bars asked for, or why they did not come."""
+        if asked is not self._asked:
+            return  # the link has broken since
         now = self.store.clock.now()
         if answer.error is not None:
             log.warning("history failed; asked again in 5 s", symbol=self.key, error=repr(answer.error))
             self.store.put_notification(f"history of {self.key} failed", str(answer.error))
-            self.due = now + timedelta(seconds=5)
+            self.due = now + _AGAIN
             return
         candles = answer.value
         ends = as_seconds(self.data._ends(candles)) if len(candles) else np.array([], dtype=np.int64)
-        limit = to_seconds(self._repair[1] if self._repair else now)
-        whole = candles[: int(np.searchsorted(ends, limit, side="right"))]
+        whole = candles[: int(np.searchsorted(ends, to_seconds(asked.until), side="right"))]
+        if self._lacks(ends[: len(whole)], asked.until):
+            self._attempts += 1
+            self.due = now + _AGAIN
+            return
         if self.data._last_end < 0:
-            whole = whole.tail(self.data._warmup_bars())
+            rest = self._under_way is not None and asked.until < self._under_way[1]
+            whole = whole.tail(max(0, self.data._warmup_bars() - rest))
         self._loaded = whole
         self.state = "loaded"
+
+    def _lacks(self, ends: Any, until: datetime) -> bool:
+        """Whether history does not have the bar yet that we saw traded and could not build."""
+        if self._under_way is None or self._unseen != self._under_way[1] or until < self._unseen:
+            return False
+        if len(ends) and ends[-1] >= to_seconds(self._unseen):
+            return False
+        if self._attempts < _ATTEMPTS:
+            return True
+        log.warning("history lacks a bar", symbol=self.key, end=self._unseen)
+        self.store.put_notification(f"history of {self.key} lacks the bar that ended at {self._unseen}")
+        return False
 
     def deliver_history(self) -> None:
         """Hand over the history that has come; the store calls it when all feeds have theirs."""
         whole, self._loaded = self._loaded, None
-        if whole is None:
+        if whole is None or self._asked is None:
             return
         self.data.take_history(whole)
-        if self._repair is None:
-            self._whole_bars_from(self.store.clock.now())
+        until, self._asked = self._asked.until, None
+        if self._under_way is not None and until < self._under_way[1]:
+            self.state, self.due = "repair", self._under_way[1] + timedelta(seconds=self.store.config.data.history_lag)
         else:
-            self._go_live(self._repair[1])
-
-    def _whole_bars_from(self, now: datetime) -> None:
-        """If a bar is under way that we did not see from its start, history has to give it when it is over."""
-        start = calendar().bar_start(self.instrument.exchange, self._joined, self.interval)
-        known = self.data._warmup_bars() or self.data._last_end >= 0
-        if start is None or start == self._joined or self.interval == "day":
-            self._go_live(now)
-            return
-        end = calendar().bar_end(self.instrument.exchange, start, self.interval)
-        if not known:  # nothing to be contiguous with: the first bar is the first whole one
-            self._repair = (start, end)
-            self._go_live(end)
-            return
-        self.state, self._repair = "repair", (start, end)
-        self.due = end + timedelta(seconds=self.store.config.data.history_lag)
+            self._go_live(max(until, self._not_before or until))
 
     def _go_live(self, moment: datetime) -> None:
-        self.state, self.due = "live", None
-        self._drop_partial()
-        self._repair = None
+        """Bars that end after ``moment`` are ours."""
+        self.state, self.due, self._under_way = "flowing", None, None
         if self.data.live_from is None:
             self.data.live_from = to_seconds(moment)
         self.data.put_notification(self.data.LIVE)
-
-    def _drop_partial(self) -> None:
-        if self._repair is not None:
-            end = self._repair[1]
-            self.pending = deque(bar for bar in self.pending if bar.end > end)
-            self._not_before = end
 
     # -- ticks ----------------------------------------------------------------------------------------
 
@@ -158,17 +189,18 @@ class Feeding:
 
     def on_time(self, now: datetime) -> None:
         """What is due without anything coming."""
-        if self.due is not None and now >= self.due:
-            if self.state == "repair" and self._repair is not None:
-                self._ask(self._repair[0] - timedelta(days=1), now)
-            else:
-                self.begin()
+        if self.due is None or now < self.due:
+            return
+        under_way = self._under_way
+        self._ask(under_way[1] if under_way is not None and now >= under_way[1] else now)
 
     def close(self, now: datetime, grace: float, *, complete: bool) -> None:
         """Bars that are over wait in ``pending`` until all feeds have theirs."""
         for bar in self.builder.close(now, grace, complete=complete):
             if self._not_before is None or bar.end > self._not_before:
                 self.pending.append(bar)
+            else:
+                self._unseen = bar.end
 
     def forming_until(self, end: datetime) -> bool:
         """Whether a bar that ends by ``end`` is still being built."""
@@ -179,11 +211,11 @@ class Feeding:
         """Hand over pending bars up to ``end``; while history is missing they wait."""
         while self.pending and self.pending[0].end <= end:
             bar = self.pending.popleft()
-            if self.state == "live":
+            if self.state == "flowing":
                 self.data.take_bar(bar)
             else:
                 self._late.append(bar)
-        if self.state == "live" and self._late:
+        if self.state == "flowing" and self._late:
             for bar in self._late:
                 self.data.take_bar(bar)
             self._late.clear()
@@ -193,23 +225,20 @@ class Feeding:
     def take_link(self, change: LinkChange) -> None:
         """The stream broke or came back."""
         if change.link in (Link.BROKEN, Link.REFUSED):
-            if self.state == "live":
-                self.state = "broken"
+            self.state, self.due, self._asked, self._loaded = "broken", None, None, None
             self.data.put_notification(self.data.CONNBROKEN)
         elif change.link is Link.CONNECTED and self.state == "broken":
-            self._joined = self.store.clock.now()
-            self.builder.resume(self._joined)
-            self._repair = None
             self.begin()
 
-    def session_over(self, now: datetime, sessions: int) -> bool:
-        """Whether the sessions that the run was to last have closed."""
-        known = calendar()
-        days = {self._joined.date(), now.date(), *self._days_over}
-        for day in days:
+    def _last_close(self, now: datetime) -> datetime | None:
+        """The close of the last session of the run, if it was told how many."""
+        left, day, known = self.store.config.run.sessions, now.date(), calendar()
+        if left is None:
+            return None
+        while True:
             session = known.session(self.instrument.exchange, day)
-            if session is None or not session.parts or session.close <= self._joined:
-                continue
-            if now >= session.close + timedelta(seconds=self.store.config.data.grace):
-                self._days_over.add(day)
-        return len(self._days_over) >= sessions
+            if session is not None and session.parts and session.close > now:
+                left -= 1
+                if not left:
+                    return session.close
+            day = known.next_session_day(self.instrument.exchange, day)

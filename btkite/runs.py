@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import backtrader as bt
 
 from . import simulator
-from .clock import Bell, SystemClock
+from .clock import Bell, Clock, SystemClock
 from .config import Config, load
 from .errors import BtkiteError, ConfigError, DataError, RiskHalt, SessionExpired, UnknownSymbol
 from .grid import ends_of
@@ -41,6 +41,7 @@ from .sources import SOURCES
 from .values import Instrument
 
 if TYPE_CHECKING:
+    from .brokers.record import Record
     from .store import KiteStore
 
 Moment = datetime | date | str | None
@@ -354,8 +355,10 @@ class Run:
 
         store = KiteStore(mode=self.mode, config=config, confirm=self.confirm)  # type: ignore[call-arg]  # its params
         stack.callback(store.stop)
-        kill = {"kill": KillSwitch(self.folder / "kill")} if self.mode.journal else {}
-        broker = store.getbroker(cash=config.broker.capital, **kill)
+        lasting = {"kill": KillSwitch(self.folder / "kill")} if self.mode.journal else {}
+        if self.mode.journal and not self.starts_exchange:  # an exchange of our own begins anew, and so its account
+            lasting["record"] = stack.enter_context(account_record(self.folder / "journal.sqlite", store.clock))
+        broker = store.getbroker(cash=config.broker.capital, **lasting)
         self._check_market(store, broker)
         return store, broker
 
@@ -621,6 +624,30 @@ def config_on(config: Config, market: simulator.Served) -> Config:
 
 
 # ---- while it runs ------------------------------------------------------------------------------
+
+
+@contextmanager
+def account_record(path: Path, clock: Clock) -> Iterator[Record]:
+    """The account's journal. One whose last event lies in the future belongs to a market that has begun anew (a
+    simulated exchange was started again): it is put aside, and the account begins anew too.
+
+    :raises JournalBroken: if the file is damaged.
+    """
+    from .brokers.record import Record
+    from .journal import Journal
+
+    with Journal(path, clock) as journal:
+        events = journal.events()
+        stale = bool(events) and events[-1].time > clock.now()
+    if stale:
+        aside = path.with_name(f"{path.stem}-{events[-1].time:%Y%m%d-%H%M%S}{path.suffix}")
+        for suffix in ("", "-wal", "-shm"):
+            side = Path(f"{path}{suffix}")
+            if side.exists():
+                side.replace(f"{aside}{suffix}")
+        log.warning("the market began anew, and so does the account", journal=str(aside))
+    with Journal(path, clock) as journal:
+        yield Record(journal)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from .candles import CandleCache
 from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
 from .errors import ConfigError, DataError, SessionExpired, UnknownSymbol
-from .feeding import Feeding
+from .feeding import Asked, Feeding
 from .kite import endpoints, history, instruments
 from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Ticks
 from .linetime import to_seconds
@@ -75,7 +75,6 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         self.reader: Any = None
         self.desk: Any = None
         self._running = False
-        self._sessions_over = 0
         self._asked_desk = False
         self._expired: SessionExpired | None = None
 
@@ -205,9 +204,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         """Each endpoint has instruments of its own."""
         return Path(self.cache.instruments_folder) / self.endpoint.name.replace(":", "-")
 
-    def candles(
-        self, instrument: Instrument, interval: str, start: Any, end: Any, warmup_bars: int = 0
-    ) -> Candles:
+    def candles(self, instrument: Instrument, interval: str, start: Any, end: Any, warmup_bars: int = 0) -> Candles:
         """History from the configured source, never from the network unless that source is ``kite``.
 
         :raises DataError: if there is none in the range; the message says what there is.
@@ -303,7 +300,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
 
         client = self.client
         self.inbox = Inbox()
-        self._feeds, self._by_token, self._sessions_over = [], {}, 0
+        self._feeds, self._by_token = [], {}
         self.reader = Reader(self.inbox)
         kite = self.config.broker.kite_connect
         self.stream = KiteStream(
@@ -346,6 +343,8 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
     def detach(self, data: Any) -> None:
         """A feed ends."""
         self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
+        for token, feeds in self._by_token.items():
+            self._by_token[token] = [feeding for feeding in feeds if feeding.data is not data]
 
     def stop(self) -> None:
         """End the threads; may be called again."""
@@ -378,7 +377,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
             raise self._expired
         events = self._events()
         if not events and not self._ready():
-            if self.clock.done:
+            if self.clock.done and self._idle():
                 self._release(self._now(), final=True)
                 if not self._ready():
                     self.finish()
@@ -388,17 +387,31 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         orders_moved = False
         for event in events:
             orders_moved = self._dispatch(event) or orders_moved
+        self._join()
         now = self._now()
         for feeding in self._feeds:
             feeding.on_time(now)
-        if all(feeding.state != "history" for feeding in self._feeds):  # together, so that bars are aligned
-            for feeding in self._feeds:
+        if not any(feeding.state in ("joining", "history") for feeding in self._feeds):
+            for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
         if self.broker is not None and hasattr(self.broker, "on_time"):
             self.broker.on_time(to_seconds(now))
         # Order events reach the strategy before the bar that ended at the same moment.
         if not orders_moved and not (self.clock.complete and (len(self.inbox) or not self._idle())):
             self._release(now)
+
+    def _join(self) -> None:
+        """Feeds that wait for their subscription join when the stream has it; all at one moment."""
+        if self._may_join():
+            self.clock.settle(self.inbox.bell)  # a moment that is surely not before the subscription
+            now = self._now()
+            for feeding in self._feeds:
+                if feeding.state == "joining":
+                    feeding.join(now)
+
+    def _may_join(self) -> bool:
+        joining = any(feeding.state == "joining" for feeding in self._feeds)
+        return bool(joining and self.stream.connected and not self.stream.busy)
 
     def _events(self) -> list[Any]:
         events = self.inbox.take()
@@ -430,8 +443,8 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
             self._link(event)
             return False
         elif isinstance(event, Answer):
-            if isinstance(event.subject, Feeding):
-                event.subject.take_answer(event)
+            if isinstance(event.subject, Asked):
+                event.subject.feeding.take_answer(event.subject, event)
             else:
                 self.broker.take_answer(event)
             return False
@@ -453,8 +466,9 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
 
     def _release(self, now: datetime, *, final: bool = False) -> None:
         """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
+        heard = now if final else self.clock.heard()
         for feeding in self._feeds:
-            feeding.close(now, self.config.data.grace, complete=self.clock.complete or final)
+            feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
         while True:
             ends = [feeding.pending[0].end for feeding in self._feeds if feeding.pending]
             if not ends:
@@ -467,11 +481,16 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         self._count_sessions(now)
 
     def _count_sessions(self, now: datetime) -> None:
-        limit = self.config.run.sessions
-        if limit is None or not self._feeds or self._ready():
-            return
-        if all(feeding.session_over(now, limit) for feeding in self._feeds):
+        over = self._over()
+        if over is not None and now >= over and not self._ready():
             self.finish()
+
+    def _over(self) -> datetime | None:
+        """When the last session of the run has closed, and the last bars; None if nobody said how many."""
+        ends = [feeding.over for feeding in self._feeds if feeding.over is not None]
+        if not ends or len(ends) < len(self._feeds):
+            return None
+        return max(ends) + timedelta(seconds=self.config.data.grace)
 
     def _ready(self) -> bool:
         return any(feeding.data.haslivedata() for feeding in self._feeds) or bool(
@@ -487,6 +506,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
             (self.desk is not None and self.desk.busy)
             or (self.reader is not None and self.reader.busy)
             or (self.stream is not None and self.stream.busy)
+            or self._may_join()
             or len(self.inbox)
         )
 
@@ -495,7 +515,8 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         from .linetime import from_seconds
 
         now = self._now()
-        due = [feeding.due for feeding in self._feeds] + [self.stream.due, self.desk.due if self.desk else None]
+        due = [feeding.due for feeding in self._feeds] + [self._over()]
+        due += [self.stream.due, self.desk.due if self.desk else None]
         if self.broker is not None and hasattr(self.broker, "next_due"):
             second = self.broker.next_due()
             due.append(None if second is None else from_seconds(second))

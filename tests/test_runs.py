@@ -563,3 +563,19 @@ def test_no_secret_is_in_the_folder(config: Config, made: Any) -> None:
 def test_a_run_is_not_kept_unless_asked(config: Config, begin: datetime) -> None:
     assert go(config, start=begin).folder is None
     assert not Path(config.paths.runs).exists()
+
+
+def test_an_account_on_a_served_exchange_goes_on_until_its_market_begins_anew(tmp_path):
+    from datetime import datetime
+
+    from btkite.clock import ManualClock
+    from btkite.runs import account_record
+
+    path = tmp_path / "journal.sqlite"
+    with account_record(path, ManualClock(datetime(2024, 7, 1, 10))) as record:
+        record.journal.append("order", {"refs": [1]})
+    with account_record(path, ManualClock(datetime(2024, 7, 1, 11))) as record:
+        assert len(record.journal.events()) == 1
+    with account_record(path, ManualClock(datetime(2024, 7, 1, 9))) as record:
+        assert record.journal.events() == []
+    assert len(list(tmp_path.glob("journal-*.sqlite"))) == 1

@@ -71,8 +71,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         capital = float(self.p.cash if self.p.cash is not None else settings.broker.capital)
         self.startingcash = self.startingvalue = capital
         self.ledger = Ledger(capital, margin_rate=self.ledger_margin_rate())
-        rules = build_rules(settings.risk.model_dump()) if settings.risk.enabled else ()
-        self.gate = RiskGate(rules, self.ledger, kill=self.p.kill)
+        self.gate = RiskGate(build_rules(settings.risk.model_dump()), self.ledger, kill=self.p.kill)
         self.orders: dict[int, Any] = {}
         self.terms: dict[int, Terms] = {}
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
@@ -216,7 +215,8 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         for order in group:
             if order.exectype not in translate.TO_KITE:
                 return Denial(
-                    "exectype", f"an order of type {order.getordername()} has no counterpart on Kite; use Market, Limit or Stop"
+                    "exectype",
+                    f"an order of type {order.getordername()} has no counterpart on Kite; use Market, Limit or Stop",
                 )
             if not 1 <= abs(order.size) < math.inf:  # also of a size that is no number
                 return Denial("quantity", f"a quantity of {abs(order.size):g} is less than one")
@@ -240,7 +240,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             self.recall(order)
         return True
 
-    def modify(self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None) -> bool:
+    def modify(
+        self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None
+    ) -> bool:
         """Change a living order in place: same order, same ref, a new arrival in the market.
 
         ``size`` is the new total (positive), not less than what has been filled. Returns False, and

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from datetime import date
 from functools import lru_cache
 
@@ -67,8 +66,6 @@ def _regular(exchange: str, day: int) -> tuple[tuple[int, int], ...]:
         return parts(exchange, day)
     session = calendar().regular(exchange, from_seconds(day * DAY).date())
     return tuple((to_seconds(start), to_seconds(end)) for start, end in session.parts)
-
-
 
 
 def next_session_day(exchange: str, day: date) -> date:

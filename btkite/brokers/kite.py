@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-
 from typing import Any
 
 import backtrader as bt
@@ -376,5 +375,3 @@ def _available(margins: Mapping[str, Any]) -> float | None:
         if isinstance(segment, Mapping) and segment.get("enabled") and "available" in segment
     ]
     return sum(found) if found else None
-
-

@@ -119,7 +119,9 @@ def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
     """Ledger and positions, before the run starts."""
     broker.ledger = broker.gate.ledger = Ledger.from_state(book["ledger"], margin_rate=broker.ledger_margin_rate())
     for key, row in book["positions"].items():
-        broker.set_position(key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"]))
+        broker.set_position(
+            key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"])
+        )
 
 
 def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequence[Any]) -> None:

@@ -34,6 +34,7 @@ class _Market:
     quote: Quote | None = None
     bar_end: int = -1
     walking: bool = False  # in the middle of a print: then ``met`` says more than the time does
+    shown: bool = False  # whether the last tick came with depth
     bids: Sequence[Level] = ()
     asks: Sequence[Level] = ()
 
@@ -290,13 +291,13 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         if quantity:
             working.met = number  # the rest waits for the next print
 
-    def _executions(
-        self, market: _Market, working: Working, event: Event, quantity: int
-    ) -> list[tuple[int, float]]:
+    def _executions(self, market: _Market, working: Working, event: Event, quantity: int) -> list[tuple[int, float]]:
         """Quantity and price of each execution: whole, or down the displayed levels."""
         levels = market.asks if working.sign > 0 else market.bids
-        if not levels or self.config.broker.depth == "unlimited":
+        if not market.shown or self.config.broker.depth == "unlimited":
             return [(quantity, self._slipped(market, working, event.price))]
+        if not levels:  # at a circuit limit one side is empty: nobody sells, so nobody buys
+            return []
         parts: list[tuple[int, float]] = []
         resting = working.order_type is OrderType.LIMIT or working.triggered
         # The levels are those of the print. A stop that is triggered on the way meets a book of the same depth there.
@@ -330,11 +331,13 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         """A tick of ``data``'s instrument at ``now`` (seconds) in the bar that ends at ``bar_end``."""
         self.on_time(now)
         market = self._market(data)
-        spread = bool(tick.bids and tick.asks and tick.bids[0].price and tick.asks[0].price)
-        quote = (
-            Quote(tick.last_price, tick.bids[0].price, tick.asks[0].price) if spread else Quote.at(tick.last_price)
+        market.bids = tuple(level for level in tick.bids if level.price)
+        market.asks = tuple(level for level in tick.asks if level.price)
+        market.shown = bool(market.bids or market.asks)
+        last = tick.last_price
+        quote = Quote(
+            last, market.bids[0].price if market.bids else last, market.asks[0].price if market.asks else last
         )
-        market.bids, market.asks = (tick.bids, tick.asks) if spread else ((), ())
         market.number += 1
         before = market.quote if market.bar_end == bar_end else None
         market.met = market.number - 1
@@ -347,7 +350,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             due = min(
                 [(self._end_of(ref), 0, ref) for ref in self._of]
                 + [
-                    (min(at, self.terms[ref].deadline or at), 0 if (self.terms[ref].deadline or at + 1) <= at else 1, ref)
+                    (
+                        min(at, self.terms[ref].deadline or at),
+                        0 if (self.terms[ref].deadline or at + 1) <= at else 1,
+                        ref,
+                    )
                     for ref, at in self.held.items()
                 ]
             )

@@ -63,11 +63,7 @@ def test_a_split_session_is_one_session():
     """A rehearsal Saturday has two parts: orders live through the break."""
     known = calendar()
     split = next(
-        (
-            session
-            for session in known.sessions("NSE", date(2024, 1, 1), date(2024, 12, 31))
-            if len(session.parts) == 2
-        ),
+        (session for session in known.sessions("NSE", date(2024, 1, 1), date(2024, 12, 31)) if len(session.parts) == 2),
         None,
     )
     assert split is not None

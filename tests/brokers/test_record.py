@@ -53,7 +53,10 @@ class Stateless(bt.Strategy):
         self.heard = []
 
     def restored(self, orders, position):
-        self.told = ([(o.ref, o.getordername(), o.created.price, bool(o.info.adopted)) for o in orders], {key: held.size for key, held in position.items()})
+        self.told = (
+            [(o.ref, o.getordername(), o.created.price, bool(o.info.adopted)) for o in orders],
+            {key: held.size for key, held in position.items()},
+        )
 
     def notify_order(self, order):
         self.heard.append((order.ref, order.getstatusname(), bool(order.info.get("adopted"))))
@@ -114,13 +117,22 @@ def test_a_paper_account_goes_on_where_it_was(exchange, tmp_path):
     assert broker.getvalue() == pytest.approx(value)
     # The trade that was opened before the restart is closed after it, with its own price.
     trades = whole.analyzers.watch.get_analysis()["trades"]
-    assert [row[2] for row in after.analyzers.watch.get_analysis()["trades"]] == [pytest.approx(row[2]) for row in trades]
+    assert [row[2] for row in after.analyzers.watch.get_analysis()["trades"]] == [
+        pytest.approx(row[2]) for row in trades
+    ]
 
 
 def test_a_day_order_of_a_session_that_is_over_comes_back_expired(exchange, tmp_path):
     candles = minutes(30, days=2)
     with Journal(tmp_path / "journal.sqlite", ManualClock(DAY)) as first:
-        go(exchange, tmp_path, Record(first), DAY + timedelta(hours=9), end=DAY + timedelta(hours=9, minutes=24), candles=candles)
+        go(
+            exchange,
+            tmp_path,
+            Record(first),
+            DAY + timedelta(hours=9),
+            end=DAY + timedelta(hours=9, minutes=24),
+            candles=candles,
+        )
     with Journal(tmp_path / "journal.sqlite", ManualClock(DAY)) as second:
         after, broker = go(exchange, tmp_path, Record(second), DAY + timedelta(days=1, hours=9), candles=candles)
     assert "Expired" in [status for _, status, adopted in after.heard if adopted]

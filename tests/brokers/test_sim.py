@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
-import backtrader as bt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -194,9 +193,7 @@ def test_without_quicknotify_the_answer_comes_with_the_bar():
 # ---- groups ----
 
 
-@pytest.mark.parametrize(
-    ("bar", "first"), [(UP, "stop"), (DOWN, "target")], ids=["low first", "high first"]
-)
+@pytest.mark.parametrize(("bar", "first"), [(UP, "stop"), (DOWN, "target")], ids=["low first", "high first"])
 @pytest.mark.parametrize("buys", [True, False])
 def test_of_stop_and_target_in_one_bar_the_path_decides(bar, first, buys):
     def enter(s):
@@ -332,8 +329,14 @@ def test_prints_of_several_instruments_are_played_by_time_then_by_key():
         if one.status == Order.Completed:
             order.append(one.data._name)
 
-    play({"NSE:BBB": bars.from_rows([CALM] * 3, symbol="NSE:BBB"), "NSE:AAA": bars.from_rows([CALM] * 3, symbol="NSE:AAA")},
-         plan, react=react)
+    play(
+        {
+            "NSE:BBB": bars.from_rows([CALM] * 3, symbol="NSE:BBB"),
+            "NSE:AAA": bars.from_rows([CALM] * 3, symbol="NSE:AAA"),
+        },
+        plan,
+        react=react,
+    )
     assert order == ["NSE:AAA", "NSE:BBB"]
 
 
@@ -551,8 +554,9 @@ def test_of_an_oco_pair_that_ends_with_the_day_a_carried_one_goes_too():
 
 
 def test_a_day_that_the_table_calls_closed_is_traded_if_it_has_candles():
-    from btkite.series import Candles
     import numpy as np
+
+    from btkite.series import Candles
 
     starts = [np.datetime64("2026-11-22T09:15:00") + np.timedelta64(60 * n, "s") for n in range(4)]  # a Sunday
     columns = {"date": np.array(starts)} | {name: np.full(4, 100.0) for name in ("open", "high", "low", "close")}
@@ -583,7 +587,8 @@ def test_slippage_moves_market_orders_and_stops_but_no_limit_beyond_itself(give,
 
 
 @pytest.mark.parametrize(
-    ("latency", "at"), [(5.0, "09:16:20"), (20.0, "09:16:20"), (21.0, "09:16:40"), (0.2, "09:16:20"), (60.0, "09:17:00")]
+    ("latency", "at"),
+    [(5.0, "09:16:20"), (20.0, "09:16:20"), (21.0, "09:16:40"), (0.2, "09:16:20"), (60.0, "09:17:00")],
 )
 def test_latency_lets_an_order_arrive_later(latency, at):
     ran = play([CALM] * 5, {1: buy()}, config={"broker.latency": latency})
@@ -653,7 +658,9 @@ def test_a_change_takes_the_given_fields_and_leaves_the_others():
         assert s.broker.modify(order, price=101.53)
         assert s.broker.modify(order, plimit=102.03)
         assert s.broker.modify(order, size=7)
-        seen.append((order.size, order.created.size, order.executed.remsize, order.created.price, order.created.pricelimit))
+        seen.append(
+            (order.size, order.created.size, order.executed.remsize, order.created.price, order.created.pricelimit)
+        )
 
     ran = play([CALM, CALM, UP, CALM], {1: buy(exectype=STOPLIMIT, price=105.0, plimit=106.0, size=2), 2: change})
     assert seen == [(7, 7, 7, 101.55, 102.0)]
@@ -694,7 +701,15 @@ def test_a_denied_change_leaves_the_order_as_it_was():
 
     def state(order):
         created = order.created
-        return (order.size, created.size, order.executed.remsize, order.price, order.plimit, created.price, created.pricelimit)
+        return (
+            order.size,
+            created.size,
+            order.executed.remsize,
+            order.price,
+            order.plimit,
+            created.price,
+            created.pricelimit,
+        )
 
     def alter(s):
         order = s.given[0]
@@ -720,7 +735,9 @@ def test_a_smaller_size_is_no_matter_for_the_limits():
     }
     changed = []
     plan[4] = lambda s: changed.append(s.given[1].size)
-    play([CALM, CALM, (90.0,) * 4, (90.0,) * 4, (90.0,) * 4], plan, risk={"max_position_pct": 100, "max_daily_loss": 10})
+    play(
+        [CALM, CALM, (90.0,) * 4, (90.0,) * 4, (90.0,) * 4], plan, risk={"max_position_pct": 100, "max_daily_loss": 10}
+    )
     assert changed == [10]
 
 
@@ -854,19 +871,27 @@ def test_book_positions_trades_and_money_agree_after_any_flow(flow, moves, charg
                     bracket = s.buy_bracket if buys else s.sell_bracket
                     way = 1 if buys else -1
                     made += bracket(
-                        size=size, exectype=Order.Market, valid=until,
+                        size=size,
+                        exectype=Order.Market,
+                        valid=until,
                         stopprice=round(price - way * 0.05 * (abs(b) + 1), 2),
                         limitprice=round(price + way * 0.05 * (abs(b) + 1), 2),
                     )
                 else:
                     give = s.buy if buys else s.sell
-                    made.append(give(size=size, exectype=exectype, price=price, plimit=round(close + b * 0.05, 2), valid=until))
+                    made.append(
+                        give(size=size, exectype=exectype, price=price, plimit=round(close + b * 0.05, 2), valid=until)
+                    )
             return made
 
         return give
 
     outcome = run_strategy(
-        Planned, bars.from_rows(walk(moves)), cash=1e7, charges=charges, plan={bar: act(todo) for bar, todo in plan.items()}
+        Planned,
+        bars.from_rows(walk(moves)),
+        cash=1e7,
+        charges=charges,
+        plan={bar: act(todo) for bar, todo in plan.items()},
     )
     ran, broker = outcome.strategy, outcome.broker
     held = sum(size for _, size, _, _ in ran.fills)

@@ -85,7 +85,9 @@ def test_the_same_candles_give_the_same_fills_as_kitedata(engine):
 
 @engines
 def test_a_csv_file_of_backtraders_kind(engine, tmp_path):
-    lines = [f"2026-11-{16 + n:02d},{o},{h},{low},{c},1000,0" for n, (o, h, low, c) in enumerate([CALM, UP, DOWN, CALM])]
+    lines = [
+        f"2026-11-{16 + n:02d},{o},{h},{low},{c},1000,0" for n, (o, h, low, c) in enumerate([CALM, UP, DOWN, CALM])
+    ]
     path = tmp_path / "spy.csv"
     path.write_text("Date,Open,High,Low,Close,Volume,OpenInterest\n" + "\n".join(lines) + "\n")
     data = bt.feeds.GenericCSVData(dataname=str(path), dtformat="%Y-%m-%d", openinterest=6)
@@ -112,7 +114,9 @@ def test_an_unfilled_order_of_day_bars_ends_with_the_bar_that_it_met(engine):
 @engines
 def test_an_order_on_the_last_minute_of_a_day_meets_the_next_days_open(engine):
     rows = [CALM] * 3 + [(105.0, 106.0, 104.0, 105.0)] * 3
-    starts = [datetime(2026, 11, 18, 15, 28 + n) for n in range(3)] + [datetime(2026, 11, 19, 9, 16 + n) for n in range(3)]
+    starts = [datetime(2026, 11, 18, 15, 28 + n) for n in range(3)] + [
+        datetime(2026, 11, 19, 9, 16 + n) for n in range(3)
+    ]
     data = bt.feeds.PandasData(dataname=frame(rows, starts), timeframe=bt.TimeFrame.Minutes, compression=1)
     ran = run(engine, data, {3: buy()})
     assert ran.prices() == [105.0]
@@ -122,7 +126,9 @@ def test_an_order_on_the_last_minute_of_a_day_meets_the_next_days_open(engine):
 @engines
 def test_an_order_that_met_a_days_prints_ends_with_that_day(engine):
     rows = [CALM] * 3 + [UP] * 3
-    starts = [datetime(2026, 11, 18, 15, 28 + n) for n in range(3)] + [datetime(2026, 11, 19, 9, 16 + n) for n in range(3)]
+    starts = [datetime(2026, 11, 18, 15, 28 + n) for n in range(3)] + [
+        datetime(2026, 11, 19, 9, 16 + n) for n in range(3)
+    ]
     data = bt.feeds.PandasData(dataname=frame(rows, starts), timeframe=bt.TimeFrame.Minutes, compression=1)
     ran = run(engine, data, {1: buy(exectype=Order.Limit, price=98.5)})
     assert ran.story()[-1] == "Expired"
@@ -180,7 +186,12 @@ def test_kitedata_beside_foreign_data(engine):
 def test_a_frame_in_kites_columns_without_a_symbol():
     table = bars.from_rows([CALM, UP, CALM]).frame()
     for engine in (Cerebro, bt.Cerebro):
-        ran = run(engine, KiteData(dataname=table, interval="minute"), {1: buy(exectype=Order.Limit, price=98.5)}, **{"broker.charges": True})
+        ran = run(
+            engine,
+            KiteData(dataname=table, interval="minute"),
+            {1: buy(exectype=Order.Limit, price=98.5)},
+            **{"broker.charges": True},
+        )
         assert ran.prices() == [98.5]
 
 

@@ -46,7 +46,16 @@ def test_the_price_jumps_into_a_candle_and_walks_inside_it():
 
 @pytest.mark.parametrize(
     ("now", "inclusive", "number"),
-    [(-1, False, -1), (0, False, -1), (0, True, 0), (20, False, 0), (20, True, 1), (59, True, 3), (60, False, 3), (60, True, 4)],
+    [
+        (-1, False, -1),
+        (0, False, -1),
+        (0, True, 0),
+        (20, False, 0),
+        (20, True, 1),
+        (59, True, 3),
+        (60, False, 3),
+        (60, True, 4),
+    ],
 )
 def test_what_lies_before_a_moment_is_over(now, inclusive, number):
     one = tape(UP, DOWN)

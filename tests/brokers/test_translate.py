@@ -9,10 +9,16 @@ from btkite.brokers import translate
 from btkite.values import Instrument, OrderType, Side
 
 Order = bt.Order
-INFY, GOLD, SPY = Instrument("NSE", "INFY"), Instrument("MCX", "GOLD", tick_size=1.0), Instrument("", "spy", tick_size=0)
+INFY, GOLD, SPY = (
+    Instrument("NSE", "INFY"),
+    Instrument("MCX", "GOLD", tick_size=1.0),
+    Instrument("", "spy", tick_size=0),
+)
 
 
-def order(exectype: int, price: float = 0.0, plimit: float | None = None, *, buys: bool = True, triggered: bool = False):
+def order(
+    exectype: int, price: float = 0.0, plimit: float | None = None, *, buys: bool = True, triggered: bool = False
+):
     """What translate looks at of an order."""
     return SimpleNamespace(
         exectype=exectype,
@@ -99,7 +105,8 @@ def test_an_order_that_lacks_a_price_says_which(given, words):
 
 
 @pytest.mark.parametrize(
-    "given", [order(Order.Market, None), order(Order.Limit, 99.0), order(Order.Stop, 99.0), order(Order.StopLimit, 99.0, 98.0)]
+    "given",
+    [order(Order.Market, None), order(Order.Limit, 99.0), order(Order.Stop, 99.0), order(Order.StopLimit, 99.0, 98.0)],
 )
 def test_an_order_with_its_prices_lacks_none(given):
     assert translate.missing_price(given) is None

@@ -222,7 +222,9 @@ def test_no_order_is_missed_that_the_candles_reach(orders, rows):
             reached = any((low <= order.price) if order.sign > 0 else (high >= order.price) for _, high, low, _ in rows)
             assert reached == (order.ref in filled)
         if order.order_type is OrderType.SLM:
-            reached = any((high >= order.trigger) if order.sign > 0 else (low <= order.trigger) for _, high, low, _ in rows)
+            reached = any(
+                (high >= order.trigger) if order.sign > 0 else (low <= order.trigger) for _, high, low, _ in rows
+            )
             assert reached == (order.ref in filled)
 
 

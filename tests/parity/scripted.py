@@ -74,7 +74,10 @@ class Scripted(bt.Strategy):
             self.given.extend(orders)
         elif kind == "oco":
             first = give(data=data, size=size, exectype=Order.Limit, price=price(a), valid=valid)
-            self.given += [first, give(data=data, size=size, exectype=Order.Stop, price=price(b), oco=first, valid=valid)]
+            self.given += [
+                first,
+                give(data=data, size=size, exectype=Order.Stop, price=price(b), oco=first, valid=valid),
+            ]
         elif kind == "trail":
             self.given.append(
                 give(data=data, size=size, exectype=Order.StopTrail, trailamount=(abs(a) + 1) * TICK, valid=valid)
