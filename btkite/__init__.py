@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .brokers.sim import SimBroker as SimBroker
     from .clock import ExchangeClock as ExchangeClock
     from .clock import SystemClock as SystemClock
-    from .config import load as load_config
+    from .config import load as load_config  # noqa: F401 - a public name; __all__ is computed
     from .engine import Cerebro as Cerebro
     from .feed import KiteData as KiteData
     from .report.result import RunResult as RunResult

@@ -355,7 +355,7 @@ class Run:
 
         store = KiteStore(mode=self.mode, config=config, confirm=self.confirm)  # type: ignore[call-arg]  # its params
         stack.callback(store.stop)
-        lasting = {"kill": KillSwitch(self.folder / "kill")} if self.mode.journal else {}
+        lasting: dict[str, Any] = {"kill": KillSwitch(self.folder / "kill")} if self.mode.journal else {}
         if self.mode.journal and not self.starts_exchange:  # an exchange of our own begins anew, and so its account
             lasting["record"] = stack.enter_context(account_record(self.folder / "journal.sqlite", store.clock))
         broker = store.getbroker(cash=config.broker.capital, **lasting)

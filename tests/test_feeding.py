@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections import defaultdict
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import backtrader as bt
 import numpy as np
+import pytest
 
+from btkite.clock import ManualClock, to_epoch
+from btkite.config import Config
+from btkite.engine import Cerebro
+from btkite.feed import KiteData
+from btkite.feeding import Asked, Feeding
 from btkite.grid import ends_of, windows_of
-from btkite.series import Candles
+from btkite.kite.inbox import Answer, Link, LinkChange
+from btkite.kite.reader import Reader
+from btkite.linetime import from_seconds, seconds_of
+from btkite.series import Candles, aggregate
+from btkite.store import KiteStore
+from btkite.values import Tick
+from tests.kite.fakes import FakeRest, Reply, data, error
 
 MONDAY, TUESDAY, WEDNESDAY = datetime(2024, 7, 1), datetime(2024, 7, 2), datetime(2024, 7, 3)
 OPEN = timedelta(hours=9, minutes=15)
@@ -316,7 +331,8 @@ def test_on_a_running_clock_bars_are_those_of_the_candles(kite_exchange):
     watch = run(kite_exchange, A, warmup=10)
     tradable = watch.traded["NSE:AAA"]
     assert watch.bars["NSE:AAA"] == rows(market)[-len(watch.bars["NSE:AAA"]) :]
-    assert tradable and tradable == after(market, tradable[0][0] - timedelta(minutes=1))
+    assert tradable
+    assert tradable == after(market, tradable[0][0] - timedelta(minutes=1))
     assert watch.status["NSE:AAA"] == ["DELAYED", "LIVE"]
 
 
@@ -425,9 +441,7 @@ class Kite:
 
     def tick(self, price, volume=100):
         moment = to_epoch(self.clock.now())
-        self.feeding.take(
-            Tick(408065, price, exchange_time=int(moment), last_trade_time=int(moment), volume=volume, oi=0)
-        )
+        self.feeding.take(Tick(408065, "full", price, volume, exchange_time=int(moment), last_trade_time=int(moment)))
 
     @property
     def ends(self):
@@ -459,7 +473,8 @@ def test_the_candle_that_is_forming_when_history_is_asked_is_not_taken_though_it
     for event in one.store.inbox.take():
         one.feeding.take_answer(event.subject, event)
     one.feeding.deliver_history()
-    assert arrived and one.ends == [at(19), at(20)]
+    assert arrived
+    assert one.ends == [at(19), at(20)]
     assert (one.feeding.state, one.feeding.due) == ("repair", at(21, 2))
     one.wait(1)
     one.answer()
@@ -474,13 +489,16 @@ def test_history_that_fails_is_asked_again_five_seconds_later(kite):
     one.refuse = 1
     one.wait(32)
     one.answer()
-    assert one.feeding.state == "history" and one.feeding.due == at(21, 7)
+    assert one.feeding.state == "history"
+    assert one.feeding.due == at(21, 7)
     assert any("failed" in str(note[0]) for note in one.store.notifs)
     one.wait(4)
-    assert len(one.store.inbox) == 0 and one.feeding.due is not None
+    assert len(one.store.inbox) == 0
+    assert one.feeding.due is not None
     one.wait(1)
     one.answer()
-    assert one.ends[-1] == at(21) and one.feeding.state == "flowing"
+    assert one.ends[-1] == at(21)
+    assert one.feeding.state == "flowing"
 
 
 def test_a_bar_that_traded_and_is_not_in_history_yet_is_waited_for(kite):
@@ -491,7 +509,8 @@ def test_a_bar_that_traded_and_is_not_in_history_yet_is_waited_for(kite):
     one.tick(77.0)
     one.wait(27)
     one.answer()
-    assert one.feeding.due == at(21, 7) and one.ends[-1] == at(20)
+    assert one.feeding.due == at(21, 7)
+    assert one.ends[-1] == at(20)
     one.missing.clear()
     one.wait(5)
     one.answer()
@@ -521,19 +540,22 @@ def test_a_bar_without_a_trade_is_not_waited_for(kite):
     one.answer()
     one.wait(32)
     one.answer()
-    assert one.feeding.state == "flowing" and one.ends[-1] == at(20)
+    assert one.feeding.state == "flowing"
+    assert one.ends[-1] == at(20)
 
 
 def test_an_answer_from_before_the_link_broke_is_not_used(kite):
     one = kite(at(20, 30))
     one.feeding.take_link(LinkChange(Link.BROKEN))
     one.answer()
-    assert one.ends == [] and one.feeding.state == "broken"
+    assert one.ends == []
+    assert one.feeding.state == "broken"
     one.clock.set(at(24, 10))
     one.feeding.take_link(LinkChange(Link.CONNECTED))
     one.feeding.join(one.clock.now())
     one.answer()
-    assert one.ends == [at(23), at(24)] and one.feeding.state == "repair"
+    assert one.ends == [at(23), at(24)]
+    assert one.feeding.state == "repair"
 
 
 def test_bars_built_while_history_is_missing_follow_it_once(kite):

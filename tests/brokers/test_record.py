@@ -158,7 +158,7 @@ def test_delivery_shares_are_t1_for_a_day_and_holdings_after(exchange, tmp_path)
 def test_live_orders_come_back_by_their_ids_without_a_second_order(exchange, tmp_path):
     start, cut = DAY + timedelta(hours=9), DAY + timedelta(hours=9, minutes=28)
     with Journal(tmp_path / "journal.sqlite", ManualClock(DAY)) as first:
-        before, broker = go(exchange, tmp_path, Record(first), start, end=cut, mode="live")
+        _, broker = go(exchange, tmp_path, Record(first), start, end=cut, mode="live")
         ids = {order.info.order_id for order in broker.get_orders_open()}
         kinds = [event.kind for event in first.events()]
         assert kinds.index("intent") < kinds.index("sending") < kinds.index("reply")
