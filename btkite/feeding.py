@@ -59,6 +59,7 @@ class Feeding:
         self._unseen: datetime | None = None  # end of the last bar that we threw away as not whole
         self._attempts = 0
         self._loaded: Any = None
+        self._cached: Tick | None = None
         self._not_before: datetime | None = None
         self._late: deque[Bar] = deque()
         self.over: datetime | None = None
@@ -72,13 +73,15 @@ class Feeding:
 
     def begin(self) -> None:
         """Bars come as soon as the stream has our subscription."""
-        self.state, self.due, self._asked, self._loaded = "joining", None, None, None
+        self.state, self.due, self._asked, self._loaded, self._cached = "joining", None, None, None, None
         self.data.put_notification(self.data.DELAYED)
 
     def join(self, now: datetime) -> None:
         """Every tick from now on is heard: ask for the bars before."""
         self._joined = now
         self.builder.resume(now)
+        if self._cached is not None:
+            self.builder.add(self._cached)
         self._under_way = self._bar_under_way(now)
         self._attempts = 0
         # What was built before is not whole, or history has it, too.
@@ -170,6 +173,9 @@ class Feeding:
 
     def take(self, tick: Tick) -> None:
         """One tick, to the bar and to a broker that fills on ticks."""
+        if self.state == "joining":
+            self._cached = tick
+            return
         builder = self.builder
         unused = builder.late + builder.stale + builder.outside + builder.untimed
         builder.add(tick)

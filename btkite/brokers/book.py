@@ -319,7 +319,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         raise NotImplementedError
 
     def is_leaving(self, order: Any) -> bool:
-        """Whether its cancellation is under way."""
+        """Whether it can not be changed: its cancellation is under way, or nobody knows whether it exists."""
         return False
 
     def next(self) -> None:
@@ -368,7 +368,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             if not order.alive():
                 del self._trailing[ref]
                 continue
-            if len(order.data) == seen or not order.active():
+            if len(order.data) == seen or not order.active() or self.is_leaving(order):
                 continue
             self._trailing[ref] = len(order.data)
             before = order.created.price
@@ -396,7 +396,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             self.notify(order)
 
     def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
-        """An execution of ``quantity`` at ``price`` rupees: order, position, money, group."""
+        """An execution of ``quantity`` at ``price`` rupees: order, position, money, group. One that surfaces after
+        the order's end counts all the same and does not bring it back to life."""
+        ended = None if order.alive() else order.status
         signed = quantity if order.isbuy() else -quantity
         instrument = self.instrument_of_order(order)
         position = self._positions.setdefault(instrument.key, bt.Position())
@@ -438,13 +440,17 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             ref=order.ref,
         )
         self.notify(order)
+        if ended is not None and order.alive():
+            order.status = ended
+            self.notify(order)
         if not order.alive():
             self._forget(order)
         self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=moment)
         self._react(self.groups.filled(order.ref, int(abs(order.executed.size))))
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
-        """The order is over without (further) fills: canceled, expired, rejected, margin."""
+        """The order is over without (further) fills: canceled, expired, rejected, margin; or completed, when it
+        turns out to have been smaller."""
         if not order.alive():
             return
         if reason:
@@ -807,8 +813,15 @@ _STATUS = {
     "rejected": Order.Rejected,
     "margin": Order.Margin,
     "canceled": Order.Canceled,
+    "completed": Order.Completed,
 }
-_ENDS = {"expired": End.EXPIRED, "rejected": End.REJECTED, "margin": End.REJECTED, "canceled": End.CANCELED}
+_ENDS = {
+    "expired": End.EXPIRED,
+    "rejected": End.REJECTED,
+    "margin": End.REJECTED,
+    "canceled": End.CANCELED,
+    "completed": End.COMPLETED,
+}
 
 
 def _margin_rate(leverage: float, order: Proposal) -> float:

@@ -7,7 +7,7 @@ inbox and is applied here, on Cerebro's thread. No call of this file waits for t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,13 +23,13 @@ from ..orders.progress import Progress, apply
 from ..values import OrderType, OrderUpdate
 from . import hours, translate
 from .book import BookBroker
+from .doubt import Doubt
+from .terms import Terms
 
 Order = bt.Order
 log = get_logger(__name__)
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_LOOKUP = (1, 2, 4, 8, 15, 30, 45, 60, 75, 90)
-"""Seconds after an uncertain answer at which the order book is asked for the tag (90 s were seen)."""
 _MARGINS_EVERY = 60
 _CHANGES = 20
 """Kite takes 25 changes of one order; after this many it is cancelled and placed anew."""
@@ -60,17 +60,20 @@ class KiteBroker(BookBroker):
         self.store = self.p.store
         self._run = base36(secrets.randbits(40), 8)
         self._ids: dict[str, int] = {}
-        self._order_ids: dict[int, str] = {}
+        self._order_ids: dict[int, str] = {}  # of the placement that counts now; earlier ones stay in ``_ids``
+        self._before: dict[int, int] = {}  # ref -> units that earlier placements had filled
         self._tags: dict[str, int] = {}
         self._placements = 0
-        self._progress: dict[int, Progress] = {}
+        self._progress: dict[str, Progress] = {}
         self._parked: dict[str, list[OrderUpdate]] = {}
         self._expiring: set[int] = set()
         self._leaving: set[int] = set()
-        self._changing: dict[int, tuple[float, Any, Any]] = {}
+        self._unwanted: set[int] = set()  # cancelled after the close: not to be placed again
         self._changes: dict[int, int] = {}
+        self._changing: dict[int, int] = {}  # ref -> changes that were not answered yet
+        self._differs: set[int] = set()  # a change has failed: Kite's book says what the order is
         self._replacing: set[int] = set()
-        self._uncertain: dict[int, tuple[int, int]] = {}  # ref -> (when it began, look-ups made)
+        self._doubt = Doubt()
         self._margins_at = -1
         self._desk: Any = None
 
@@ -105,32 +108,35 @@ class KiteBroker(BookBroker):
         if self.record is not None:
             self.record.intent(self, proposal)
         self._order_ids.pop(order.ref, None)
-        self._progress.pop(order.ref, None)
+        self._before[order.ref] = int(abs(order.executed.size))
         self._desk.submit(Place(order.ref, proposal))
 
     def _tag(self, label: str) -> str:
         """Kite's only handle for an order whose answer was lost: unique, alphanumeric, 20 at most."""
         self._placements += 1
-        label = "".join(character for character in label if character.isalnum())[:6]
+        label = "".join(character for character in label if character.isascii() and character.isalnum())[:6]
         return label + self._run + base36(self._placements, 6)
 
     def recall(self, order: Any) -> None:
         ref = order.ref
         self._replacing.discard(ref)
-        if ref in self._leaving or self._lapses(order):
+        if ref in self._leaving:
+            return
+        if self._lapses(order):
+            self._unwanted.add(ref)
             return
         self._leaving.add(ref)
+        if ref in self._doubt:
+            return  # cancelled as soon as its id is known
         order_id = self._order_ids.get(ref, "")
         if not order_id and self._desk.withdraw(ref):
             self._leaving.discard(ref)
             self.ended(order, "canceled")
             return
-        if ref in self._uncertain:
-            return  # cancelled as soon as its id is known
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
     def is_leaving(self, order: Any) -> bool:
-        return order.ref in self._leaving
+        return order.ref in self._leaving or order.ref in self._unwanted or order.ref in self._doubt
 
     def _lapses(self, order: Any) -> bool:
         """Whether the day's end takes the order out of the market by itself."""
@@ -145,13 +151,15 @@ class KiteBroker(BookBroker):
             return
         price, trigger = translate.kite_prices(order)
         kind = translate.kite_type(order)
-        changes: dict[str, Any] = {"quantity": int(abs(order.size)), "order_type": kind.value}
+        quantity = int(abs(order.size)) - self._before.get(order.ref, 0)
+        changes: dict[str, Any] = {"quantity": quantity, "order_type": kind.value}
         if price:
             changes["price"] = price
         if trigger and kind in (OrderType.SL, OrderType.SLM):
             changes["trigger_price"] = trigger
         if kind in (OrderType.MARKET, OrderType.SLM):
             changes["market_protection"] = self.proposal(order).market_protection
+        self._changing[order.ref] = self._changing.get(order.ref, 0) + 1
         self._desk.submit(Modify(order.ref, order_id, changes, self._variety(order)))
 
     def _variety(self, order: Any) -> str:
@@ -171,37 +179,60 @@ class KiteBroker(BookBroker):
             self.record.reply(reply)
         if reply.action == "place":
             self._placed(order, reply)
-        elif reply.error is not None:
+            return
+        if reply.action == "modify":
+            self._changing[order.ref] = self._changing.get(order.ref, 1) - 1
+            self._differs.discard(order.ref)
+        if reply.error is not None:
             self._not_changed(order, reply)
 
     def _placed(self, order: Any, reply: DeskReply) -> None:
-        if reply.error is None:
-            self._known(order, reply.order_id)
-        elif isinstance(reply.error, OrderUncertain) and reply.error.error_type != NOT_SENT:
-            order.addinfo(uncertain=str(reply.error))
-            self._uncertain[order.ref] = (self.now, 0)
-            self.store.put_notification(f"order {order.ref} is uncertain", str(reply.error))
-            log.warning("uncertain order", ref=order.ref, tag=order.info.get("tag"), reason=str(reply.error))
+        error = reply.error
+        seen = next((told[0].order_id for told in self._parked.values() if self._tags[told[0].tag] == order.ref), "")
+        if error is None or seen:  # if Kite has told of it, it exists, whatever the answer was
+            self._known(order, reply.order_id or seen)
+        elif isinstance(error, OrderUncertain) and error.error_type != NOT_SENT:
+            order.addinfo(uncertain=str(error))
+            self._doubt.begin(order.ref, self.now)
+            self.store.put_notification(f"order {order.ref} is uncertain", str(error))
+            log.warning("uncertain order", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
         else:
-            short = isinstance(reply.error, KiteError) and "margin" in reply.error.error_type.lower()
-            self.ended(order, "margin" if short else "rejected", str(reply.error))
+            kind = error.error_type if isinstance(error, KiteError) else ""
+            self.ended(order, "margin" if _lacks_money(f"{kind} {error}") else "rejected", str(error))
 
     def _known(self, order: Any, order_id: str) -> None:
         """Kite has it; from now on it has an id."""
-        uncertain = self._uncertain.pop(order.ref, None) is not None
+        doubted = self._doubt.end(order.ref)
         self._ids[order_id] = order.ref
         self._order_ids[order.ref] = order_id
         order.addinfo(order_id=order_id)
+        if not order.alive():
+            self._adopt(order)
         self.accepted(order)
         self._write("placed", ref=order.ref, order_id=order_id)
         for update in self._parked.pop(order_id, ()):
             self.take_update(update)
-        if uncertain and order.alive() and order.ref in self._leaving:
+        if doubted and order.alive() and order.ref in self._leaving:
             self._desk.submit(Cancel(order.ref, order_id, self._variety(order)))
+
+    def _adopt(self, order: Any) -> None:
+        """Given up, and there all the same: its tag says that it is ours. What it fills counts; the strategy was
+        told that it is no more, so the rest is cancelled."""
+        order.status = Order.Accepted
+        order.addinfo(adopted=True)
+        self.terms[order.ref] = Terms(None, False, "next_open")
+        self.ledger.allowed(self.proposal(order))
+        self.notify(order)
+        self.store.put_notification(f"order {order.ref} was given up and has surfaced", order.info.get("order_id"))
+        log.error("a given-up order has surfaced", ref=order.ref, tag=order.info.get("tag"))
 
     def _not_changed(self, order: Any, reply: DeskReply) -> None:
         """A cancel or a change failed: what is true now is in the order book."""
-        self._leaving.discard(order.ref)
+        if reply.action == "modify" or order.ref in self._replacing:
+            self._differs.add(order.ref)
+        if reply.action == "cancel":
+            self._leaving.discard(order.ref)
+            self._replacing.discard(order.ref)
         order.addinfo(**{f"{reply.action}_failed": str(reply.error)})
         self.store.put_notification(f"{reply.action} of order {order.ref} failed", str(reply.error))
         log.warning("request failed", action=reply.action, ref=order.ref, reason=str(reply.error))
@@ -211,53 +242,84 @@ class KiteBroker(BookBroker):
         """What Kite says of one order, from wherever; repeats and old news change nothing."""
         self._now = max(self._now, to_seconds(self.store.clock.now()))
         ref = self._ids.get(update.order_id)
-        if ref is None and update.tag in self._tags:
-            ref = self._tags[update.tag]
+        if ref is None:
+            ref = self._tags.get(update.tag)
+            if ref is None or ref in self._order_ids:
+                self.store.put_notification("foreign order", update.order_id, update.status)
+                return
             order = self.orders[ref]
-            if ref in self._uncertain:
-                self._known(order, update.order_id)
-            elif ref not in self._order_ids:
+            if order.alive() and ref not in self._doubt:  # the answer to its placement is still to come
                 self._parked.setdefault(update.order_id, []).append(update)
                 return
-        if ref is None:
-            self.store.put_notification("foreign order", update.order_id, update.status)
-            return
+            surfaced = not order.alive()
+            self._known(order, update.order_id)
+            if surfaced and not update.terminal:
+                self.recall(order)
         order = self.orders[ref]
-        if update.status == "OPEN" and translate.TO_KITE.get(order.exectype) is OrderType.SL:
+        current = self._order_ids.get(ref) == update.order_id and ref not in self.held
+        if current and update.status == "OPEN" and translate.TO_KITE.get(order.exectype) is OrderType.SL:
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
-        progress, fill = apply(self._progress.get(ref), update, from_seconds(max(self.now, 0)))
-        self._progress[ref] = progress
+        progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))
+        self._progress[update.order_id] = progress
+        complete = current and progress.status == "COMPLETE"
         if fill is not None:
-            quantity = min(fill.quantity, int(abs(order.executed.remsize)))
-            if quantity:
-                self.filled(order, quantity, fill.price, to_seconds(fill.time))
-        if progress.terminal and order.alive():
+            done = int(abs(order.executed.size)) + fill.quantity
+            if complete or done > abs(order.size):  # Kite's quantity is the truth, also if a change of ours was late
+                self._set(order, done, None, None)
+            self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
+        if complete and progress.filled < progress.quantity:
+            self._ask_book()  # complete, and what it was filled at is still to be told
+        elif current and progress.terminal and order.alive():
             self._over(order, progress)
+
+    def _take_terms(self, order: Any, update: OrderUpdate) -> None:
+        """After a change that failed: size and prices are what Kite's book says."""
+        self._differs.discard(order.ref)
+        size = self._before.get(order.ref, 0) + update.quantity
+        if update.terminal or not order.alive() or size <= abs(order.executed.size):
+            return
+        if order.exectype == Order.Limit:
+            self._set(order, size, update.price or None, None)
+        else:
+            self._set(order, size, update.trigger_price or None, update.price or None)
+        self.ledger.allowed(self.proposal(order))
+        self.ledger.working(order.ref, abs(order.executed.remsize))
+        self._react(self.groups.resized(order.ref, size))
 
     def _over(self, order: Any, progress: Progress) -> None:
         ref = order.ref
-        terms = self.terms[ref]
         asked = ref in self._leaving
         self._leaving.discard(ref)
         replacing = ref in self._replacing
         self._replacing.discard(ref)
-        if replacing and progress.status.startswith("CANCELLED") and self._session(self.instrument_of_order(order)):
+        open_now = self._session(self.instrument_of_order(order)) is not None
+        if progress.status == "COMPLETE":  # it was smaller there than a change of ours would have made it
+            self._set(order, int(abs(order.executed.size)), None, None)
+            self.ended(order, "completed")
+        elif progress.status.startswith("REJECTED"):
+            short = _lacks_money(progress.status_message)
+            self.ended(order, "margin" if short else "rejected", progress.status_message)
+        elif replacing and open_now:
             self._changes.pop(ref, None)
             self.route(order)
-        elif progress.status.startswith("REJECTED"):
-            short = "margin" in progress.status_message.lower() or "funds" in progress.status_message.lower()
-            self.ended(order, "margin" if short else "rejected", progress.status_message)
         elif ref in self._expiring:
             self._expiring.discard(ref)
             self.ended(order, "expired")
-        elif self._session(self.instrument_of_order(order)) is None:  # the day ended
-            later = terms.deadline is not None and terms.deadline > self.now
-            if terms.carry or later:
-                self._hold_till_open(order)
-            else:
-                self.ended(order, "expired")
-        else:
+        elif open_now or asked:
             self.ended(order, "canceled", "" if asked else progress.status_message)
+        else:
+            self._day_is_over(order)
+
+    def _day_is_over(self, order: Any) -> None:
+        """The market closed with it: placed again in the morning, unless somebody wanted its end."""
+        terms, unwanted = self.terms[order.ref], order.ref in self._unwanted
+        self._unwanted.discard(order.ref)
+        if not (terms.carry or (terms.deadline is not None and terms.deadline > self.now)):
+            self.ended(order, "expired")
+        elif unwanted:
+            self.ended(order, "canceled")
+        else:
+            self._hold_till_open(order)
 
     def _hold_till_open(self, order: Any) -> None:
         instrument = self.instrument_of_order(order)
@@ -274,7 +336,7 @@ class KiteBroker(BookBroker):
             self._ids[str(order_id)] = order.ref
             self._order_ids[order.ref] = str(order_id)
         else:
-            self._uncertain[order.ref] = (self.now, 0)
+            self._doubt.begin(order.ref, self.now)
         self._ask_book()
 
     # -- time -----------------------------------------------------------------------------------------
@@ -301,7 +363,8 @@ class KiteBroker(BookBroker):
         self._expiring.update(order.ref for order in due)
         for order in due:
             self.recall(order)
-        self._look_up(now)
+        if self._doubt.look(now):
+            self._ask_book()
         self._ask_margins(now)
         self.roll(now)
 
@@ -312,24 +375,12 @@ class KiteBroker(BookBroker):
             terms = self.terms.get(ref)
             if terms is not None and terms.deadline is not None and ref not in self._expiring:
                 due.append(terms.deadline)
-        for began, made in self._uncertain.values():
-            due.append(began + _LOOKUP[min(made, len(_LOOKUP) - 1)])
-        return min(due, default=None)
+        return min(due + self._doubt.due(), default=None)
 
     # -- reads ----------------------------------------------------------------------------------------
 
-    def _look_up(self, now: int) -> None:
-        """Uncertain orders: ask the order book for their tags, for the whole window."""
-        asked = False
-        for ref, (began, made) in list(self._uncertain.items()):
-            if made < len(_LOOKUP) and now >= began + _LOOKUP[made]:
-                self._uncertain[ref] = (began, made + 1)
-                asked = True
-        if asked:
-            self._ask_book()
-
     def _ask_book(self) -> None:
-        self.store.reader.ask("orders", self, self.store.client.orders)
+        self.store.reader.ask("orders", self.now, self.store.client.orders)
 
     def _ask_margins(self, now: int) -> None:
         if self._margins_at >= 0 and now - self._margins_at < _MARGINS_EVERY:
@@ -346,16 +397,23 @@ class KiteBroker(BookBroker):
             for update in answer.value:
                 if update.order_id in self._ids or update.tag in self._tags:
                     self.take_update(update)
-            self._give_up()
+                    self._settle(update)
+            for ref, seconds in self._doubt.give_up(answer.subject):
+                self._leaving.discard(ref)
+                reason = f"unresolved: Kite knows no order of this tag after {seconds} s"
+                self.ended(self.orders[ref], "rejected", reason)
         elif answer.kind == "margins":
-            self.ledger.funds_limit = _available(answer.value)
+            self.ledger.funds_limit = available(answer.value, self._segments())
 
-    def _give_up(self) -> None:
-        for ref, (began, made) in list(self._uncertain.items()):
-            if made >= len(_LOOKUP):
-                del self._uncertain[ref]
-                since = self.now - began
-                self.ended(self.orders[ref], "rejected", f"unresolved: Kite knows no order of this tag after {since} s")
+    def _settle(self, update: OrderUpdate) -> None:
+        ref = self._ids.get(update.order_id)
+        if ref in self._differs and self._order_ids.get(ref) == update.order_id and not self._changing.get(ref):
+            self._take_terms(self.orders[ref], update)
+
+    def _segments(self) -> set[str]:
+        """Kite's names for the purses that the run's instruments are paid from."""
+        exchanges = {key.partition(":")[0] for key in self._datas}
+        return {"commodity" if exchange in ("MCX", "NCO") else "equity" for exchange in exchanges}
 
     def take_link(self, change: LinkChange) -> None:
         """Order updates sent while we were away are not repeated: read the book after every connect."""
@@ -364,14 +422,18 @@ class KiteBroker(BookBroker):
 
     def unresolved(self) -> list[Any]:
         """Orders of which Kite may or may not know."""
-        return [self.orders[ref] for ref in self._uncertain]
+        return [self.orders[ref] for ref in self._doubt.refs()]
 
 
-def _available(margins: Mapping[str, Any]) -> float | None:
-    """₹ that Kite would let us use, over both segments; None if it does not say."""
+def available(margins: Mapping[str, Any], segments: Collection[str]) -> float | None:
+    """₹ that Kite would let us use in these segments; None if it does not say."""
     found = [
-        float(segment["available"]["live_balance"])
-        for segment in margins.values()
-        if isinstance(segment, Mapping) and segment.get("enabled") and "available" in segment
+        float(margins[segment]["available"]["live_balance"])
+        for segment in segments
+        if (margins.get(segment) or {}).get("enabled") and "available" in margins[segment]
     ]
     return sum(found) if found else None
+
+
+def _lacks_money(words: str) -> bool:
+    return any(word in words.lower() for word in ("margin", "funds"))

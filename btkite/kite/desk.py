@@ -239,7 +239,12 @@ class Desk:
         if not self._queue:
             self._crowded = False
             return None
-        return min(self._queue, key=lambda request: request.lane) if self._crowded else self._queue[0]
+        if not self._crowded:
+            return self._queue[0]
+        placing = {request.ref for request in self._queue if isinstance(request, Place)}
+        # What follows a placement that waits itself can not overtake it.
+        able = [request for request in self._queue if isinstance(request, Place) or request.ref not in placing]
+        return min(able, key=lambda request: request.lane)
 
     def _send(self, request: Request) -> str:
         client = self._client

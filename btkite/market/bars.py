@@ -12,8 +12,8 @@ What is a print
 Volume
     The tick carries the day's. A bar's is what the day's grew by since the print before the bar. The
     day's first bar owns all of the day's volume so far (the pre-open auction is in it, so that the
-    bars of a day sum to the day's volume). Whoever joins later cannot know what traded before: the
-    first bar's volume then counts from the first tick, and :attr:`BarBuilder.whole_from` says from
+    bars of a day sum to the day's volume). Whoever joins later learns from the cached packet what
+    traded before; without one the first bar's volume counts from the first tick, and :attr:`BarBuilder.whole_from` says from
     when on bars are complete.
 
 Day bars
@@ -126,6 +126,7 @@ class BarBuilder:
             moment = int(to_epoch(received))
         if moment < self._since:
             self.stale += 1
+            self._learn(tick, moment)
             return
         if moment < self._closed_until or moment < self._start:
             self.late += 1
@@ -206,6 +207,15 @@ class BarBuilder:
     def _only_depth(self, tick: Tick, start: int) -> bool:
         """No trade of the bar that begins at ``start`` is in this packet."""
         return 0 < tick.last_trade_time < start and not (self._counted and tick.volume > self._volume)
+
+    def _learn(self, tick: Tick, moment: int) -> None:
+        """The cached packet that comes with a subscription says what traded on the day before it."""
+        day = (moment + _IST) // DAY_SECONDS
+        if day == (self._since + _IST) // DAY_SECONDS:
+            if day != self._day:
+                self._turn(day)
+            if not 0 < tick.last_trade_time < day * DAY_SECONDS - _IST:  # else the volume is an earlier day's
+                self._count(tick)
 
     def _count(self, tick: Tick) -> None:
         self._volume = max(self._volume, tick.volume)

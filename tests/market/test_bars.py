@@ -163,7 +163,7 @@ def test_an_overtaken_packet_widens_the_bar_but_is_not_its_close() -> None:
 # -- cached packets and depth -------------------------------------------------------------------------
 
 
-def test_a_cached_packet_after_subscribing_makes_neither_a_bar_nor_volume() -> None:
+def test_a_cached_packet_after_subscribing_makes_no_bar_but_says_what_traded_before() -> None:
     builder = BarBuilder(SHARE, "minute", calendar(), since=at("10:30:05"))
     builder.add(tick("10:29:40", 90, 1_000))
     assert builder.stale == 1
@@ -171,7 +171,27 @@ def test_a_cached_packet_after_subscribing_makes_neither_a_bar_nor_volume() -> N
     builder.add(tick("10:30:10", 100, 1_500))
     builder.add(tick("10:30:50", 101, 1_520))
     [bar] = builder.close(at("10:31"), 0, complete=True)
-    assert (bar.low, bar.volume) == (100, 20)
+    assert (bar.low, bar.volume) == (100, 520)
+
+
+def test_without_a_cached_packet_volume_counts_from_the_first_tick() -> None:
+    builder = BarBuilder(SHARE, "minute", calendar(), since=at("10:30:05"))
+    builder.add(tick("10:30:10", 100, 1_500))
+    builder.add(tick("10:30:50", 101, 1_520))
+    [bar] = builder.close(at("10:31"), 0, complete=True)
+    assert bar.volume == 20
+
+
+@pytest.mark.parametrize("cached", [datetime(2025, 6, 9, 15, 29, 59), at("10:29:40")])
+def test_a_cached_packet_with_volume_of_an_earlier_day_says_nothing(cached: datetime) -> None:
+    yesterday = int(to_epoch(datetime(2025, 6, 9, 15, 29, 59)))
+    builder = BarBuilder(SHARE, "minute", calendar(), since=at("10:30"))
+    builder.add(tick(cached, 90, 7_000, last_trade_time=yesterday))
+    builder.add(tick("10:30:10", 100, 40))
+    builder.add(tick("10:30:50", 101, 60))
+    [bar] = builder.close(at("10:31"), 0, complete=True)
+    assert bar.volume == 20
+    assert builder.stale == 1
 
 
 def test_a_packet_of_the_second_of_subscribing_is_fresh() -> None:
