@@ -17,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from .errors import ConfigError
+
 IST_OFFSET = timedelta(hours=5, minutes=30)
 _EPOCH = datetime(1970, 1, 1)
 _SHORTEST, _LONGEST = 0.005, 1.0  # seconds between two looks at a running exchange's clock
@@ -182,8 +184,12 @@ class ExchangeClock:
         self.complete = bool(lockstep)
         self.idle: Callable[[], bool] = lambda: True
         self.frames_read: Callable[[], Mapping[str, int]] = dict
-        answer = self._ask({})
-        self._told = _Told.of(answer)
+        try:
+            self._told = _Told.of(self._ask({}))
+        except OSError:
+            raise ConfigError(f"nobody serves an exchange on {root}: start it with `btkite exchange`") from None
+        except (KeyError, ValueError):
+            raise ConfigError(f"{root} is no simulated exchange: it does not say what time it is") from None
         self._heard = self._told.now
         if lockstep is None:  # an exchange in lock step stands still
             self.complete = self._told.speed == 0

@@ -45,9 +45,10 @@ class KiteData(bt.feed.DataBase):
         store's configuration (``data.warmup``).
       - ``fromdate``, ``todate``: first and last moment that is traded, naive IST or aware; a date as
         ``todate`` includes that day. On a stream they say nothing.
-      - ``decide_at`` (``None``): for day bars, a ``datetime.time`` at which the day's bar closes early, so that
-        orders still trade that day; ``None`` asks the store's configuration (``broker.decide_at``). In
-        history the bar has its final prices all the same, and such orders trade at its close.
+      - ``decide_at`` (``None``): for day bars, a ``datetime.time`` (or ``"15:20"``) at which the day's bar
+        closes early, so that orders still trade that day; ``None`` asks the store's configuration
+        (``broker.decide_at``). In history the bar has its final prices all the same, and such orders
+        trade at its close.
     """
 
     params = (
@@ -107,9 +108,10 @@ class KiteData(bt.feed.DataBase):
         """When a day's bar closes early, if it does."""
         if self.interval.intraday:
             return None
-        if self.p.decide_at is None and self._store is not None:
-            return self._store.config.broker.decide_at
-        return self.p.decide_at
+        said = self.p.decide_at
+        if said is None and self._store is not None:
+            said = self._store.config.broker.decide_at
+        return time.fromisoformat(said) if isinstance(said, str) else said
 
     def _reset(self) -> None:
         self._ready: deque[tuple[float, ...]] = deque()

@@ -177,16 +177,23 @@ class Feeding:
             self._cached = tick
             return
         builder = self.builder
-        unused = builder.late + builder.stale + builder.outside + builder.untimed
+        unused, outside = builder.late + builder.stale + builder.untimed, builder.outside
         builder.add(tick)
-        if builder.late + builder.stale + builder.outside + builder.untimed != unused:
+        if builder.late + builder.stale + builder.untimed != unused:
             return
+        moment = tick.exchange_time or tick.last_trade_time
+        when = from_epoch(moment) if moment else self.store.clock.now()
+        end = builder.forming_end if builder.outside == outside else self._rest_of_day(when)
         take = getattr(self.store.broker, "take_tick", None)
-        end = builder.forming_end
         if take is not None and end is not None and self._finest():
-            moment = tick.exchange_time or tick.last_trade_time
-            now = to_seconds(from_epoch(moment)) if moment else to_seconds(self.store.clock.now())
-            take(self.data, tick, now, to_seconds(end))
+            take(self.data, tick, to_seconds(when), to_seconds(end))
+
+    def _rest_of_day(self, moment: datetime) -> datetime | None:
+        """The close that trading goes on to after the day's bar was closed early."""
+        if self.data.decide_at is None:
+            return None
+        session = calendar().session_at(self.instrument.exchange, moment)
+        return session.close if session is not None else None
 
     def _finest(self) -> bool:
         """Only one feed of an instrument plays its ticks to the broker: the one with the shortest bars."""
@@ -212,6 +219,11 @@ class Feeding:
         """Whether a bar that ends by ``end`` is still being built."""
         forming = self.builder.forming_end
         return forming is not None and forming <= end
+
+    @property
+    def early_end(self) -> datetime | None:
+        """When the bar of the day is to be closed, if that is before the market's own end."""
+        return self.builder.forming_end if self.data.decide_at is not None else None
 
     def release(self, end: datetime) -> None:
         """Hand over pending bars up to ``end``; while history is missing they wait."""

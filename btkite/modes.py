@@ -17,8 +17,6 @@ class Mode:
 
     ``bars``: where bars come from. ``fills``: who fills orders. ``journal``: whether the account
     outlives the process. ``arm``: whether real orders may leave, which needs a confirmation.
-    ``notify_at_once``: backtrader's ``quicknotify``, the same everywhere so that an answer to a fill
-    is given at the same moment everywhere.
     """
 
     name: str
@@ -26,7 +24,6 @@ class Mode:
     fills: Literal["simulator", "kite"]
     journal: bool
     arm: bool
-    notify_at_once: bool = True
 
 
 MODES = {

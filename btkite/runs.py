@@ -436,6 +436,7 @@ class Run:
                 fromdate=self.begin,
                 todate=self.end,
                 warmup=self.config.data.warmup,
+                decide_at=self.config.broker.decide_at if self.interval == "day" else None,
             )
             feed.bind(self.instruments[key])
             yield feed

@@ -69,6 +69,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         self._client: Any = None
         self._clock: Clock | None = self.p.clock
         self._master: instruments.InstrumentMaster | None = None
+        self._kites: instruments.InstrumentMaster | None = None
         self._feeds: list[Feeding] = []
         self._by_token: dict[int, list[Feeding]] = {}
         self.stream: Any = None
@@ -187,17 +188,24 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
 
     @property
     def master(self) -> instruments.InstrumentMaster:
-        """All instruments: Kite's dump of the day, or without a stream those of the candle cache."""
+        """All instruments: Kite's dump of the day, or those of the candle cache where nothing comes from Kite."""
+        if self.streams or self.config.data.source == "kite":
+            return self._dump
         if self._master is None:
-            if self.streams and isinstance(self.clock, ExchangeClock):
-                # Another exchange may serve there tomorrow, with the same date: nothing to keep.
-                now = self.clock.now()
-                self._master = instruments.InstrumentMaster(self.client.instruments(), instruments.dump_day(now))
-            elif self.streams:
-                self._master = instruments.current(self._dumps, self.client, self.clock.now())
-            else:
-                self._master = instruments.from_candles(self.cache)
+            self._master = instruments.from_candles(self.cache)
         return self._master
+
+    @property
+    def _dump(self) -> instruments.InstrumentMaster:
+        """Kite's dump of the day, asked for once."""
+        if self._kites is None:
+            now = self.clock.now()
+            if isinstance(self.clock, ExchangeClock):
+                # Another exchange may serve there tomorrow, with the same date: nothing to keep.
+                self._kites = instruments.InstrumentMaster(self.client.instruments(), instruments.dump_day(now))
+            else:
+                self._kites = instruments.current(self._dumps, self.client, now)
+        return self._kites
 
     @property
     def _dumps(self) -> Path:
@@ -227,8 +235,11 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
         return found
 
     def history(self, symbol: str, interval: str = "day", start: Any = None, end: Any = None) -> Any:
-        """Candles as a pandas DataFrame, straight from Kite (cached), for research."""
-        instrument = self.instrument(symbol)
+        """Candles as a pandas DataFrame, straight from Kite (cached), for research.
+
+        :raises UnknownSymbol: with suggestions.
+        """
+        instrument = self._dump.find(instruments.parse_key(symbol, self.config.broker.default_exchange))
         found = sources.load(
             "kite",
             instrument.key,
@@ -516,6 +527,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
 
         now = self._now()
         due = [feeding.due for feeding in self._feeds] + [self._over()]
+        due += [feeding.early_end for feeding in self._feeds]
         due += [self.stream.due, self.desk.due if self.desk else None]
         if self.broker is not None and hasattr(self.broker, "next_due"):
             second = self.broker.next_due()

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections import defaultdict
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import backtrader as bt
 import numpy as np
@@ -232,6 +232,25 @@ def test_two_intervals_of_one_instrument(kite_exchange):
     assert watch.bars["fine"] == rows(market)[28:]
     assert watch.bars["coarse"] == rows(made)
     assert watch.together[-1] == (32, 4)
+
+
+@pytest.mark.parametrize("how", ["by the feed", "by the configuration"])
+def test_a_day_decided_early_trades_on_the_same_day(kite_exchange, how):
+    hours = candles(days=(MONDAY, TUESDAY), count=7, interval="60minute")
+    kite_exchange.reset(hours, start=MONDAY + timedelta(hours=9), interval="60minute")
+    feed, config = {**A, "interval": "day"}, {}
+    if how == "by the feed":
+        feed["decide_at"] = time(15, 5)
+    else:
+        config["broker.decide_at"] = "15:05"
+    watch = run(kite_exchange, feed, config=config, at={1: lambda strategy: strategy.buy(size=1)})
+    assert [bar[0] for bar in watch.bars["NSE:AAA"]] == [
+        day + timedelta(hours=15, minutes=5) for day in (MONDAY, TUESDAY)
+    ]
+    # The hour from 14:15 prints at 14:15, 14:35, 14:55 and 15:14:59: the last came after the decision and is the fill.
+    third = hours.high[5] if hours.close[5] >= hours.open[5] else hours.low[5]
+    assert watch.bars["NSE:AAA"][0][4] == third != hours.close[5]
+    assert watch.position.price == hours.close[5]
 
 
 # ---- the link breaks -----------------------------------------------------------------------------------

@@ -34,10 +34,6 @@ def test_a_backtest_reads_history_and_leaves_nothing_behind() -> None:
         assert (MODES[name].bars, MODES[name].journal) == ("stream", True)
 
 
-def test_strategies_are_told_of_orders_at_the_same_moment_in_every_mode() -> None:
-    assert {row.notify_at_once for row in MODES.values()} == {True}
-
-
 def test_a_mode_of_ones_own_needs_no_other_file() -> None:
     """Replayed paper: bars of the stream, fills of the simulator, nothing kept."""
     row = Mode("rehearsal", bars="stream", fills="simulator", journal=False, arm=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import backtrader as bt
 
 from ..config import Config
-from ..values import OrderType, Proposal
+from ..values import Denial, OrderType, Proposal
 from . import translate
 from .base import GatedBroker, strategy_name
 
@@ -16,13 +17,21 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
     """What ``SimBroker(rule="backtrader")`` is: orders, prices, cash and value are BackBroker's to the last bit.
 
     No tick rounding and no charges of ours: commissions are set as on BackBroker. The gate is off unless
-    one is given as ``broker.gate``, because BackBroker's money is not our ledger.
+    one is given as ``broker.gate``; its ledger then follows BackBroker's executions, which decide on what
+    reduces, while the money stays BackBroker's own.
+
+    Params (beside BackBroker's own):
+      - ``config`` (``None``): a :class:`~btkite.config.Config`.
+      - ``cash`` (``None``): ₹ at the start; ``None`` takes ``broker.capital``.
     """
 
-    params = (("config", None),)
+    params: Any = (("config", None), ("cash", None))
 
     def __init__(self, **kwargs: Any) -> None:
         self.config: Config = self.p.config or Config()
+        if self.p.cash is None:
+            self.p.cash = float(self.config.broker.capital)
+        self._booked: dict[int, int] = {}  # ref -> executions that the gate's ledger knows
         super().__init__()
 
     def proposal(self, order: Any) -> Proposal:
@@ -57,21 +66,37 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         self.deny(group, denial)
         return order
 
+    def judge(self, orders: Sequence[Any]) -> Denial | None:
+        """On a ledger that knows today's date and price."""
+        if self.gate is not None:
+            for order in orders:
+                self.gate.ledger.roll(order.data.datetime.date(0))
+                self.gate.ledger.mark(self.instrument(order.data).key, order.data.close[0])
+        return super().judge(orders)
+
     def modify(
         self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None
     ) -> bool:
-        """Change a living order in place; False if it has ended. See ``BookBroker.modify``."""
+        """Change a living order in place; False if it has ended or is denied. See ``BookBroker.modify``."""
         order = next((known for known in self.orders if known.ref == order.ref), order)
         if not order.alive() or (size is not None and size <= abs(order.executed.size)):
             return False
+        created = order.created
+        before = order.size, order.executed.remsize, order.price, order.plimit
+        before_created = created.size, created.price, created.pricelimit
         if size is not None:
-            order.size = order.created.size = size if order.isbuy() else -size
+            order.size = created.size = size if order.isbuy() else -size
             order.executed.remsize = order.size - order.executed.size
         if price is not None:
-            order.created.price = order.price = price
+            created.price = order.price = price
         if plimit is not None:
-            order.created.pricelimit = order.plimit = plimit
-        return True
+            created.pricelimit = order.plimit = plimit
+        denial = self.judge([order])
+        if denial is not None:
+            order.size, order.executed.remsize, order.price, order.plimit = before
+            created.size, created.price, created.pricelimit = before_created
+            order.addinfo(denied_change=str(denial))
+        return denial is None
 
     @property
     def startingvalue(self) -> float:
@@ -83,4 +108,18 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         return int(next((known for known in self.orders if known.ref == order.ref), order).status)
 
     def notify(self, order: Any) -> None:
+        if self.gate is not None:
+            self._book(order)
         bt.brokers.BackBroker.notify(self, order)
+
+    def _book(self, order: Any) -> None:
+        """What has been executed since the last look, for the gate's ledger."""
+        ledger, bits = self.gate.ledger, order.executed.exbits  # type: ignore[union-attr]
+        for bit in list(bits)[self._booked.get(order.ref, 0) :]:
+            ledger.fill(
+                self.instrument(order.data), translate.side(order), int(abs(bit.size)), bit.price,
+                bit.closedcomm + bit.openedcomm, ref=order.ref,
+            )  # fmt: skip
+        self._booked[order.ref] = len(bits)
+        if not order.alive():
+            ledger.done(order.ref)

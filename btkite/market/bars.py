@@ -13,8 +13,8 @@ Volume
     The tick carries the day's. A bar's is what the day's grew by since the print before the bar. The
     day's first bar owns all of the day's volume so far (the pre-open auction is in it, so that the
     bars of a day sum to the day's volume). Whoever joins later learns from the cached packet what
-    traded before; without one the first bar's volume counts from the first tick, and :attr:`BarBuilder.whole_from` says from
-    when on bars are complete.
+    traded before; without one the first bar's volume counts from the first tick, and
+    :attr:`BarBuilder.whole_from` says from when on bars are complete.
 
 Day bars
     Take the packet's own open, high, low and volume of the day when it has them (modes quote, full).

@@ -59,6 +59,8 @@ class Middle:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits for the client's late acknowledgement
+            wbufsize = -1
 
             def do(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -68,12 +70,19 @@ class Middle:
                     self.close_connection = True
                     return
                 status, kind, content = answer
-                data = content if isinstance(content, bytes) else content.encode() if isinstance(content, str) else json.dumps(content).encode()
+                data = (
+                    content
+                    if isinstance(content, bytes)
+                    else content.encode()
+                    if isinstance(content, str)
+                    else json.dumps(content).encode()
+                )
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+                self.wfile.flush()
 
             do_GET = do_POST = do_PUT = do_DELETE = do
 
@@ -132,7 +141,9 @@ class Middle:
         where = urlsplit(self.target)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
         try:
-            headers = {name: value for name, value in asked.headers.items() if name.lower() not in ("host", "connection")}
+            headers = {
+                name: value for name, value in asked.headers.items() if name.lower() not in ("host", "connection")
+            }
             connection.request(asked.method, asked.path, asked.body or None, headers)
             reply = connection.getresponse()
             return reply.status, reply.headers.get("Content-Type", JSON), reply.read()
@@ -238,7 +249,9 @@ class Live:
         **config: Any,
     ) -> Told:
         """The strategy after a live run on ``rows`` of NSE:TEST."""
-        self.exchange.reset(canned.from_rows(rows, interval=interval) if isinstance(rows, list) else rows, **(settings or {}))
+        self.exchange.reset(
+            canned.from_rows(rows, interval=interval) if isinstance(rows, list) else rows, **(settings or {})
+        )
         keys = {"broker.kite_connect.timeout": 5.0, **config}
         store = self.exchange.store("live", config=self.exchange.config(**keys))
         store.endpoint = replace(store.endpoint, rest_root=self.middle.url)
