@@ -161,14 +161,25 @@ class KiteData(bt.feed.DataBase):
             super().preload()
             return
         columns = self._line_columns()
-        lines = [self.lines.datetime, *(getattr(self.lines, name) for name in _LINES)]
-        for line, values in zip(lines, columns, strict=True):
+        values = dict(zip(("datetime", *_LINES), columns, strict=True))
+        ours = {id(getattr(self.lines, name)): column for name, column in values.items()}
+        nothing = np.full(len(columns[0]), np.nan) if len(self.lines.lines) > len(ours) else None
+        for line in self.lines.lines:  # a subclass may have lines of its own
             ahead = line.array[: line.extension]
             line.array = array.array("d")
-            line.array.frombytes(np.ascontiguousarray(values, dtype=np.float64).data.cast("B"))
+            line.array.frombytes(np.ascontiguousarray(ours.get(id(line), nothing), dtype=np.float64).data.cast("B"))
             line.array.extend(ahead)
         self._next_row = len(columns[0])
         self.home()
+
+    def advance_peek(self) -> float:
+        """When the next bar ends, if that is known: also where bars of history are taken one by one."""
+        if len(self) < self.buflen():
+            return float(self.lines.datetime[1])
+        if self.is_stream or self._filters or self._candles is None:
+            return float("inf")
+        stamps = self._line_columns()[0]
+        return float(stamps[self._next_row]) if self._next_row < len(stamps) else float("inf")
 
     def _load(self) -> bool | None:
         if self.is_stream:

@@ -6,6 +6,7 @@ anybody; :meth:`Run.go` then runs. What differs between modes is read from :mod:
 
 from __future__ import annotations
 
+import inspect
 import signal
 import threading
 import traceback
@@ -360,7 +361,29 @@ class Run:
             lasting["record"] = stack.enter_context(account_record(self.folder / "journal.sqlite", store.clock))
         broker = store.getbroker(cash=config.broker.capital, **lasting)
         self._check_market(store, broker)
+        self._alert(config, store, broker, stack)
         return store, broker
+
+    def _alert(self, config: Config, store: KiteStore, broker: Any, stack: ExitStack) -> None:
+        """A person hears of what the gate denies and of an error that ends the run, if addresses are given."""
+        if not config.alerts.urls or not self.mode.journal:
+            return
+        from .alerts import Alerts
+
+        said = config.alerts
+        alerts = Alerts(said.urls, said.level, said.dedupe, said.queue, store.clock)
+        who = f"{self.strategy.__name__} ({self.mode.name})"
+
+        def denied(order: Any, denial: Any) -> None:
+            alerts.send("warning", f"{who}: order denied", f"{_order_text(order)}: {denial}", key=denial.rule)
+
+        def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
+            if isinstance(error, Exception):
+                alerts.send("critical", f"{who}: the run failed", f"{type(error).__name__}: {error}")
+            alerts.close(10.0)
+
+        broker.on_denied = denied
+        stack.push(ended)
 
     def _open_folder(self, stack: ExitStack, config: Config) -> Any:
         import yaml
@@ -399,7 +422,7 @@ class Run:
             except Exception as error:
                 if _in_init(error, self.strategy):
                     raise ConfigError(f"{self.strategy.__name__} does not start: {error}") from error
-                raise
+                raise _crashed(error, self.strategy, broker, cerebro.datas) from error
         result = RunResult.collect(
             strategy,
             mode=self.mode.name,
@@ -415,7 +438,7 @@ class Run:
             denied=gate.summary() if gate is not None else "",
             halted=halted,
             mistake=mistake,
-            left_open=tuple(_left_open(broker, strategy)),
+            left_open=tuple(_left_open(broker, strategy.datas)),
             stopped=stopped.why,
             exit_code=next((code for code in codes if code), 0),
         )
@@ -781,14 +804,28 @@ def _mistake(broker: Any) -> str:
     return ""
 
 
-def _left_open(broker: Any, strategy: Any) -> Iterator[str]:
+def _crashed(error: Exception, strategy: type, broker: Any, datas: Sequence[Any]) -> BtkiteError:
+    """What to say of a run that an error ended: which line of the strategy, and what is still open."""
+    open_now = list(_left_open(broker, datas))
+    left = f"; still open: {'; '.join(open_now)}" if open_now else ""
+    if isinstance(error, BtkiteError):
+        if left:
+            error.args = (f"{error}{left}", *error.args[1:])
+        return error
+    source = inspect.getsourcefile(strategy)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return BtkiteError(f"{strategy.__name__} failed{where} with {type(error).__name__}: {error}{left}")
+
+
+def _left_open(broker: Any, datas: Sequence[Any]) -> Iterator[str]:
     """Orders that still work, and positions."""
     for order in broker.get_orders_open():
         done = f", {number(abs(order.executed.size), 0)} filled" if order.executed.size else ""
         kite = order.info.get("order_id")
         yield f"order {_order_text(order)} ({order.getstatusname()}{done}{f', Kite {kite}' if kite else ''})"
     seen = set()
-    for data in strategy.datas:
+    for data in datas:
         position = broker.getposition(data)
         key = data.instrument.key
         if position.size and key not in seen:

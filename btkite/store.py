@@ -505,7 +505,7 @@ class KiteStore(bt.Store, metaclass=_ManyStores):
 
     def _ready(self) -> bool:
         return any(feeding.data.haslivedata() for feeding in self._feeds) or bool(
-            self.broker is not None and getattr(self.broker, "notifs", None)
+            self.broker is not None and getattr(self.broker, "has_news", False)
         )
 
     def _now(self) -> datetime:

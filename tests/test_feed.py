@@ -187,6 +187,22 @@ def test_preloaded_buffers_are_to_the_bit_what_pandasdata_makes():
     assert buffers(KiteData(dataname=candles)) == buffers(stock)
 
 
+def test_a_feed_of_ones_own_may_have_lines_and_parts_of_its_own():
+    class Part:
+        pass
+
+    class Mine(Part, KiteData):
+        lines = ("spread",)
+
+    class Looks(Seen):
+        def next(self):
+            super().next()
+            assert np.isnan(self.data.spread[0])
+
+    mine = run(Mine(dataname=minutes(sessions=1)), strategy=Looks)
+    assert mine.bars == run(KiteData(dataname=minutes(sessions=1))).bars
+
+
 def test_a_feed_can_be_run_again_and_is_the_same():
     candles = minutes(sessions=1)
     feed = KiteData(dataname=candles)

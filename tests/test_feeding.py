@@ -139,7 +139,7 @@ def cut(kite_exchange):
 A = {"key": "NSE:AAA"}
 
 
-# ---- where a run begins ----------------------------------------------------------------------------
+# ---- where a run begins ---------------------------------------------------------------------------------------------
 
 
 def test_bars_of_a_day_are_those_of_its_candles(kite_exchange):
@@ -203,7 +203,7 @@ def test_five_minutes_joined_in_the_middle_are_whole_too(kite_exchange):
     assert watch.bars["NSE:AAA"] == rows(made)[6 + 2 - 3 :]
 
 
-# ---- several feeds -----------------------------------------------------------------------------------
+# ---- several feeds --------------------------------------------------------------------------------------------------
 
 
 def test_several_symbols_with_holes_come_aligned_as_in_history(kite_exchange):
@@ -253,7 +253,7 @@ def test_a_day_decided_early_trades_on_the_same_day(kite_exchange, how):
     assert watch.position.price == hours.close[5]
 
 
-# ---- the link breaks -----------------------------------------------------------------------------------
+# ---- the link breaks ------------------------------------------------------------------------------------------------
 
 BROKEN_ONCE = ["DELAYED", "LIVE", "CONNBROKEN", "DELAYED", "LIVE"]
 
@@ -299,7 +299,7 @@ def test_a_link_that_breaks_again_before_it_is_whole_is_repaired_all_the_same(ki
     assert watch.status["NSE:AAA"][-1] == "LIVE"
 
 
-# ---- a clock that runs -----------------------------------------------------------------------------------
+# ---- a clock that runs ----------------------------------------------------------------------------------------------
 
 
 class Relay:
@@ -386,7 +386,7 @@ def test_on_a_running_clock_a_silent_symbols_bar_is_closed_by_the_clock(kite_exc
     assert watch.bars["NSE:AAA"][first_seen[0] - 1][0] <= TUESDAY + timedelta(hours=9, minutes=23)
 
 
-# ---- how long ------------------------------------------------------------------------------------------
+# ---- how long -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sessions", [1, 2])
@@ -404,7 +404,7 @@ def test_a_session_that_is_over_already_does_not_count(kite_exchange):
     assert watch.bars["NSE:AAA"] == rows(hour)[7:14]
 
 
-# ---- what history may do to us ---------------------------------------------------------------------------
+# ---- what history may do to us --------------------------------------------------------------------------------------
 
 SHARE = "NSE:AAA"
 DUMP = (

@@ -23,7 +23,7 @@ from btkite import runs, simulator
 from btkite.candles import CandleCache
 from btkite.clock import SystemClock
 from btkite.config import Config
-from btkite.errors import AccountLocked, ConfigError, DataError, SessionExpired, UnknownSymbol
+from btkite.errors import AccountLocked, BtkiteError, ConfigError, DataError, SessionExpired, UnknownSymbol
 from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
 from btkite.journal import AccountLock
 from btkite.risk.gate import KillSwitch
@@ -479,8 +479,36 @@ def test_a_strategy_that_refuses_its_parameters_is_a_usage_error(config: Config,
 
     with pytest.raises(ConfigError, match="Picky does not start: fast must be below slow"):
         go(config, Picky, start=begin)
-    with pytest.raises(ValueError, match="a bug"):
+    with pytest.raises(BtkiteError, match=r"Buggy failed at test_runs\.py:\d+ with ValueError: a bug$"):
         go(config, Buggy, start=begin)
+
+
+@pytest.mark.parametrize("mode", ["backtest", "paper", "live"])
+def test_a_strategy_that_fails_says_what_is_still_open(config: Config, begin: datetime, mode: str) -> None:
+    class Falls(LeavesOpen):
+        def next(self) -> None:
+            super().next()
+            if self.position:
+                raise ZeroDivisionError("no")
+
+    with pytest.raises(
+        BtkiteError, match=r"Falls failed at .* ZeroDivisionError: no; still open: .*position 3 NSE:REL"
+    ):
+        go(config, Falls, mode=mode, start=begin)
+
+
+@pytest.mark.parametrize("mode", ["backtest", "paper", "live"])
+def test_a_product_that_the_segment_lacks_is_denied_in_every_mode(config: Config, begin: datetime, mode: str) -> None:
+    class Wrong(bt.Strategy):
+        given = False
+
+        def next(self) -> None:
+            if not self.given:
+                self.given = True
+                self.buy(size=1, product="NRML")
+
+    result = go(config, Wrong, mode=mode, start=begin)
+    assert "NRML is no product of NSE:RELIANCE: use CNC, MIS or MTF" in str(result.orders["denied"].iloc[0])
 
 
 @pytest.mark.parametrize("mode", ["backtest", "paper", "live"])

@@ -92,6 +92,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self._fills: dict[int, list[tuple[int, float]]] = {}
         self._charged: dict[int, float] = {}
         self._trailing: dict[int, int] = {}  # ref -> length of its data when last looked at
+        self._adopted = False
         self.ending: set[int] = set()  # orders that end at this moment by themselves
         self._now = -1
         self._flushing = False
@@ -225,6 +226,9 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             instrument = self.instrument_of_order(order)
             if not self.config.broker.tick_rounding and (problem := translate.off_tick(instrument, order)) is not None:
                 return Denial("tick", problem, "broker.tick_rounding")
+            problem = translate.wrong_product(instrument, self.proposal(order).product)
+            if problem is not None:
+                return Denial("product", problem, "broker.default_product")
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
@@ -673,6 +677,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         if self._saved is None or not strategies:
             return
         book, self._saved = self._saved, None
+        self._adopted = True
         restore_orders(self, book, strategies)
         self._write("restored", orders=len(book["orders"]), positions=len(book["positions"]))
         self.flush()
@@ -772,7 +777,15 @@ class BookBroker(GatedBroker, bt.BrokerBase):
         self.notifs.append(order.clone())
 
     def get_notification(self) -> Any:
-        return self.notifs.popleft() if self.notifs else None
+        return self.notifs.popleft() if self.has_news else None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to tell that can be told: after a restart strategies have no bar yet, and
+        what they would look at in ``notify_order`` is not there."""
+        if not self.notifs:
+            return False
+        return not self._adopted or all(len(strategy) for strategy in self.cerebro.runningstrats)
 
     def flush(self) -> None:
         """Tell the strategies at once, in the middle of a bar, if Cerebro wants it so (``quicknotify``)."""
@@ -781,7 +794,7 @@ class BookBroker(GatedBroker, bt.BrokerBase):
             return
         self._flushing = True
         try:
-            while self.notifs:
+            while self.has_news:
                 order = self.notifs.popleft()
                 owner = cerebro.runningstrats[0] if order.p.owner is None else order.p.owner
                 owner._addnotification(order, quicknotify=True)

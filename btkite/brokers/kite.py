@@ -19,8 +19,9 @@ from ..kite.failures import NOT_SENT
 from ..kite.inbox import Answer, DeskReply, Link, LinkChange
 from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
+from ..market.prices import freeze_quantity
 from ..orders.progress import Progress, apply
-from ..values import OrderType, OrderUpdate
+from ..values import OrderType, OrderUpdate, Source
 from . import hours, translate
 from .book import BookBroker
 from .doubt import Doubt
@@ -102,7 +103,10 @@ class KiteBroker(BookBroker):
         variety = proposal.variety
         if self._session(proposal.instrument) is None and self.terms[order.ref].after_hours == "amo":
             variety = "amo"
-        proposal = replace(proposal, tag=tag, quantity=remaining, variety=variety)
+        # Kite refuses to slice what one order can hold, and counts ten slices at most.
+        most = freeze_quantity(proposal.instrument.name, from_seconds(self.now).date())
+        slices = proposal.autoslice and most is not None and remaining > most
+        proposal = replace(proposal, tag=tag, quantity=remaining, variety=variety, autoslice=slices)
         self._tags[tag] = order.ref
         order.addinfo(tag=tag, variety=variety)
         if self.record is not None:
@@ -268,7 +272,8 @@ class KiteBroker(BookBroker):
                 self._set(order, done, None, None)
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
         if complete and progress.filled < progress.quantity:
-            self._ask_book()  # complete, and what it was filled at is still to be told
+            if update.source is not Source.POLL:
+                self._ask_book()  # complete, and what it was filled at is still to be told
         elif current and progress.terminal and order.alive():
             self._over(order, progress)
 

@@ -54,6 +54,17 @@ def side(order: Any) -> Side:
     return Side.BUY if order.isbuy() else Side.SELL
 
 
+def wrong_product(instrument: Instrument, product: str) -> str | None:
+    """Why Kite has no such product for this instrument, or None (https://kite.trade/docs/connect/v3/orders/)."""
+    if not instrument.exchange:
+        return None
+    derivative = instrument.is_future or instrument.is_option
+    products = ("NRML", "MIS") if derivative else ("CNC", "MIS", "MTF")
+    if product in products:
+        return None
+    return f"{product} is no product of {instrument.key}: use {', '.join(products[:-1])} or {products[-1]}"
+
+
 def kite_type(order: Any) -> OrderType:
     """Kite's ``order_type`` of an order as it stands: a stop-limit that was triggered is a limit."""
     if order.triggered and order.exectype in (Order.StopLimit, Order.StopTrailLimit):

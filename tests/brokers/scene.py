@@ -83,3 +83,13 @@ def buy(**kwargs: Any) -> Callable[[Any], Any]:
 
 def sell(**kwargs: Any) -> Callable[[Any], Any]:
     return lambda s: s.sell(**{"size": 1, **kwargs})
+
+
+HOURS = [CALM] * 7
+"""A session of hours."""
+MORNING = [(105.0, 106.0, 104.0, 105.0)] * 3
+
+
+def overnight(plan: Mapping[int, Callable[[Any], Any]], morning: Any = MORNING, **more: Any) -> Planned:
+    """A session of hours, and the morning after."""
+    return play(HOURS + morning, plan, interval="60minute", **more)

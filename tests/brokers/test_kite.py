@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from btkite.brokers.kite import available
 from tests.brokers.scene import CALM, UP, Order, buy
 from tests.brokers.wire import (
     BAD_GATEWAY,
@@ -97,7 +96,12 @@ def test_a_given_up_entry_that_fills_after_its_exits_are_gone_is_closed(live):
 def test_the_book_is_asked_again_if_the_deciding_look_fails(live):
     """Nine looks see nothing, the tenth fails: nothing is decided before one is answered."""
     live.middle.on("POST", lost(None))
-    live.middle.on("GET", *[passes] * 9, *[lost(BAD_GATEWAY)] * 4)
+    down = (
+        400,
+        "application/json",
+        {"status": "error", "error_type": "GeneralException", "message": "the book is closed"},
+    )
+    live.middle.on("GET", *[passes] * 9, lost(down), lost(down))
     ran = live.run(LONG, {2: buy(size=3)})
     assert ran.story()[-1] == "Rejected"
     assert int(ran.given[0].info.reason.split()[-2]) > 90

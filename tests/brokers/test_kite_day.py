@@ -378,7 +378,12 @@ def test_updates_that_are_repeated_late_or_unknown_change_nothing(live, repeat):
             says(s, 0, "MODIFY VALIDATION PENDING", average_price=0.0)
             says(s, 4, "SOMETHING NEW", average_price=90.0)
 
-    plan = {2: buy(size=10, exectype=LIMIT, price=90.0), 3: tell, 5: tell, 8: lambda s: says(s, 10, "COMPLETE", average_price=90.0)}
+    plan = {
+        2: buy(size=10, exectype=LIMIT, price=90.0),
+        3: tell,
+        5: tell,
+        8: lambda s: says(s, 10, "COMPLETE", average_price=90.0),
+    }
     ran = live.run(LONG, plan)
     assert [size for _, size, _, _ in ran.fills] == [4, 6]
     assert ran.story() == ["Submitted", "Accepted", "Partial", "Completed"]
@@ -417,9 +422,16 @@ def test_a_second_order_under_our_tag_is_foreign_and_harms_nobody(live):
         order = s.given[0]
         s.data._store.inbox.put(
             OrderUpdate(
-                order_id="999", status="COMPLETE", exchange="NSE", tradingsymbol="TEST", transaction_type="BUY",
-                quantity=10, filled_quantity=10, average_price=90.0, tag=order.info.tag,
-            )  # fmt: skip
+                order_id="999",
+                status="COMPLETE",
+                exchange="NSE",
+                tradingsymbol="TEST",
+                transaction_type="BUY",
+                quantity=10,
+                filled_quantity=10,
+                average_price=90.0,
+                tag=order.info.tag,
+            )
         )
 
     ran = live.run(LONG[:7], {2: buy(size=10, exectype=LIMIT, price=90.0), 3: twin})
@@ -438,6 +450,10 @@ def test_a_deadline_sends_one_cancel_and_ends_expired(live):
 
 def test_the_close_is_not_a_cancel(live):
     """An exchange that ends the day's orders is asked for nothing."""
-    live.run([*HOURS, LOW], {3: lambda s: s.buy_bracket(size=1, exectype=Order.Market, stopprice=80.0, limitprice=120.0)}, interval="60minute")
+    ran = live.run(
+        [*HOURS, LOW],
+        {3: lambda s: s.buy_bracket(size=1, exectype=Order.Market, stopprice=80.0, limitprice=120.0)},
+        interval="60minute",
+    )
     assert live.middle.calls("DELETE") == []
-    assert [row["status"] for row in live.book()] == []
+    assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Expired", "Expired"]

@@ -1,0 +1,386 @@
+"""btkite.Cerebro: what it repairs, what it holds back, and that the stock Cerebro beside it stays as it was."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import threading
+from datetime import datetime, time, timedelta
+
+import backtrader as bt
+import pandas as pd
+import pytest
+
+from btkite.brokers.sim import SimBroker
+from btkite.config import Config
+from btkite.engine import Cerebro
+from btkite.feed import KiteData
+from btkite.linetime import from_seconds, seconds_of
+from btkite.store import KiteStore
+from btkite.testing import bars
+from btkite.testing.wire import USER
+
+ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
+LOOPS = pytest.mark.parametrize(
+    "loop", [{"runonce": True}, {"runonce": False}, {"preload": False}], ids=["once", "next", "load"]
+)
+FREE = Config().with_(**{"risk.enabled": False, "broker.charges": False})
+DAY = datetime(2024, 7, 1)
+NEXT_DAY = datetime(2024, 7, 2)
+
+
+def candles(name="whipsaw", key="NSE:AAA", count=375 + 15):
+    """A session and the beginning of the next."""
+    return bars(name, symbol=key, day=DAY.date(), count=count)
+
+
+def now(strategy) -> datetime:
+    return from_seconds(seconds_of(strategy.data.datetime[0]))
+
+
+class Log(bt.Strategy):
+    """Writes down every call with the bar's time."""
+
+    params = (("buys", {}), ("timer", None), ("period", 1))
+
+    def __init__(self):
+        self.calls, self.orders = [], []
+        self.mean = bt.ind.SMA(period=self.p.period)
+        if self.p.timer is not None:
+            self.add_timer(self.p.timer, repeat=timedelta(minutes=1))
+
+    def say(self, what):
+        self.calls.append((what, now(self)))
+
+    def prenext(self):
+        self.say("prenext")
+
+    def nextstart(self):
+        self.say("nextstart")
+        self.next()
+
+    def next(self):
+        self.say("next")
+        for kwargs in self.p.buys.get(len(self), ()):
+            self.orders.append(self.buy(**kwargs))
+
+    def notify_timer(self, timer, when, *args, **kwargs):
+        self.say("timer")
+
+    def notify_order(self, order):
+        self.say(order.getstatusname())
+
+    def of(self, what):
+        return [when for name, when in self.calls if name == what]
+
+
+def run(*feeds, engine=Cerebro, strategy=Log, broker=None, cerebro=None, **params):
+    loop = {name: params.pop(name) for name in ("runonce", "preload", "quicknotify", "warmup") if name in params}
+    cerebro = cerebro or engine(stdstats=False, **loop)
+    for feed in feeds or (KiteData(dataname=candles(), fromdate=NEXT_DAY, warmup=20),):
+        cerebro.adddata(feed)
+    cerebro.setbroker(broker or SimBroker(config=FREE))
+    cerebro.addstrategy(strategy, **params)
+    return cerebro.run()[0]
+
+
+# ---- warm-up --------------------------------------------------------------------------------------------------------
+
+
+@LOOPS
+@pytest.mark.parametrize("period", [1, 20, 21, 25])
+def test_next_is_first_called_on_the_first_bar_after_the_warmup_or_later_if_indicators_need_more(loop, period):
+    ran = run(period=period, **loop)
+    first = NEXT_DAY + timedelta(hours=9, minutes=16 + max(0, period - 21))
+    assert ran.of("nextstart") == [first]
+    assert ran.of("next")[0] == first
+    assert len(ran.of("prenext")) == 20 + max(0, period - 21)
+
+
+def test_next_is_first_called_on_the_same_bar_in_every_mode(kite_exchange):
+    history = run(period=12)
+    kite_exchange.reset(candles(), start=NEXT_DAY + timedelta(hours=9))
+    config = kite_exchange.config(**{"data.warmup": 20})
+    found = {"backtest": history.calls}
+    for mode in ("paper", "live"):
+        kite_exchange.reset(candles(), start=NEXT_DAY + timedelta(hours=9))
+        store = KiteStore(
+            mode=mode, config=config.with_(**{"broker.kite_connect.endpoint": kite_exchange.url}), confirm=USER
+        )
+        found[mode] = run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), period=12).calls
+    assert found["paper"] == found["live"] == found["backtest"]
+    assert ("nextstart", NEXT_DAY + timedelta(hours=9, minutes=16)) in found["live"]
+
+
+@LOOPS
+def test_timers_wait_for_the_warmup_too(loop):
+    ran = run(timer=time(9, 10), **loop)
+    assert ran.of("timer")[0] == NEXT_DAY + timedelta(hours=9, minutes=16)
+    without = run(KiteData(dataname=candles()), timer=time(9, 10), **loop)
+    assert without.of("timer")[0] == DAY + timedelta(hours=9, minutes=16)
+
+
+@LOOPS
+def test_a_warmup_that_is_played_calls_next_and_denies_its_orders(loop):
+    ran = run(warmup="play", buys={3: [{"size": 1}], 22: [{"size": 2}]}, **loop)
+    assert ran.of("prenext") == []
+    assert len(ran.of("next")) == 35
+    early, later = ran.orders
+    assert early.status == early.Rejected
+    assert "warm up" in early.info.denied
+    assert later.status == later.Completed
+    assert ran.position.size == 2
+
+
+def test_each_strategy_is_held_by_its_own_feeds(kite_exchange):
+    class Second(Log):
+        def __init__(self):
+            super().__init__()
+
+    cerebro = Cerebro(stdstats=False)
+    cerebro.adddata(KiteData(dataname=candles(), fromdate=NEXT_DAY, warmup=20))
+    cerebro.adddata(
+        KiteData(dataname=candles(key="NSE:BBB"), fromdate=NEXT_DAY + timedelta(hours=9, minutes=20), warmup=5)
+    )
+    cerebro.setbroker(SimBroker(config=FREE))
+    cerebro.addstrategy(Log)
+    cerebro.addstrategy(Second)
+    for ran in cerebro.run():
+        assert ran.of("next")[0] == NEXT_DAY + timedelta(hours=9, minutes=21)
+
+
+def test_feeds_that_know_no_warmup_are_not_held():
+    table = candles(count=10).frame().set_index("date")
+    ran = run(bt.feeds.PandasData(dataname=table, timeframe=bt.TimeFrame.Minutes))
+    assert len(ran.of("next")) == 10
+
+
+# ---- orders are told at once ----------------------------------------------------------------------------------------
+
+
+@LOOPS
+def test_a_fill_is_told_before_its_bar_is_seen(loop):
+    ran = run(buys={21: [{"size": 1}]}, **loop)
+    first = NEXT_DAY + timedelta(hours=9, minutes=16)
+    told = [call for call in ran.calls if call[0] in ("Submitted", "Accepted", "Completed", "next")]
+    assert told[:5] == [
+        ("next", first),
+        ("Submitted", first),
+        ("Accepted", first),
+        ("Completed", first),
+        ("next", first + timedelta(minutes=1)),
+    ]
+
+
+def test_without_quicknotify_orders_are_told_with_the_next_bar():
+    ran = run(buys={21: [{"size": 1}]}, quicknotify=False)
+    first = NEXT_DAY + timedelta(hours=9, minutes=16)
+    assert ran.of("Completed") == [first + timedelta(minutes=1)]
+
+
+@LOOPS
+def test_orders_of_the_last_bar_are_told_before_the_end(loop):
+    ran = run(buys={35: [{"size": 1}]}, **loop)
+    assert ran.orders[0].status == ran.orders[0].Accepted
+    assert ran.calls[-1][0] == "Accepted"
+
+
+# ---- the end, whatever it is ----------------------------------------------------------------------------------------
+
+
+class Part:
+    """Counts its stops; may fail in them."""
+
+    stops = 0
+    fails = False
+
+    def stop(self):
+        self.stops += 1
+        super().stop()
+        if self.fails:
+            raise OSError("the second error")
+
+
+class CountedFeed(Part, KiteData):
+    pass
+
+
+class CountedBroker(Part, SimBroker):
+    pass
+
+
+class CountedStore(Part, KiteStore):
+    pass
+
+
+class Breaks(Log):
+    params = (("error", ValueError("the first error")), ("where", "next"))
+
+    def next(self):
+        if self.p.where == "next" and len(self) == 23:
+            raise self.p.error
+
+    def notify_order(self, order):
+        if self.p.where == "notify_order":
+            raise self.p.error
+
+    def start(self):
+        if self.p.where == "start":
+            raise self.p.error
+
+
+def parts(tmp_path):
+    store = CountedStore(config=FREE.with_(**{"data.cache": str(tmp_path)}))
+    store.cache.write(candles())
+    feed = CountedFeed(dataname="NSE:AAA", store=store, interval="minute", fromdate=NEXT_DAY, warmup=20)
+    return feed, CountedBroker(config=FREE), store
+
+
+@LOOPS
+@pytest.mark.parametrize("error", [ValueError("the first error"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["next", "start"])
+def test_when_a_callback_raises_every_part_is_stopped_and_the_error_is_the_callbacks(tmp_path, loop, error, where):
+    feed, broker, store = parts(tmp_path)
+    with pytest.raises(type(error)) as caught:
+        run(feed, broker=broker, strategy=Breaks, error=error, where=where, **loop)
+    assert caught.value is error
+    assert (feed.stops, broker.stops, store.stops) == (1, 1, 1)
+
+
+def test_a_part_that_fails_to_stop_hides_neither_the_error_nor_the_other_parts(tmp_path, caplog):
+    feed, broker, store = parts(tmp_path)
+    broker.fails = feed.fails = True
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="the first error"):
+        run(feed, broker=broker, strategy=Breaks)
+    assert (feed.stops, broker.stops, store.stops) == (1, 1, 1)
+
+
+def test_a_run_without_an_error_stops_each_part_once(tmp_path):
+    feed, broker, store = parts(tmp_path)
+    run(feed, broker=broker)
+    assert (feed.stops, broker.stops, store.stops) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_an_error_on_a_stream_leaves_no_thread_behind(kite_exchange, mode):
+    kite_exchange.reset(candles(), start=NEXT_DAY + timedelta(hours=9))
+    store = kite_exchange.store(mode, config=kite_exchange.config(**{"data.warmup": 20}))
+    before = set(threading.enumerate())
+    with pytest.raises(ValueError, match="the first error"):
+        run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), strategy=Breaks)
+    left = {thread for thread in set(threading.enumerate()) - before if thread.is_alive()}
+    assert {thread.name for thread in left if thread.name.startswith("kite")} == set()
+
+
+class Stops(Log):
+    params = (("at", 25),)
+
+    def next(self):
+        super().next()
+        if len(self) == self.p.at:
+            self.env.runstop()
+
+
+@LOOPS
+def test_runstop_ends_the_run_with_that_bar(loop):
+    ran = run(strategy=Stops, **loop)
+    assert len(ran.of("next")) == 5
+    assert len(ran) == 25
+
+
+def test_runstop_ends_a_stream_and_its_threads(kite_exchange):
+    kite_exchange.reset(candles(), start=NEXT_DAY + timedelta(hours=9))
+    store = kite_exchange.store("live", config=kite_exchange.config(**{"data.warmup": 20}))
+    before = set(threading.enumerate())
+    ran = run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), strategy=Stops)
+    assert len(ran) == 25
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("kite")]
+
+
+# ---- the two loops --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("others", [(), ("holes",), ("holes", "uptrend")], ids=["one feed", "two", "three"])
+def test_the_loops_make_the_same_calls(others):
+    def feeds():
+        for number, name in enumerate(("whipsaw", *others)):
+            given = candles(name, key=f"NSE:{'ABC'[number]}")
+            yield KiteData(dataname=given, fromdate=NEXT_DAY, warmup=20, name=given.key)
+
+    params = {
+        "buys": {22: [{"size": 1}], 25: [{"size": 2, "exectype": bt.Order.Limit, "price": 990.0}]},
+        "timer": time(9, 20),
+    }
+    found = [run(*feeds(), **loop, **params) for loop in ({"runonce": True}, {"runonce": False}, {"preload": False})]
+    assert found[0].calls == found[1].calls == found[2].calls
+    assert {"timer", "Completed", "prenext", "next"} <= {name for name, _ in found[0].calls}
+    assert [[len(feed) for feed in ran.datas] for ran in found] == [[len(feed) for feed in found[0].datas]] * 3
+
+
+class Script(bt.feed.DataBase):
+    """A live feed that says what it is told: a bar, None (nothing yet), or False at the end."""
+
+    params = (("says", ()),)
+
+    def islive(self):
+        return True
+
+    def start(self):
+        super().start()
+        self._left = list(self.p.says)
+
+    def _load(self):
+        if not self._left:
+            return False
+        said = self._left.pop(0)
+        if said is None:
+            return None
+        self.lines.datetime[0] = bt.date2num(DAY + timedelta(minutes=555 + said))
+        for line in (self.lines.open, self.lines.high, self.lines.low, self.lines.close):
+            line[0] = 100.0 + said
+        self.lines.volume[0] = self.lines.openinterest[0] = 0.0
+        return True
+
+
+def resampled_while_the_other_is_silent(engine):
+    """The second feed's bar of two minutes is complete while the first has nothing to say."""
+    cerebro = engine(stdstats=False)
+    cerebro.adddata(Script(says=[1, None, None, None, 5, None], timeframe=bt.TimeFrame.Minutes))
+    other = Script(says=[1, 2, 3, 4, 5, None], timeframe=bt.TimeFrame.Minutes)
+    cerebro.resampledata(other, timeframe=bt.TimeFrame.Minutes, compression=2)
+    cerebro.addstrategy(bt.Strategy)
+    return cerebro.run()[0]
+
+
+def test_a_resampled_feed_may_deliver_while_the_others_are_silent():
+    ran = resampled_while_the_other_is_silent(Cerebro)
+    assert len(ran.datas[1]) >= 2
+    with pytest.raises(ValueError, match="min"):  # https://github.com/mementum/backtrader/pull/439
+        resampled_while_the_other_is_silent(bt.Cerebro)
+
+
+# ---- the stock Cerebro ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_of_backtrader_is_patched():
+    for name, member in vars(bt.Cerebro).items():
+        if inspect.isfunction(member):
+            assert member.__module__ == "backtrader.cerebro", name
+    for kind in (bt.Strategy, bt.brokers.BackBroker, bt.feed.DataBase, bt.Order, bt.Store):
+        for name, member in vars(kind).items():
+            if inspect.isfunction(member):
+                assert member.__module__.startswith("backtrader"), (kind, name)
+    assert bt.Cerebro.params.quicknotify is False
+    assert not hasattr(bt.Cerebro.params, "warmup")
+
+
+def test_a_script_on_stock_parts_gives_the_same_on_both_cerebros():
+    table = pd.DataFrame(candles().frame()).set_index("date")
+    calls = []
+    for engine in (bt.Cerebro, Cerebro):
+        feed = bt.feeds.PandasData(dataname=table, timeframe=bt.TimeFrame.Minutes)
+        cerebro = engine(stdstats=False)
+        cerebro.p.quicknotify = False
+        ran = run(feed, cerebro=cerebro, broker=bt.brokers.BackBroker(cash=1e6), buys={5: [{"size": 3}]}, period=4)
+        calls.append((ran.calls, ran.broker.getvalue(), ran.position.price))
+    assert calls[0] == calls[1]
