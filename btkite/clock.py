@@ -184,6 +184,7 @@ class ExchangeClock:
         self.complete = bool(lockstep)
         self.idle: Callable[[], bool] = lambda: True
         self.frames_read: Callable[[], Mapping[str, int]] = dict
+        self._known: frozenset[str] = frozenset()  # sockets of ours that the exchange has spoken of
         try:
             self._told = _Told.of(self._ask({}))
         except OSError:
@@ -246,9 +247,11 @@ class ExchangeClock:
         return True
 
     def _has_read(self, sent: Mapping[str, int]) -> bool:
-        """Sockets that are not ours, or not open any more, do not count."""
+        """Sockets that are not ours do not count. One of ours that the exchange knew and knows no more was
+        cut, and we have not noticed yet."""
         read = self.frames_read()
-        return all(read[socket] >= count for socket, count in sent.items() if socket in read)
+        self._known = known = self._known.intersection(read)
+        return all(socket in sent and read[socket] >= sent[socket] for socket in known)
 
     def _await_frames(self, bell: Bell) -> None:
         limit, sent = time.monotonic() + self._timeout, self._told.sent
@@ -265,6 +268,7 @@ class ExchangeClock:
             thought = before.goes_on(told.at)
             if timedelta() < thought - told.now < timedelta(seconds=told.speed * _LONGEST):
                 told = replace(told, now=thought)
+        self._known = self._known.union(told.sent.keys() & self.frames_read().keys())
         self._told = told
 
     def _ask(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -266,6 +266,28 @@ def test_heard_stays_behind_until_the_frames_are_read(exchange: FakeExchange) ->
     assert market.heard() == later
 
 
+def test_a_socket_that_the_exchange_has_cut_is_not_heard_until_we_notice(exchange: FakeExchange) -> None:
+    exchange.says(OPEN, 600.0, sent={"127.0.0.1:5": 3})
+    market, read = ExchangeClock(exchange.root), {"127.0.0.1:5": 3}
+    market.frames_read = lambda: dict(read)
+    market.settle(Bell())
+    later = OPEN + timedelta(minutes=10)
+    exchange.says(later, 600.0, sent={"127.0.0.1:9": 7})
+    market.settle(Bell())
+    assert market.heard() == OPEN
+    read.clear()
+    assert market.heard() == later
+
+
+def test_behind_a_proxy_nobody_can_tell_and_now_is_heard(exchange: FakeExchange) -> None:
+    exchange.says(OPEN, 600.0, sent={"127.0.0.1:77": 3})
+    market = ExchangeClock(exchange.root)
+    market.frames_read = lambda: {"127.0.0.1:5": 0}
+    exchange.says(OPEN + timedelta(minutes=1), 600.0, sent={"127.0.0.1:77": 9})
+    market.settle(Bell())
+    assert market.heard() == OPEN + timedelta(minutes=1)
+
+
 def test_done_means_that_we_have_read_all_of_it(exchange: FakeExchange) -> None:
     exchange.says(OPEN, 600.0)
     market, read = ExchangeClock(exchange.root), {"127.0.0.1:5": 3}

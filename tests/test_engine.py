@@ -34,7 +34,9 @@ def candles(name="whipsaw", key="NSE:AAA", count=375 + 15):
     return bars(name, symbol=key, day=DAY.date(), count=count)
 
 
-def now(strategy) -> datetime:
+def now(strategy) -> datetime | None:
+    if not len(strategy.data):
+        return None  # only another feed has begun
     return from_seconds(seconds_of(strategy.data.datetime[0]))
 
 
@@ -308,7 +310,7 @@ def test_the_loops_make_the_same_calls(others):
             yield KiteData(dataname=given, fromdate=NEXT_DAY, warmup=20, name=given.key)
 
     params = {
-        "buys": {22: [{"size": 1}], 25: [{"size": 2, "exectype": bt.Order.Limit, "price": 990.0}]},
+        "buys": {30: [{"size": 1}], 33: [{"size": 2, "exectype": bt.Order.Limit, "price": 990.0}]},
         "timer": time(9, 20),
     }
     found = [run(*feeds(), **loop, **params) for loop in ({"runonce": True}, {"runonce": False}, {"preload": False})]

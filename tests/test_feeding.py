@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections import defaultdict
-from contextlib import suppress
 from datetime import datetime, time, timedelta
 
 import backtrader as bt
 import numpy as np
 import pytest
 
-from btkite.clock import ManualClock, to_epoch
+from btkite.clock import ExchangeClock, ManualClock, to_epoch
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.feed import KiteData
@@ -71,7 +68,7 @@ class Watch(bt.Strategy):
       - ``on_fill``: one thing to do when an order fills.
     """
 
-    params = (("at", {}), ("on_fill", None))
+    params = (("at", {}), ("on_fill", None), ("on_start", None))
 
     def __init__(self):
         self.bars = defaultdict(list)
@@ -79,6 +76,10 @@ class Watch(bt.Strategy):
         self.status = defaultdict(list)
         self.told = []
         self.together = []
+
+    def start(self):
+        if self.p.on_start is not None:
+            self.p.on_start()
 
     def notify_data(self, data, status, *args, **kwargs):
         self.status[data._name].append(data._getstatusname(status))
@@ -112,10 +113,15 @@ class Watch(bt.Strategy):
         self.together.append(tuple(len(feed) for feed in self.datas))
 
 
-def run(kite_exchange, *feeds, warmup=0, engine=Cerebro, config=None, **params):
-    """Watch these feeds (keyword arguments of ``getdata``) on paper, to the end of the market's data."""
-    store = kite_exchange.store("paper", config=kite_exchange.config(**{"data.warmup": warmup, **(config or {})}))
-    cerebro = engine(stdstats=False)
+def run(kite_exchange, *feeds, warmup=0, pace=None, config=None, **params):
+    """Watch these feeds (keyword arguments of ``getdata``) on paper, to the end of the market's data; in lock
+    step, or with a clock that starts to run at ``pace`` when the strategy starts."""
+    made = kite_exchange.config(**{"data.warmup": warmup, **(config or {})})
+    clock = None if pace is None else ExchangeClock(kite_exchange.url, lockstep=False)
+    store = KiteStore(mode="paper", config=made, clock=clock)
+    if pace is not None:
+        params["on_start"] = lambda: clock._ask({"speed": pace})
+    cerebro = Cerebro(stdstats=False)
     for feed in feeds:
         kwargs = {"interval": "minute", **feed}
         cerebro.adddata(store.getdata(kwargs.pop("key"), **kwargs), name=feed.get("name", feed["key"]))
@@ -302,74 +308,28 @@ def test_a_link_that_breaks_again_before_it_is_whole_is_repaired_all_the_same(ki
 # ---- a clock that runs ----------------------------------------------------------------------------------------------
 
 
-class Relay:
-    """A wire between client and exchange that can be cut. Knows nothing of what goes through it."""
-
-    def __init__(self, port):
-        self.port_there = port
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
-        self._ends = []
-        self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                here, _ = self._server.accept()
-                there = socket.create_connection(("127.0.0.1", self.port_there))
-                with self._lock:
-                    self._ends += [here, there]
-                for source, sink in ((here, there), (there, here)):
-                    threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
-
-    def _copy(self, source, sink):
-        with suppress(OSError):
-            while chunk := source.recv(65536):
-                sink.sendall(chunk)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def cut(self):
-        with self._lock:
-            ends, self._ends = self._ends, []
-        for end in ends:
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self._server.close()
-        self.cut()
-
-
-@pytest.fixture
-def relay(kite_exchange):
-    relay = Relay(kite_exchange._exchange.port)
-    yield relay
-    relay.close()
+PACE = 900.0  # market seconds a second
+PAUSED = {"speed": 0.0, "end": at(40)}
 
 
 def test_on_a_running_clock_bars_are_those_of_the_candles(kite_exchange):
     market = candles(count=20)
-    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9, minutes=14), speed=900.0, end=at(36))
-    watch = run(kite_exchange, A, warmup=10)
-    tradable = watch.traded["NSE:AAA"]
-    assert watch.bars["NSE:AAA"] == rows(market)[-len(watch.bars["NSE:AAA"]) :]
-    assert tradable
-    assert tradable == after(market, tradable[0][0] - timedelta(minutes=1))
+    kite_exchange.reset(market, start=at(14), **PAUSED)
+    watch = run(kite_exchange, A, warmup=10, pace=PACE)
+    assert watch.bars["NSE:AAA"] == rows(market)[10:]
+    assert watch.traded["NSE:AAA"] == after(market, TUESDAY)
     assert watch.status["NSE:AAA"] == ["DELAYED", "LIVE"]
 
 
-def test_on_a_running_clock_a_cut_wire_leaves_no_gap(kite_exchange, relay):
-    market = candles(count=25)
-    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9, minutes=14), speed=600.0, end=at(41))
-    endpoint = {"broker.kite_connect.endpoint": relay.url}
-    watch = run(kite_exchange, A, warmup=5, config=endpoint, at={4: lambda _: relay.cut(), 9: lambda _: relay.cut()})
+def test_on_a_running_clock_a_cut_link_leaves_no_gap(kite_exchange):
+    market = candles(count=24)
+    kite_exchange.reset(market, start=at(14), **PAUSED)
+    breaks = {4: lambda _: cut(kite_exchange), 9: lambda _: cut(kite_exchange)}
+    watch = run(kite_exchange, A, warmup=5, pace=PACE / 2, at=breaks)
     seen = watch.bars["NSE:AAA"]
     assert watch.status["NSE:AAA"].count("CONNBROKEN") == 2
-    assert seen == rows(market)[rows(market).index(seen[0]) :][: len(seen)]
-    assert len(watch.traded["NSE:AAA"]) >= 10
+    assert seen == rows(market)[19:][: len(seen)]
+    assert len(seen) >= 5 + 9
 
 
 def test_on_a_running_clock_a_silent_symbols_bar_is_closed_by_the_clock(kite_exchange):
@@ -377,8 +337,8 @@ def test_on_a_running_clock_a_silent_symbols_bar_is_closed_by_the_clock(kite_exc
         "NSE:AAA": candles("NSE:AAA", days=(TUESDAY,), count=14),
         "NSE:BBB": candles("NSE:BBB", days=(TUESDAY,), count=14, seed=2, holes=set(range(6, 13))),
     }
-    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9, minutes=13), speed=600.0, end=at(30))
-    watch = run(kite_exchange, *({"key": key} for key in market))
+    kite_exchange.reset(market, start=at(14), **PAUSED)
+    watch = run(kite_exchange, *({"key": key} for key in market), pace=PACE / 2)
     assert watch.bars["NSE:BBB"][-2:] == rows(market["NSE:BBB"])[-2:]
     # The bar of 09:20 came with those of its time, not with the next tick of its symbol at 09:28.
     place = watch.bars["NSE:BBB"].index(rows(market["NSE:BBB"])[-2]) + 1

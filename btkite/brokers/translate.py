@@ -58,7 +58,7 @@ def wrong_product(instrument: Instrument, product: str) -> str | None:
     """Why Kite has no such product for this instrument, or None (https://kite.trade/docs/connect/v3/orders/)."""
     if not instrument.exchange:
         return None
-    derivative = instrument.is_future or instrument.is_option
+    derivative = instrument.exchange not in ("NSE", "BSE") or instrument.is_future or instrument.is_option
     products = ("NRML", "MIS") if derivative else ("CNC", "MIS", "MTF")
     if product in products:
         return None
