@@ -556,6 +556,26 @@ def test_bars_built_while_history_is_missing_follow_it_once(kite):
     assert list(one.data._ready)[-1][4] == 50.0
 
 
+def test_a_bar_that_lost_ticks_to_a_break_is_not_delivered_even_if_history_never_gets_it(kite):
+    one = kite(at(20))
+    one.answer()
+    one.clock.advance(10)
+    one.tick(77.0)
+    one.feeding.take_link(LinkChange(Link.BROKEN))
+    one.wait(52)
+    one.feeding.release(one.clock.now())
+    one.missing.add(at(20))
+    one.clock.set(at(21, 30))
+    one.feeding.take_link(LinkChange(Link.CONNECTED))
+    one.feeding.join(one.clock.now())
+    one.answer()
+    one.wait(32)
+    one.answer()
+    one.feeding.release(one.clock.now())
+    assert one.feeding.state == "flowing"
+    assert one.ends[-2:] == [at(20), at(22)]
+
+
 def test_a_refused_stream_is_a_broken_link_to_its_feeds(kite):
     one = kite(at(20, 0))
     one.answer()

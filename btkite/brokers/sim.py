@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import backtrader as bt
-
 from ..linetime import DAY, from_seconds, seconds_of
 from ..market.matching import Event, Quote, Working, next_event
-from ..values import Instrument, Level, OrderType, Tick
-from . import hours, translate
+from ..values import Instrument, Tick
+from . import depth, hours, translate
 from .book import BookBroker
-from .tape import Print, Tape
+from .tape import Growing, Print, Tape, span_of
 
 _NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
 _PRINT = 2  # what happens at one second: orders end (0), orders arrive (1), then prints
@@ -34,9 +31,8 @@ class _Market:
     quote: Quote | None = None
     bar_end: int = -1
     walking: bool = False  # in the middle of a print: then ``met`` says more than the time does
-    shown: bool = False  # whether the last tick came with depth
-    bids: Sequence[Level] = ()
-    asks: Sequence[Level] = ()
+    bids: depth.Side = None
+    asks: depth.Side = None
 
 
 class _ChooseRule(type(BookBroker)):  # type: ignore[misc]
@@ -121,10 +117,10 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _take_bar(self, data: Any, stamp: int) -> None:
         market = self._market(data)
         tape = market.tape
-        if self._seen.get(id(data), -1) == len(data) or tape is None or not isinstance(tape, _Growing):
+        if self._seen.get(id(data), -1) == len(data) or tape is None or not isinstance(tape, Growing):
             return
         if tape.data is data:
-            span = _span(data)
+            span = span_of(data)
             tape.add(stamp - span, stamp, data.open[0], data.high[0], data.low[0], data.close[0])
         self._seen[id(data)] = len(data)
 
@@ -292,38 +288,12 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             working.met = number  # the rest waits for the next print
 
     def _executions(self, market: _Market, working: Working, event: Event, quantity: int) -> list[tuple[int, float]]:
-        """Quantity and price of each execution: whole, or down the displayed levels."""
-        levels = market.asks if working.sign > 0 else market.bids
-        if not market.shown or self.config.broker.depth == "unlimited":
-            return [(quantity, self._slipped(market, working, event.price))]
-        if not levels:  # at a circuit limit one side is empty: nobody sells, so nobody buys
-            return []
-        parts: list[tuple[int, float]] = []
-        resting = working.order_type is OrderType.LIMIT or working.triggered
-        # The levels are those of the print. A stop that is triggered on the way meets a book of the same depth there.
-        moved = 0.0 if event.on_print or resting else event.price - levels[0].price
-        for level in levels:
-            price = level.price if not moved else round(level.price + moved, 4)
-            if working.price and (price - working.price) * working.sign > 0:
-                break
-            taken = min(quantity, level.quantity)
-            if taken:
-                at = event.price if resting and not event.on_print else price
-                parts.append((taken, self._slipped(market, working, at)))
-                quantity -= taken
-            if not quantity:
-                break
-        return parts
-
-    def _slipped(self, market: _Market, working: Working, price: float) -> float:
-        """Worse by the configured ticks for what trades at the market, but never beyond an order's own limit."""
-        ticks = self.config.broker.slippage_ticks
-        if not ticks or working.order_type is OrderType.LIMIT or working.triggered:
-            return price
-        slipped = round(price + working.sign * ticks * market.instrument.tick_size, 4)
-        if not working.price:
-            return slipped
-        return min(slipped, working.price) if working.sign > 0 else max(slipped, working.price)
+        """Units and price of each execution, with depth and slippage as configured."""
+        settings = self.config.broker
+        side = market.asks if working.sign > 0 else market.bids
+        parts = depth.take(None if settings.depth == "unlimited" else side, working, event, quantity)
+        slippage = settings.slippage_ticks * market.instrument.tick_size
+        return [(part, depth.slipped(working, price, slippage)) for part, price in parts] if slippage else parts
 
     # -- paper: prints are ticks ------------------------------------------------------------------------
 
@@ -331,9 +301,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         """A tick of ``data``'s instrument at ``now`` (seconds) in the bar that ends at ``bar_end``."""
         self.on_time(now)
         market = self._market(data)
-        market.bids = tuple(level for level in tick.bids if level.price)
-        market.asks = tuple(level for level in tick.asks if level.price)
-        market.shown = bool(market.bids or market.asks)
+        market.bids, market.asks = depth.sides(tick.bids, tick.asks)
         last = tick.last_price
         quote = Quote(
             last, market.bids[0].price if market.bids else last, market.asks[0].price if market.asks else last
@@ -388,32 +356,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         finest = min(feeds, key=lambda data: (data._timeframe, data._compression))
         if hasattr(finest, "seconds"):
             return Tape(*(column.tolist() for column in finest.seconds()))
-        return _Growing(finest)
+        return Growing(finest)
 
     def _candle_days(self, instrument: Instrument) -> frozenset[int]:
         market = self._markets.get(instrument.key)
         return market.tape.days if market is not None and market.tape is not None else frozenset()
-
-
-class _Growing(Tape):
-    """The tape of a data whose bars come one by one."""
-
-    def __init__(self, data: Any) -> None:
-        super().__init__([], [], [], [], [], [])
-        self.data = data
-
-
-def _span(data: Any) -> int:
-    """Seconds of one bar of a data that is not Kite's."""
-    unit = {
-        bt.TimeFrame.Seconds: 1,
-        bt.TimeFrame.Minutes: 60,
-        bt.TimeFrame.Days: DAY,
-        bt.TimeFrame.Weeks: 7 * DAY,
-        bt.TimeFrame.Months: 30 * DAY,
-        bt.TimeFrame.Years: 365 * DAY,
-    }
-    return unit.get(data._timeframe, 1) * max(1, data._compression)
 
 
 __all__ = ["SimBroker", "from_seconds"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import backtrader as bt
 
 from ..linetime import DAY
 from ..market.matching import Quote, print_times, prints
@@ -87,3 +89,24 @@ class Tape:
     def advance(self) -> None:
         """The print that :meth:`peek` showed is over."""
         self._count += 1
+
+
+class Growing(Tape):
+    """The tape of a data whose bars come one by one."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__([], [], [], [], [], [])
+        self.data = data
+
+
+def span_of(data: Any) -> int:
+    """Seconds of one bar of a data that is not Kite's."""
+    unit = {
+        bt.TimeFrame.Seconds: 1,
+        bt.TimeFrame.Minutes: 60,
+        bt.TimeFrame.Days: DAY,
+        bt.TimeFrame.Weeks: 7 * DAY,
+        bt.TimeFrame.Months: 30 * DAY,
+        bt.TimeFrame.Years: 365 * DAY,
+    }
+    return unit.get(data._timeframe, 1) * max(1, data._compression)

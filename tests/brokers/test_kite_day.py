@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from btkite.brokers.kite import available
+from btkite.brokers.heard import available
+from btkite.brokers.record import Record
+from btkite.clock import ManualClock
+from btkite.journal import Journal
 from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, UP, Order, buy
-from tests.brokers.wire import done_but, lost
+from tests.brokers.wire import Told, done_but, lost
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
 LONG = [CALM] * 12
+NOON = datetime(2026, 11, 18, 12, 0)
 
 # ---- changes that fail ----
 
@@ -457,3 +461,33 @@ def test_the_close_is_not_a_cancel(live):
     )
     assert live.middle.calls("DELETE") == []
     assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Expired", "Expired"]
+
+
+# ---- restarts ----
+
+
+def test_what_was_booked_before_a_restart_is_not_booked_again(live, tmp_path):
+    """4 of 10 had filled when the process ended; Kite says so again, then of 7, then of all."""
+
+    def told(filled, status="OPEN"):
+        return lambda s: says(s, filled, status, order=s.kept, average_price=90.0)
+
+    class Restored(Told):
+        def restored(self, orders, positions):
+            (self.kept,) = orders
+
+    first = {
+        2: buy(size=10, exectype=LIMIT, price=90.0),
+        3: lambda s: says(s, 4, average_price=90.0),
+        5: lambda s: s.env.runstop(),
+    }
+    with Journal(tmp_path / "journal.sqlite", ManualClock(NOON)) as journal:
+        before = live.run(LONG, first, record=Record(journal))
+        assert before.position.size == 4
+    then = {1: told(4), 2: told(7), 3: told(10, "COMPLETE")}
+    with Journal(tmp_path / "journal.sqlite", ManualClock(NOON)) as journal:
+        after = live.run(None, then, record=Record(journal), strategy=Restored)
+    assert (after.position.size, after.position.price) == (10, 90.0)
+    assert after.broker.ledger.position("NSE:TEST").quantity == 10
+    assert [size for _, size, _, _ in after.fills] == [4, 3, 3]  # the position that was adopted, and what came
+    assert len(live.middle.calls("POST")) == 1

@@ -222,6 +222,11 @@ def test_a_triggered_stop_limit_stays_within_its_limit():
     assert [(size, price) for _, size, price, _ in ran.fills] == [(100, 101.05), (100, 101.1), (50, 101.05)]
 
 
+def test_two_orders_on_one_tick_share_what_is_shown():
+    ran = run([QUIET, minute(around(100.0), around(100.0))], {1: lambda s: [s.buy(size=80), s.buy(size=80)]})
+    assert [(size, price) for _, size, price, _ in ran.fills] == [(80, 100.05), (20, 100.05), (60, 100.1)]
+
+
 def test_unlimited_depth_fills_whole_at_the_touch():
     ran = run([QUIET, minute(around(100.0))], {1: buy(size=700)}, **{"broker.depth": "unlimited"})
     assert [(size, price) for _, size, price, _ in ran.fills] == [(700, 100.05)]

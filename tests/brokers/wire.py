@@ -246,22 +246,24 @@ class Live:
         interval: str = "minute",
         settings: Any = None,
         prepare: Any = None,
+        record: Any = None,
+        strategy: type[Told] = Told,
         **config: Any,
     ) -> Told:
-        """The strategy after a live run on ``rows`` of NSE:TEST."""
-        self.exchange.reset(
-            canned.from_rows(rows, interval=interval) if isinstance(rows, list) else rows, **(settings or {})
-        )
+        """The strategy after a live run on ``rows`` of NSE:TEST; without rows the market goes on where it is."""
+        if rows is not None:
+            candles = canned.from_rows(rows, interval=interval) if isinstance(rows, list) else rows
+            self.exchange.reset(candles, **(settings or {}))
         keys = {"broker.kite_connect.timeout": 5.0, **config}
         store = self.exchange.store("live", config=self.exchange.config(**keys))
         store.endpoint = replace(store.endpoint, rest_root=self.middle.url)
         engine = Cerebro(stdstats=False)
         for key in self.exchange.candles:
             engine.adddata(store.getdata(key, interval=interval), name=key)
-        engine.setbroker(store.getbroker())
+        engine.setbroker(store.getbroker(record=record))
         if prepare is not None:
             prepare(store)
-        engine.addstrategy(Told, plan=plan, react=react)
+        engine.addstrategy(strategy, plan=plan, react=react)
         found: Told = engine.run()[0]
         return found
 

@@ -1,0 +1,261 @@
+"""Account: positions and money of one account by instrument, and what an order means for them.
+
+The same for simulated and real fills. Positions and money are keyed by instrument, so two feeds of one
+symbol share one position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from functools import partial
+from typing import Any
+
+import backtrader as bt
+
+from ..commissions import InstrumentCommission
+from ..config import Config
+from ..linetime import from_seconds
+from ..market.charges import Charges, charge_order
+from ..market.margins import margin_required
+from ..risk.gate import RiskGate
+from ..risk.ledger import Ledger
+from ..risk.rules import build_rules
+from ..values import Denial, Instrument, Proposal
+from . import hours, translate
+from .base import GatedBroker, strategy_name
+from .grouping import Groups
+
+
+class Account(GatedBroker, bt.BrokerBase):
+    """What is held and what it is worth; Cerebro's thread only."""
+
+    gate: RiskGate
+    config: Config
+    groups: Groups
+    own_commission = False  # the user has set one for all instruments
+
+    def init(self) -> None:
+        super().init()
+        settings = self.config
+        capital = float(self.p.cash if self.p.cash is not None else settings.broker.capital)
+        self.startingcash = self.startingvalue = capital
+        self.ledger = Ledger(capital, margin_rate=self.ledger_margin_rate())
+        self.gate = RiskGate(build_rules(settings.risk.model_dump()), self.ledger, kill=self.p.kill)
+        self._positions: dict[str, bt.Position] = {}
+        self._products: dict[str, str] = {}
+        self._since: dict[str, date] = {}
+        self._datas: dict[str, Any] = {}  # of an instrument's feeds, the one with the shortest bars
+        self._foreign: dict[int, Instrument] = {}
+        self._bound: dict[int, Instrument] = {}  # ref -> what its data was bound to when it was given
+        self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
+        self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
+        self._flattening = False
+        self._fills: dict[int, list[tuple[int, float]]] = {}
+        self._charged: dict[int, float] = {}
+        self._now = -1
+
+    @property
+    def now(self) -> int:
+        """Market time in seconds (naive IST since 1970)."""
+        return self._now
+
+    # -- what an order means ----------------------------------------------------------------------------
+
+    def instrument_of_order(self, order: Any) -> Instrument:
+        """The instrument that was bound when the order was given."""
+        return self._bound.get(order.ref) or self.instrument(order.data)
+
+    def instrument(self, data: Any) -> Instrument:
+        """Of a data that is not ours, its name, with the multiplier that was set for it."""
+        found = getattr(data, "instrument", None)
+        if isinstance(found, Instrument):
+            return found
+        known = self._foreign.get(id(data))
+        if known is None:
+            units = float(bt.BrokerBase.getcommissioninfo(self, data).p.mult)
+            known = self._foreign[id(data)] = replace(super().instrument(data), multiplier=units)
+        return known
+
+    def proposal(self, order: Any) -> Proposal:
+        instrument = self.instrument_of_order(order)
+        price, trigger = translate.kite_prices(order)
+        settings, info = self.config.broker, order.info
+        held = self._positions.get(instrument.key)
+        wanted = Proposal(
+            ref=order.ref,
+            instrument=instrument,
+            side=translate.side(order),
+            quantity=int(abs(order.size)),
+            order_type=translate.kite_type(order),
+            product=self._product(order, instrument, held.size if held else 0),
+            variety=info.get("variety") or settings.default_variety,
+            validity=info.get("validity") or settings.default_validity,
+            price=price,
+            trigger_price=0.0 if order.triggered else trigger,
+            reference_price=float(order.created.pclose or order.data.close[0]),
+            tag=str(info.get("tag") or ""),
+            market_protection=info.get("market_protection", settings.market_protection),
+            disclosed_quantity=int(info.get("disclosed_quantity") or 0),
+            iceberg_legs=int(info.get("iceberg_legs") or 0),
+            iceberg_quantity=int(info.get("iceberg_quantity") or 0),
+            autoslice=bool(info.get("autoslice") or False),
+            validity_ttl=int(info.get("validity_ttl") or 0),
+            strategy=strategy_name(order),
+            given=from_seconds(max(self.now, 0)),
+            parent=getattr(order.parent, "ref", 0),
+            group=self.groups.leader(order.ref),
+        )
+        return replace(wanted, reduces=order.ref in self._safety or self.ledger.reduces(wanted))
+
+    def _product(self, order: Any, instrument: Instrument, held: float) -> str:
+        """An order that reduces takes the product of what it reduces; the default is for opening."""
+        named = order.info.get("product") or self._pinned.get(order.ref)
+        if named:
+            return str(named)
+        against = held * (1 if order.isbuy() else -1) < 0
+        if against and instrument.key in self._products:
+            return self._products[instrument.key]
+        default = self.config.broker.default_product
+        if default in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
+            return "NRML"
+        return default
+
+    def pin(self, order: Any) -> None:
+        """It goes to the market: from now on its product is what it goes with, whatever is held later."""
+        instrument = self.instrument_of_order(order)
+        held = self._positions.get(instrument.key)
+        self._pinned.pop(order.ref, None)
+        self._pinned[order.ref] = self._product(order, instrument, held.size if held else 0)
+
+    def judge(self, orders: Sequence[Any]) -> Denial | None:
+        """The gate's word; what makes a race good is no entry and passes it."""
+        if not self._flattening:
+            return super().judge(orders)
+        for order in orders:
+            self._safety.add(order.ref)
+            self.ledger.allowed(self.proposal(order))
+        return None
+
+    # -- money and positions ----------------------------------------------------------------------------
+
+    def getposition(self, data: Any) -> bt.Position:
+        """The live position of the data's instrument."""
+        return self._positions.setdefault(self.instrument(data).key, bt.Position())
+
+    def getvalue(self, datas: Any = None) -> float:
+        """₹: allotted capital + realized + unrealized − charges; of ``datas`` only: their positions' worth."""
+        if datas:
+            return float(
+                sum(self.getposition(d).size * d.close[0] * self.instrument(d).multiplier for d in datas if len(d))
+            )
+        self._mark()
+        return self.ledger.value
+
+    get_value = getvalue
+
+    def getcash(self) -> float:
+        """₹ that the next order may use: what is not blocked, in live no more than Kite's margins allow."""
+        limit = self.ledger.funds_limit
+        return self.ledger.cash if limit is None else min(self.ledger.cash, limit)
+
+    get_cash = getcash
+
+    def get_fundvalue(self) -> float:
+        return self.getvalue()
+
+    fundvalue = property(get_fundvalue)
+
+    def setcash(self, cash: float) -> None:
+        """Allot ``cash`` ₹; before a run."""
+        self.p.cash = float(cash)
+        self.init()
+
+    set_cash = setcash
+
+    def _mark(self) -> None:
+        for key, position in self._positions.items():
+            if position.size:
+                data = self._datas.get(key)
+                if data is not None and len(data):
+                    self.ledger.mark(key, data.close[0])
+
+    def roll(self, now: int) -> None:
+        """A bar ended: the day's book turns over when the date does."""
+        if self.ledger.roll(from_seconds(now).date()):
+            self.groups.tidy()
+        self._mark()
+        self.ledger.observe()
+
+    def data_started(self, data: Any) -> None:
+        """A store's feed has started."""
+        self._know(data)
+
+    def _know(self, data: Any) -> None:
+        """A feed of an instrument; its last price is that of the feed with the shortest bars."""
+        key = self.instrument(data).key
+        known = self._datas.get(key)
+        if known is None or (data._timeframe, data._compression) < (known._timeframe, known._compression):
+            self._datas[key] = data
+
+    def product_of(self, key: str) -> str:
+        """Kite's product of a position."""
+        return self._products.get(key, self.config.broker.default_product)
+
+    def ledger_margin_rate(self) -> Any:
+        return partial(_margin_rate, self.config.broker.leverage)
+
+    # -- charges ----------------------------------------------------------------------------------------
+
+    def setcommission(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
+        """As backtrader's: what is set here is charged instead of Zerodha's tables."""
+        self.own_commission = self.own_commission or name is None
+        super().setcommission(*args, name=name, **kwargs)
+
+    def addcommissioninfo(self, comminfo: Any, name: str | None = None) -> None:
+        """As backtrader's; see :meth:`setcommission`."""
+        self.own_commission = self.own_commission or name is None
+        super().addcommissioninfo(comminfo, name=name)
+
+    def getcommissioninfo(self, data: Any) -> Any:
+        """What the user has set for this data (or for all), else an estimate by Zerodha's tables."""
+        instrument = self.instrument(data)
+        own = data._name in self.comminfo or self.own_commission
+        if own or not hours.has_sessions(instrument):
+            return super().getcommissioninfo(data)
+        found = self.comminfo.get(instrument.key)
+        if found is None:
+            found = self.comminfo[instrument.key] = InstrumentCommission.of(instrument, self)
+        return found
+
+    def _charge(
+        self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int
+    ) -> float:
+        """₹ that this execution adds to the order's charges (brokerage is capped per order, not per fill)."""
+        if not isinstance(order.comminfo, InstrumentCommission):  # of the user's own making
+            return float(order.comminfo.getcommission(quantity, price))
+        if not self.config.broker.charges:
+            return 0.0
+        fills = self._fills.setdefault(order.ref, [])
+        fills.append((quantity, price))
+        total: Charges = charge_order(instrument, translate.side(order), product, fills, from_seconds(when).date())
+        added = float(total.total) - self._charged.get(order.ref, 0.0)
+        self._charged[order.ref] = float(total.total)
+        return added
+
+    def fills_of(self, order: Any) -> list[tuple[int, float]]:
+        """Quantity and price of each execution so far."""
+        return self._fills.get(order.ref, [])
+
+
+def _margin_rate(leverage: float, order: Proposal) -> float:
+    """The part of an order's value that it ties up: shares by ``broker.leverage``, derivatives by the table.
+
+    At module level, so that a broker can be sent to another process.
+    """
+    instrument, value = order.instrument, order.value
+    if not (instrument.is_future or instrument.is_option) or value <= 0:
+        return 1.0 / leverage
+    needed = margin_required(instrument, order.side, order.product, order.quantity, order.worst_price)
+    return needed / value

@@ -1,0 +1,113 @@
+"""Changes: orders that become others while they live, by the strategy's word or with the price."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import backtrader as bt
+
+from ..risk.rules import EXCHANGE_RULES, check
+from ..values import Denial
+from . import translate
+from .lasting import Lasting
+
+Order = bt.Order
+
+
+class Changes(Lasting):
+    """``modify`` and trailing stops."""
+
+    def modify(
+        self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None
+    ) -> bool:
+        """Change a living order in place: same order, same ref, a new arrival in the market.
+
+        ``size`` is the new total (positive), not less than what has been filled. Returns False, and
+        changes nothing, if the order has ended or the gate denies the change (then
+        ``order.info.denied_change`` says why).
+        """
+        order = self.orders.get(order.ref, order)
+        if not order.alive() or self.is_leaving(order):
+            return False
+        instrument = self.instrument_of_order(order)
+        if self.config.broker.tick_rounding:
+            price, plimit = translate.on_tick(instrument, order.exectype, order.isbuy(), price, plimit)
+        if size is not None and not math.isfinite(size):
+            return False
+        quantity = int(abs(order.size) if size is None else size)
+        if quantity <= abs(order.executed.size):
+            return False
+        before = self._state_of(order)
+        grows = quantity > abs(order.size) or price is not None or plimit is not None
+        self._set(order, quantity, price, plimit)
+        denial = self._judge_change(order, grows)
+        if denial is not None:
+            (order.size, order.executed.remsize, order.price, order.plimit) = before[:4]
+            (order.created.size, order.created.price, order.created.pricelimit) = before[4:]
+            order.addinfo(denied_change=str(denial))
+            return False
+        self.ledger.working(order.ref, abs(order.executed.remsize))
+        self._write("change", ref=order.ref)
+        if order.active() and order.ref not in self.held:
+            self.reroute(order)
+        if size is not None:
+            self._react(self.groups.resized(order.ref, quantity))
+        return True
+
+    def _judge_change(self, order: Any, grows: bool) -> Denial | None:
+        """The gate's word on what an order is to become; a smaller one needs only whole lots."""
+        problem = translate.missing_price(order)
+        if problem is not None:
+            return Denial("price", problem)
+        if self.gate is None or order.status == Order.Created:  # not transmitted yet: judged with its group
+            return None
+        wanted = self.proposal(order)
+        return self.gate.judge([wanted]) if grows else check(wanted, EXCHANGE_RULES, self.ledger)
+
+    @staticmethod
+    def _state_of(order: Any) -> tuple[Any, ...]:
+        created = order.created
+        return (
+            order.size, order.executed.remsize, order.price, order.plimit,
+            created.size, created.price, created.pricelimit,
+        )  # fmt: skip
+
+    def _set(self, order: Any, quantity: int, price: float | None, plimit: float | None) -> None:
+        sign = 1 if order.isbuy() else -1
+        order.size = order.created.size = sign * quantity
+        order.executed.remsize = order.size - order.executed.size
+        if price is not None:
+            order.created.price = order.price = price
+        if plimit is not None:
+            order.created.pricelimit = order.plimit = plimit
+
+    # -- trailing stops ---------------------------------------------------------------------------------
+
+    def trail(self) -> None:
+        """Move trailing stops with the close of the bars that have just been seen, never back (as BackBroker
+        does at the end of each bar); Cerebro's turn, before ``next()``."""
+        for ref, seen in list(self._trailing.items()):
+            order = self.orders[ref]
+            if not order.alive():
+                del self._trailing[ref]
+                continue
+            if len(order.data) == seen or not order.active() or self.is_leaving(order):
+                continue
+            self._trailing[ref] = len(order.data)
+            before = order.created.price
+            order.trailadjust(order.data.close[0])
+            if order.created.price == before:
+                continue
+            self._tidy_trail(order)
+            if order.created.price != before and not order.triggered and ref not in self.held:
+                self.reroute(order)
+
+    def _tidy_trail(self, order: Any) -> None:
+        """Its prices on the tick."""
+        created = order.created
+        created.price, limit = translate.on_tick(
+            self.instrument_of_order(order), Order.StopLimit, order.isbuy(), created.price, created.pricelimit
+        )
+        if order.exectype == Order.StopTrailLimit:
+            created.pricelimit = limit
