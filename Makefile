@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test far check bench soak clean
 
 help:  ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,11 @@ demo: $(STAMP)  ## one strategy on history, on paper and live, on the built-in e
 
 test: $(STAMP)  ## all tests
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+far: $(STAMP)  ## all tests but parity, on other days and in another time zone
+	@for day in 2027-03-01 2031-01-15; do \
+		echo "$$day, New York"; \
+		BTKITE_CLOCK=$$day TZ=America/New_York $(BIN)/python -m pytest --ignore tests/parity -n $(JOBS) || exit 1; done
 
 check: $(STAMP)  ## lint, types and the import law
 	$(BIN)/ruff check .

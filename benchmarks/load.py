@@ -5,7 +5,10 @@ The clock starts when the libraries are imported and the feed is asked to start,
 are full: reading the file, stamping, checking and copying are in it. What the imports cost once is said
 beside it. The buffers must be equal to the last bit: bars are stamped at their end in naive IST on both sides.
 
-    python benchmarks/load.py [--bars 1000000] [--rounds 2]
+    python benchmarks/load.py [--bars 1000000] [--rounds 2] [--at-least 200]
+
+It fails if the ratio is less than ``--at-least``, which is meant for a million bars: with fewer, opening the file
+weighs more.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import paired
 
 KEY, START = "NSE:INFY", "2015-02-02"
+AT_LEAST = 200
 LINES = ("datetime", "open", "high", "low", "close", "volume", "openinterest")
 
 
@@ -129,3 +133,4 @@ if __name__ == "__main__":
         before = f"KiteData {result.ours_before * 1e3:,.0f} ms, PandasData {result.theirs_before * 1e3:,.0f} ms CPU"
         whole = (result.theirs + result.theirs_before) / (result.ours + result.ours_before)
         print(f"  imports beyond backtrader, once a process: {before}; with them {whole:.1f} x")
+        paired.demand(result, option("--at-least", AT_LEAST))

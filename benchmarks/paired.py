@@ -2,7 +2,8 @@
 
 A machine is never equally fast twice; what holds is the ratio of two programs that ran in turn. A
 benchmark's script runs itself with ``--side NAME`` for one run; that run prints one line of JSON:
-seconds (wall and CPU), and a digest of what came out. Unequal digests fail.
+seconds (wall and CPU), and a digest of what came out. Unequal digests fail, and so does a ratio below what
+the benchmark promises: :func:`demand`, in every benchmark.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Medians in seconds, and how often the first fits into the second. ``…_before`` is what a side spent
-    before its clock started (imports), if it says so."""
+    """Medians in seconds, and how often the first fits into the second. ``best`` is the same of each side's
+    fastest run: others on the machine make a run slower, never faster. ``…_before`` is what a side spent before
+    its clock started (imports), if it says so."""
 
     ours: float
     theirs: float
     ratio: float
+    best: float
     ours_before: float = 0.0
     theirs_before: float = 0.0
 
@@ -53,7 +56,7 @@ def compare(
     mine, other = statistics.median(figures[ours]), statistics.median(figures[theirs])
     ratios = [b / a for a, b in zip(figures[ours], figures[theirs], strict=True)]
     spent = [statistics.median(before[side]) for side in (ours, theirs)]
-    return Pair(mine, other, statistics.median(ratios), *spent)
+    return Pair(mine, other, statistics.median(ratios), min(figures[theirs]) / min(figures[ours]), *spent)
 
 
 def run(script: str, *args: str) -> dict[str, Any]:
@@ -81,4 +84,12 @@ def side(argv: Sequence[str], sides: dict[str, Callable[..., Any]], *args: Any, 
 
 def tell(title: str, pair: Pair, ours: str, theirs: str) -> None:
     """One line for people."""
-    print(f"{title}: {ours} {pair.ours * 1e3:,.0f} ms, {theirs} {pair.theirs * 1e3:,.0f} ms CPU, {pair.ratio:.1f} x")
+    figures = f"{ours} {pair.ours * 1e3:,.0f} ms, {theirs} {pair.theirs * 1e3:,.0f} ms CPU"
+    print(f"{title}: {figures}, {pair.ratio:.1f} x (fastest runs {pair.best:.1f} x)")
+
+
+def demand(pair: Pair, at_least: float) -> None:
+    """End with an error if the promise is not kept, by the fastest run of each side."""
+    if pair.best < at_least:
+        raise SystemExit(f"  {pair.best:.1f} x is less than the {at_least:,} x that are promised")
+    print(f"  at least {at_least:,} x are promised")

@@ -18,6 +18,7 @@ _HOME = {
     "RunResult": "report.result",
     "SimBroker": "brokers.sim",
     "SystemClock": "clock",
+    "arm": "arming",
     "load_config": "config",
     "run": "runs",
 }
@@ -41,6 +42,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .arming import arm as arm
     from .brokers.kite import KiteBroker as KiteBroker
     from .brokers.sim import SimBroker as SimBroker
     from .clock import ExchangeClock as ExchangeClock

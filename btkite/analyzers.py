@@ -111,6 +111,8 @@ class Orders(bt.Analyzer):
         row["executed_size"] = abs(executed.size)
         row["executed_price"] = executed.price if executed.size else None
         row["commission"] = executed.comm
+        if not row["denied"]:
+            row["product"] = self._product(order)
         denied = order.info.get("denied")
         if denied:
             rule = getattr(denied, "rule", "") or order.info.get("denied_by") or ""
@@ -123,6 +125,11 @@ class Orders(bt.Analyzer):
         if last:
             return float(last)
         return float(order.data.datetime[0]) if len(order.data) else 0.0
+
+    def _product(self, order: Any) -> str:
+        """Our brokers know with which product an order goes that names none."""
+        of_order = getattr(self.strategy.broker, "product_of_order", None)
+        return str(order.info.get("product") or "") if of_order is None else of_order(order)
 
     @staticmethod
     def _first(order: Any) -> dict[str, Any]:
@@ -137,7 +144,6 @@ class Orders(bt.Analyzer):
             valid=moment(order.valid),
             denied="",
             rule="",
-            product=str(order.info.get("product") or ""),
             tag=str(order.info.get("tag") or ""),
             parent=None if parent is None else parent.ref,
             adopted=bool(order.info.get("adopted")),

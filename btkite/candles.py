@@ -1,26 +1,23 @@
-"""The candle cache: one Parquet file a series.
+"""The candle cache: one Parquet file a series (:mod:`btkite.parquet`).
 
-Written atomically, with what is known about the series in the schema's metadata: where it came
-from, which ranges were asked for and answered, and the instrument's facts. An interval that is not
-stored is made from a finer one that is.
+It knows where a series came from, which ranges were asked for and answered, and the instrument's facts.
+An interval that is not stored is made from a finer one that is.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import tempfile
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import ConfigError, DataError
+from .parquet import FACTS, ROW_GROUP, Stored, describe, load, save
+from .ranges import joined, without
 from .series import (
     COLUMNS,
     PRICES,
@@ -35,12 +32,8 @@ from .series import (
     lookback,
     moment,
     stamp,
-    whole,
 )
 from .values import EMPTY, INTERVALS
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = [
     "COLUMNS",
@@ -53,7 +46,6 @@ __all__ = [
     "Stored",
     "Windows",
     "aggregate",
-    "as_numpy",
     "bar_starts",
     "can_make",
     "check_interval",
@@ -66,67 +58,7 @@ __all__ = [
     "without",
 ]
 
-FACTS = ("instrument_token", "tick_size", "lot_size", "instrument_type", "segment", "name", "expiry", "strike")
-"""What the cache may know of an instrument, under the names of Kite's dump."""
-
-_META = b"btkite"
-_ROW_GROUP = 131_072  # about 350 sessions of minutes: a year is read without the other years
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{name}{n}" for name in ("COM", "LPT") for n in range(1, 10))}
-
-
-# ---- ranges -----------------------------------------------------------------------------------
-
-
-def joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """Ranges in order, overlapping and touching ones made one, empty ones dropped."""
-    result: list[Range] = []
-    for start, end in sorted(ranges):
-        if start >= end:
-            continue
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(end, result[-1][1]))
-        else:
-            result.append((start, end))
-    return tuple(result)
-
-
-def without(span: Range, parts: Iterable[Range]) -> tuple[Range, ...]:
-    """What of ``span`` no part covers."""
-    left: list[Range] = []
-    cursor, end = span
-    for start, stop in joined(parts):
-        if start > cursor:
-            left.append((cursor, min(start, end)))
-        cursor = max(cursor, stop)
-        if cursor >= end:
-            break
-    left.append((cursor, end))
-    return joined(left)
-
-
-# ---- the cache --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the cache knows of one series without reading its candles.
-
-    ``covered`` are the ranges that were asked for and answered (also with nothing), ``gaps`` those
-    of them that hold no bar although they were asked for: before a listing, above all.
-    """
-
-    key: str
-    interval: str
-    rows: int
-    first: datetime | None
-    last: datetime | None
-    source: str
-    fetched_at: datetime | None
-    covered: tuple[Range, ...]
-    gaps: tuple[Range, ...]
-    path: Path
-    bytes: int
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def encode(symbol: str) -> str:
@@ -161,7 +93,7 @@ class CandleCache:
     had added is then not covered, and is asked for again.
     """
 
-    def __init__(self, folder: Path | str, *, row_group: int = _ROW_GROUP) -> None:
+    def __init__(self, folder: Path | str, *, row_group: int = ROW_GROUP) -> None:
         self.folder = Path(folder).expanduser()
         self._row_group = row_group
 
@@ -180,7 +112,7 @@ class CandleCache:
     def stored(self, key: str, interval: str) -> Stored | None:
         """What is known of one series, or None if there is none. Reads the footer only."""
         path = self.path(key, interval)
-        return _describe(key, interval, path) if path.exists() else None
+        return describe(key, interval, path) if path.exists() else None
 
     def list(self) -> tuple[Stored, ...]:
         """All series, by key, then from fine to coarse."""
@@ -188,7 +120,7 @@ class CandleCache:
         for path in self.folder.glob("*/*/*.parquet"):
             exchange, symbol, interval = path.parent.parent.name, decode(path.parent.name), path.stem
             if interval in INTERVALS:
-                rows.append(_describe(f"{exchange}:{symbol}", interval, path))
+                rows.append(describe(f"{exchange}:{symbol}", interval, path))
         return tuple(sorted(rows, key=lambda row: (row.key, INTERVALS[row.interval])))
 
     def read(
@@ -279,18 +211,17 @@ class CandleCache:
             raise ValueError(f"the cache keeps {', '.join(FACTS)} of an instrument, not {', '.join(sorted(unknown))}")
         ranges = joined(covered) or _own_range(candles)
         path = self.path(candles.key, candles.interval)
-        meta = {
-            "version": 1,
-            "key": candles.key,
-            "interval": candles.interval,
-            "source": source or candles.source,
-            "fetched_at": fetched_at.isoformat() if fetched_at else None,
-            "covered": [[start.isoformat(), end.isoformat()] for start, end in ranges],
-            "gaps": [[start.isoformat(), end.isoformat()] for start, end in joined(gaps)],
-            "facts": {name: facts[name] for name in FACTS if facts.get(name) not in (None, "")},
-        }
-        _save(path, candles, meta, self._row_group)
-        return _describe(candles.key, candles.interval, path)
+        save(
+            path,
+            candles,
+            covered=ranges,
+            gaps=joined(gaps),
+            source=source or candles.source,
+            fetched_at=fetched_at,
+            facts=facts,
+            row_group=self._row_group,
+        )
+        return describe(candles.key, candles.interval, path)
 
     def merge(
         self,
@@ -320,7 +251,7 @@ class CandleCache:
             source = source or stored.source
             fetched_at = fetched_at or stored.fetched_at
             if not replace:
-                new = _merged(_load(stored, None, None), new)
+                new = _merged(load(stored, None, None), new)
                 ranges, asked = joined((*stored.covered, *ranges)), (*stored.gaps, *asked)
         gaps = _gaps(new, asked)
         return self.write(new, covered=ranges, gaps=gaps, source=source, fetched_at=fetched_at, facts=facts)
@@ -341,7 +272,7 @@ def _cut(
     """``interval`` bars of [start, end) from one series, with the bars before ``start``."""
 
     def made(low: datetime | None, high: datetime | None) -> Candles:
-        candles = _load(stored, low, high)
+        candles = load(stored, low, high)
         return candles if windows is None else aggregate(candles, interval, windows)
 
     # Whole days are read and then cut, so that no bar that is put together is partial.
@@ -402,134 +333,3 @@ def _merged(old: Candles, new: Candles) -> Candles:
     columns = {name: np.concatenate((old.columns()[name][keep], new.columns()[name])) for name in COLUMNS}
     order = np.argsort(columns["date"], kind="stable")
     return Candles.of(new.key, new.interval, {name: column[order] for name, column in columns.items()})
-
-
-# ---- Parquet ----------------------------------------------------------------------------------
-
-
-def _open(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}): delete it and fetch the candles again") from error
-
-
-def _describe(key: str, interval: str, path: Path) -> Stored:
-    with _open(path) as file:
-        metadata = file.metadata
-        try:
-            meta = json.loads(file.schema_arrow.metadata[_META])
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} was not written by btkite: bring it in with `btkite data import`") from error
-        first = last = None
-        if metadata.num_rows:
-            first = metadata.row_group(0).column(0).statistics.min
-            last = metadata.row_group(metadata.num_row_groups - 1).column(0).statistics.max
-    return Stored(
-        key=key,
-        interval=interval,
-        rows=metadata.num_rows,
-        first=first,
-        last=last,
-        source=meta["source"],
-        fetched_at=datetime.fromisoformat(meta["fetched_at"]) if meta["fetched_at"] else None,
-        covered=_ranges(meta["covered"]),
-        gaps=_ranges(meta["gaps"]),
-        path=path,
-        bytes=path.stat().st_size,
-        facts=meta["facts"],
-    )
-
-
-def _ranges(pairs: Iterable[Sequence[str]]) -> tuple[Range, ...]:
-    return tuple((datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in pairs)
-
-
-def _load(stored: Stored, low: datetime | None, high: datetime | None) -> Candles:
-    """Bars in [low, high) as numpy; reads only the row groups they lie in, and imports no pandas."""
-    import pyarrow as pa
-
-    if stored.rows == 0:
-        return Candles.empty(stored.key, stored.interval)
-    with _open(stored.path) as file:
-        groups = []
-        for place in range(file.metadata.num_row_groups):
-            bounds = file.metadata.row_group(place).column(0).statistics
-            if (high is None or bounds.min < high) and (low is None or bounds.max >= low):
-                groups.append(place)
-        if not groups:
-            return Candles.empty(stored.key, stored.interval)
-        rows = sum(file.metadata.row_group(place).num_rows for place in groups)
-        start = np.empty(rows, "datetime64[s]")
-        columns = {name: np.empty(rows) for name in COLUMNS[1:]}
-        done = 0
-        try:
-            for place in groups:  # one after the other: the memory of a group serves the next one
-                table = file.read_row_group(place, columns=list(COLUMNS))
-                part = slice(done, done + table.num_rows)
-                np.floor_divide(as_numpy(table.column("date")), 1000, out=start.view(np.int64)[part])
-                for name, column in columns.items():
-                    column[part] = as_numpy(table.column(name))
-                done += table.num_rows
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{stored.path} is damaged ({error}): delete it and fetch the candles again") from error
-    source = f"cache: {stored.source}" if stored.source else "cache"
-    # Checked when they were written, and the pages' checksums say that they are what was written.
-    return Candles(stored.key, stored.interval, start, **columns, source=source).between(low, high)
-
-
-def as_numpy(column: pa.ChunkedArray) -> Array:
-    """The numbers of a column (a time as its count). ``to_numpy`` would import pandas for it: 0.4 s."""
-    import pyarrow as pa
-
-    if column.null_count:
-        raise DataError(f"a column has {column.null_count} empty cells where none may be")
-    chunks = [chunk for chunk in column.chunks if len(chunk)]
-    if pa.types.is_timestamp(column.type):
-        chunks = [chunk.view(pa.int64()) for chunk in chunks]  # a cast would import Arrow's functions: 0.03 s
-    arrays = [np.from_dlpack(chunk) for chunk in chunks]
-    if len(arrays) == 1:
-        return arrays[0]
-    return np.concatenate(arrays) if arrays else np.empty(0, column.type.to_pandas_dtype())
-
-
-def _save(path: Path, candles: Candles, meta: Mapping[str, Any], row_group: int) -> None:
-    """Write beside the file and rename: there is always a whole file under the name."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    volume, oi = whole(candles.volume), whole(candles.oi)
-    table = pa.table(
-        {
-            "date": pa.array(candles.start.astype("datetime64[ms]")),
-            **{name: pa.array(getattr(candles, name)) for name in PRICES},
-            "volume": pa.array(volume),
-            "oi": pa.array(oi),
-        }
-    ).replace_schema_metadata({_META: json.dumps(meta).encode()})
-    delta, split = "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"
-    encoding = {"date": delta, **dict.fromkeys(PRICES, split)}
-    encoding["volume"] = delta if volume.dtype == np.int64 else split
-    encoding["oi"] = delta if oi.dtype == np.int64 else split
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            pq.write_table(
-                table,
-                file,
-                compression="zstd",
-                use_dictionary=False,
-                column_encoding=encoding,
-                row_group_size=row_group,
-                write_page_checksum=True,
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from . import log
 from .errors import ConfigError
 from .settings import reading
-from .settings.sections import Alerts, Broker, Data, Exchange, Groups, KiteConnect, Log, Paths, Risk, Run, Section
+from .settings.sections import Alerts, Broker, Data, Exchange, KiteConnect, Log, Paths, Risk, Run, Section
 from .settings.sentences import did_you_mean, sentences
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
     "Config",
     "Data",
     "Exchange",
-    "Groups",
     "KiteConnect",
     "Loaded",
     "Log",
@@ -55,7 +54,6 @@ class Config(Section):
     """Every setting of btkite. ``Config()`` is the defaults; :func:`load` reads files and environment."""
 
     broker: Broker = Field(default_factory=Broker, description=Broker.__doc__)
-    groups: Groups = Field(default_factory=Groups, description=Groups.__doc__)
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     paths: Paths = Field(default_factory=Paths, description=Paths.__doc__)
     risk: Risk = Field(default_factory=Risk, description=Risk.__doc__)

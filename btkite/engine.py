@@ -13,7 +13,6 @@ Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import sub
 from typing import Any
 
 import backtrader as bt
@@ -23,11 +22,15 @@ from .linetime import seconds_of
 
 
 class Hold:
-    """Stands in for one strategy's ``_getminperstatus`` while its feeds warm up."""
+    """Stands in for one strategy's ``_getminperstatus``: while its feeds warm up, and for slots, which ``next()``
+    does not wait for (its ``len`` says whether a slot has bars)."""
 
-    def __init__(self, strategy: Any) -> None:
+    def __init__(self, strategy: Any, hold: bool) -> None:
         self._strategy = strategy
-        self._feeds = [data for data in strategy.datas if hasattr(data, "live_from")]
+        ours = [data for data in strategy.datas if hasattr(data, "live_from")]
+        self._slots = {id(data) for data in ours if data.p.slot}
+        self._feeds = [data for data in ours if hold and not data.p.slot]
+        self.needed = bool(self._feeds or self._slots)
         self._released = False
 
     def warming(self) -> bool:
@@ -41,7 +44,14 @@ class Hold:
 
     def __call__(self) -> int:
         strategy = self._strategy
-        status: int = max(map(sub, strategy._minperiods, map(len, strategy.datas)))
+        status: int = max(
+            (
+                period - len(data)
+                for period, data in zip(strategy._minperiods, strategy.datas, strict=False)
+                if id(data) not in self._slots
+            ),
+            default=1,
+        )
         if not self._released:
             if self.warming():
                 status = max(status, 1)
@@ -103,8 +113,8 @@ class Cerebro(bt.Cerebro):
     def _hold(self, runstrats: Sequence[Any]) -> None:
         self._holds = []
         for strategy in runstrats:
-            hold = Hold(strategy)
-            if self.p.warmup == "hold" and hold._feeds:
+            hold = Hold(strategy, self.p.warmup == "hold")
+            if hold.needed:
                 strategy._getminperstatus = hold
                 self._holds.append(hold)
 

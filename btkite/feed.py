@@ -17,7 +17,7 @@ import numpy as np
 
 from .errors import ConfigError, DataError
 from .grid import ends_of, windows_of
-from .linetime import as_seconds, to_seconds
+from .linetime import as_seconds, from_seconds, seconds_of, to_seconds
 from .market.intervals import from_backtrader, parse_interval
 from .series import Candles, aggregate, date_numbers, moment
 from .values import Bar, Instrument
@@ -49,6 +49,8 @@ class KiteData(bt.feed.DataBase):
         closes early, so that orders still trade that day; ``None`` asks the store's configuration
         (``broker.decide_at``). In history the bar has its final prices all the same, and such orders
         trade at its close.
+      - ``slot`` (``False``): its instrument may change during a run: :meth:`bind`. With a store and no
+        ``dataname`` (``store.getdata(None, interval="minute", name="CE")``) it has none to begin with.
     """
 
     params = (
@@ -57,6 +59,7 @@ class KiteData(bt.feed.DataBase):
         ("historical", False),
         ("warmup", None),
         ("decide_at", None),
+        ("slot", False),
         ("qcheck", 0.5),
     )
 
@@ -71,25 +74,74 @@ class KiteData(bt.feed.DataBase):
         self._candles: Candles | None = None
         self._given: Any = None
         self.instrument: Instrument | None = None
-        if isinstance(self.p.dataname, str):
+        self._initial: Instrument | None = None  # what a slot has at the beginning of each run
+        self._running = False
+        self._waits = False  # for the first bar of the instrument that it was bound to during the run
+        if self.p.dataname is None and self._store is not None:
+            self.p.slot = True
+            _ = self._store.master  # the instruments are read before the run
+        elif isinstance(self.p.dataname, str):
             if self._store is None:
                 raise ConfigError(f"KiteData({self.p.dataname!r}) needs a store: use store.getdata(...)")
             self.bind(self._store.instrument(self.p.dataname))
         else:
             self._given = _as_candles(self.p.dataname)
-            self.bind(_instrument_of(self._given.key, self._store))
+            self.bind(instrument_of(self._given.key, self._store))
             if self.p.interval is None and self.p.timeframe == bt.TimeFrame.Days and self.p.compression == 1:
                 self.p.interval = self._given.interval
+        if self.p.slot and self._given is not None:
+            raise ConfigError("a slot takes its bars from a store: candles that are given cannot change")
         self._set_interval(self.p.interval)
-        self.live_from: int | None = None
+        self._live_from: int | None = None
         self._reset()
 
-    def bind(self, instrument: Instrument) -> None:
-        """From now on bars, orders and positions given through this data are ``instrument``'s."""
-        named = self.p.name or (self.instrument is not None and self._name != self.instrument.key)
+    def bind(self, instrument: Instrument | str) -> None:
+        """From now on bars, orders and positions given through this data are ``instrument``'s.
+
+        During a run that is for a *slot*: its next bar is the first of the new instrument's that ends after the
+        last bar of any feed, in history as on a stream, and orders through it are denied until then. A position
+        in the instrument before, and what rests of it, stay. (Candles that were given stay what they are: only
+        orders and positions change.)
+
+        :raises ConfigError: during a run, if it is no slot.
+        :raises UnknownSymbol: with suggestions, for a name that is none.
+        """
+        if isinstance(instrument, str):
+            instrument = instrument_of(instrument, self._store)
+        before = self.instrument
+        if self._running and self._given is None and not self.p.slot:
+            raise ConfigError(
+                f"{self._name} cannot become {instrument.key} during a run: make it a slot, getdata(…, slot=True)"
+            )
+        named = self.p.name or (self._name and (before is None or self._name != before.key))
         self.instrument = instrument
         if not named:
             self._name = instrument.key
+        if not self._running:
+            self._initial = instrument
+        elif self.p.slot and (before is None or before.key != instrument.key):
+            self._move()
+
+    def _move(self) -> None:
+        """Bars of the instrument just bound, from the last bar of any feed on."""
+        ends = [seconds_of(data.datetime[0]) for data in self._env.datas if len(data)]
+        self._reset()
+        self._last_end = max(ends, default=-1)
+        self._waits, self._live_from = True, None
+        if self.is_stream:
+            self._store.rebind(self)
+        else:
+            self._candles = self._history()
+            self._live_from = max(self._last_end, self._trading_starts(self._candles))
+
+    @property
+    def live_from(self) -> int | None:
+        """The moment (seconds) up to which bars only warm up; None while that is not known."""
+        return None if self._waits else self._live_from
+
+    @live_from.setter
+    def live_from(self, moment: int | None) -> None:
+        self._live_from = moment
 
     def _set_interval(self, interval: str | None) -> None:
         if interval is None:
@@ -127,7 +179,8 @@ class KiteData(bt.feed.DataBase):
         return self._given is None and not self.p.historical and self._store is not None and self._store.streams
 
     def islive(self) -> bool:
-        return self.is_stream
+        """For Cerebro: whether bars are to be taken one by one."""
+        return self.is_stream or self.p.slot
 
     def haslivedata(self) -> bool:
         return bool(self._ready)
@@ -136,22 +189,28 @@ class KiteData(bt.feed.DataBase):
         super().setenvironment(env)
         if self._given is not None and self._given.key == _NAMELESS:  # by now it has its name and number
             name = self._name if self._name not in ("", _NAMELESS) else f"frame{self._id}"
-            self.bind(_instrument_of(name if ":" in name else f"DATA:{name}", self._store))
+            self.bind(instrument_of(name if ":" in name else f"DATA:{name}", self._store))
         if self._store is not None:
             env.addstore(self._store)
 
     def start(self) -> None:
         super().start()
         self._reset()
+        if self.p.slot:
+            self.instrument = self._initial
+        self._running, self._waits = True, self.instrument is None
         if self.is_stream:
             self.live_from = None
             self._store.start(data=self)
             return
-        self._candles = self._history()
-        self.live_from = self._trading_starts(self._candles)
+        self._candles = None
+        if self.instrument is not None:
+            self._candles = self._history()
+            self.live_from = self._trading_starts(self._candles)
 
     def stop(self) -> None:
         super().stop()
+        self._running = False
         if self.is_stream:
             self._store.detach(self)
 
@@ -187,6 +246,8 @@ class KiteData(bt.feed.DataBase):
                 self._fill(self._ready.popleft())
                 return True
             return False if self._over else None
+        if self._candles is None:
+            return False
         columns = self._line_columns()
         row = self._next_row
         if row >= len(columns[0]):
@@ -196,6 +257,7 @@ class KiteData(bt.feed.DataBase):
         return True
 
     def _fill(self, row: tuple[float, ...]) -> None:
+        self._waits = False
         lines = self.lines
         lines.datetime[0] = row[0]
         lines.open[0], lines.high[0], lines.low[0], lines.close[0] = row[1:5]
@@ -216,7 +278,11 @@ class KiteData(bt.feed.DataBase):
                     f"{begin or 'their start'} and {end or 'their end'}"
                 )
             return found
-        return self._store.candles(self.instrument, str(self.interval), begin, end, warmup)
+        if self._last_end < 0:
+            return self._store.candles(self.instrument, str(self.interval), begin, end, warmup)
+        begin = from_seconds(self._last_end - self.interval.seconds)
+        found = self._store.candles(self.instrument, str(self.interval), begin, end, 0)
+        return found[int(np.searchsorted(as_seconds(self._ends(found)), self._last_end, side="right")) :]
 
     def _range(self) -> tuple[datetime | None, datetime | None]:
         """What is asked for, by bar *start*. backtrader's own filter on ``fromdate`` and ``todate``
@@ -357,7 +423,8 @@ def _as_candles(given: Any) -> Candles:
     return read_frame(given, _NAMELESS)
 
 
-def _instrument_of(key: str, store: Any) -> Instrument:
+def instrument_of(key: str, store: Any) -> Instrument:
+    """The store's instrument of a name; without a store, one without ticks and lots."""
     if store is not None:
         return store.instrument(key)
     exchange, _, symbol = key.partition(":")

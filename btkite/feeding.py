@@ -19,10 +19,11 @@ from .linetime import as_seconds, from_seconds, to_seconds
 from .log import get_logger
 from .market.bars import BarBuilder
 from .market.calendar import calendar
+from .series import lookback
 from .values import Bar, Tick
 
 if TYPE_CHECKING:
-    from .store import KiteStore
+    from .pump import Pump
 
 log = get_logger(__name__)
 _ATTEMPTS = 5
@@ -43,13 +44,13 @@ class Asked:
 class Feeding:
     """The store's side of one live :class:`~btkite.feed.KiteData`. Cerebro's thread only."""
 
-    def __init__(self, store: KiteStore, data: Any) -> None:
+    def __init__(self, store: Pump, data: Any) -> None:
         self.store = store
         self.data = data
         self.instrument = data.instrument
         self.key: str = self.instrument.key
         self.token: int = self.instrument.instrument_token
-        self.interval = str(data.interval)
+        self.interval, self.seconds = str(data.interval), data.interval.seconds
         self.state = "joining"
         self.pending: deque[Bar] = deque()
         self.due: datetime | None = None
@@ -109,7 +110,7 @@ class Feeding:
         last = self.data._last_end
         start = from_seconds(last) - timedelta(days=1)
         if last < 0:
-            start = until - self.store.lookback(self.interval, self.data._warmup_bars())
+            start = until - lookback(self.interval, self.data._warmup_bars())
         self._asked = Asked(self, until)
         self.store.reader.ask(
             "history", self._asked, lambda: self.store.live_history(self.instrument, self.interval, start, until)
@@ -186,7 +187,7 @@ class Feeding:
         end = builder.forming_end if builder.outside == outside else self._rest_of_day(when)
         take = getattr(self.store.broker, "take_tick", None)
         if take is not None and end is not None and self._finest():
-            take(self.data, tick, to_seconds(when), to_seconds(end))
+            take(self.data, tick, to_seconds(when), to_seconds(end), self.instrument)
 
     def _rest_of_day(self, moment: datetime) -> datetime | None:
         """The close that trading goes on to after the day's bar was closed early."""
@@ -198,7 +199,7 @@ class Feeding:
     def _finest(self) -> bool:
         """Only one feed of an instrument plays its ticks to the broker: the one with the shortest bars."""
         feeds = self.store._by_token[self.token]
-        return min(feeds, key=lambda feeding: feeding.data.interval.seconds) is self
+        return min(feeds, key=lambda feeding: feeding.seconds) is self
 
     def on_time(self, now: datetime) -> None:
         """What is due without anything coming."""
@@ -222,8 +223,23 @@ class Feeding:
 
     @property
     def early_end(self) -> datetime | None:
-        """When the bar of the day is to be closed, if that is before the market's own end."""
-        return self.builder.forming_end if self.data.decide_at is not None else None
+        """When the bar of the day is to be closed, if that is before the market's own end: also of a bar that has
+        not begun, for on day candles in lock step the exchange would go on to the day's end at once."""
+        early = self.data.decide_at
+        if early is None:
+            return None
+        forming = self.builder.forming_end
+        if forming is not None:
+            return forming
+        exchange, known, now = self.instrument.exchange, calendar(), self.store.clock.now()
+        day = now.date()
+        while True:
+            session = known.session(exchange, day)
+            if session is not None and session.parts and session.parts[0][0].time() < early:
+                end = min(datetime.combine(day, early), session.close)
+                if end > now:
+                    return end
+            day = known.next_session_day(exchange, day)
 
     def release(self, end: datetime) -> None:
         """Hand over pending bars up to ``end``; while history is missing they wait."""

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .candles import as_numpy, decode
+from .candles import decode
 from .clock import to_ist
 from .errors import ConfigError, DataError
 from .market.calendar import EXCHANGES
+from .parquet import as_numpy
 from .series import COLUMNS, PRICES, Array, Candles
 from .values import INTERVALS
 

@@ -48,7 +48,7 @@ def load_strategy(where: str | type[bt.Strategy]) -> type[bt.Strategy]:
 
 def check_params(strategy: type[bt.Strategy], given: Iterable[str]) -> None:
     """:raises ConfigError: for a name that is no parameter of ``strategy``, with the nearest one."""
-    known = list(_defaults(strategy))
+    known = list(defaults_of(strategy))
     for name in given:
         if name not in known:
             hint = _meant(name, known) or _list("it has", known)
@@ -63,7 +63,7 @@ def parse_params(strategy: type[bt.Strategy], given: Sequence[str]) -> dict[str,
     :raises ConfigError: for what is not ``name=value``, an unknown name, or a value of the wrong kind.
     """
     found: dict[str, Any] = {}
-    defaults = _defaults(strategy)
+    defaults = defaults_of(strategy)
     for text in given:
         name, equals, value = text.partition("=")
         name = name.strip()
@@ -127,7 +127,8 @@ def _free(text: str) -> Any:
     return text
 
 
-def _defaults(strategy: type[bt.Strategy]) -> Mapping[str, Any]:
+def defaults_of(strategy: type[bt.Strategy]) -> Mapping[str, Any]:
+    """The strategy's parameters and what they are if nobody says otherwise."""
     return dict(strategy.params._getpairs())
 
 

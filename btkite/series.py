@@ -69,6 +69,16 @@ def moment(value: datetime | date | str | None, *, end: bool = False) -> datetim
     return datetime(value.year, value.month, value.day) + timedelta(days=1 if end else 0)
 
 
+def check_range(
+    start: datetime | date | str | None, end: datetime | date | str | None
+) -> tuple[datetime | None, datetime | None]:
+    """Both as :func:`moment` reads them. Raises ConfigError, with what was written, if nothing lies between them."""
+    begin, finish = moment(start), moment(end, end=True)
+    if begin is not None and finish is not None and begin >= finish:
+        raise ConfigError(f"the range from {start} to {end} is empty: the end must come after the start")
+    return begin, finish
+
+
 def lookback(interval: str, bars: int) -> timedelta:
     """How far back ``bars`` bars usually reach, generously: nights, weekends, and two weeks of holidays."""
     share = 2 if interval == "day" else 6  # a session is a quarter of a day on five days of seven

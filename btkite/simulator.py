@@ -85,7 +85,7 @@ def started(
     try:
         exchange = Exchange(
             ExchangeSettings(
-                candles={key: _series(one) for key, one in candles.items()},
+                candles={key: candle_series(one) for key, one in candles.items()},
                 instruments=[_row(one) for one in instruments.values()],
                 start=first_moment(candles, begin, lockstep=wanted.speed == "lockstep"),
                 speed=wanted.speed,
@@ -178,7 +178,8 @@ def _candles(key: str, series: CandleSeries, seed: int) -> Candles:
     return Candles.of(key, series.interval, {"date": starts, **columns}, source=f"made up, seed {seed}")
 
 
-def _series(candles: Candles) -> CandleSeries:
+def candle_series(candles: Candles) -> CandleSeries:
+    """Candles as the exchange takes them."""
     from .exchange import CandleSeries
 
     return CandleSeries(

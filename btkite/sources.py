@@ -26,7 +26,7 @@ from .grid import ends_of, windows_of
 from .kite import history
 from .kite import instruments as masters
 from .market.calendar import Calendar
-from .series import Candles, Windows, aggregate, can_make, check_interval, lookback, moment, stamp
+from .series import Candles, Windows, aggregate, can_make, check_interval, check_range, lookback, moment, stamp
 from .values import Instrument
 
 if TYPE_CHECKING:
@@ -100,11 +100,9 @@ def _source(read: Callable[[Request], Candles]) -> Source:
         **where: Any,
     ) -> Candles:
         check_interval(interval)
-        begin, finish = moment(start), moment(end, end=True)
-        if interval == "day" and begin is not None:
-            begin = datetime(begin.year, begin.month, begin.day)
-        if begin is not None and finish is not None and begin >= finish:
-            raise ConfigError(f"the range from {begin} to {finish} is empty: the end must come after the start")
+        if interval == "day" and start is not None:
+            start = moment(start).date()
+        begin, finish = check_range(start, end)
         try:
             request = Request(key, interval, begin, finish, warmup_bars, **where)
         except TypeError as error:
@@ -182,9 +180,14 @@ def _from_parquet(request: Request) -> Candles:
 
 def _from_file(request: Request, kind: str) -> Candles:
     if request.path is None:
-        raise ConfigError(f"the source {kind} needs a path")
+        raise ConfigError(f"the source {kind} needs a path: set data.path")
     exchange, _, symbol = request.key.partition(":")
-    path = Path(str(request.path).format(exchange=exchange, symbol=symbol, interval=request.interval))
+    try:
+        path = Path(str(request.path).format(exchange=exchange, symbol=symbol, interval=request.interval))
+    except (KeyError, IndexError, ValueError):
+        raise ConfigError(
+            f"data.path {request.path} cannot be filled in: it may hold {{exchange}}, {{symbol}} and {{interval}}"
+        ) from None
     series = read_file(path, request.key)
     mine = [one.candles for one in series if one.symbol in ("", symbol)]
     if not mine:

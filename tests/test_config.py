@@ -387,6 +387,6 @@ def test_a_copy_with_other_values_is_checked_as_a_file_is(tmp_path: Path) -> Non
 
 def test_a_value_is_found_by_its_dotted_key_and_an_unknown_one_is_refused() -> None:
     assert Config().get("broker.kite_connect.timeout") == 7.0
-    assert Config().get("groups") == Config().groups
-    with pytest.raises(ConfigError, match=r"did you mean groups\.exits\?"):
-        Config().get("groups.exit")
+    assert Config().get("broker.kite_connect") == Config().broker.kite_connect
+    with pytest.raises(ConfigError, match=r"did you mean broker\.stop_as\?"):
+        Config().get("broker.stop_is")

@@ -12,6 +12,7 @@ import pytest
 from btkite.clock import ExchangeClock, ManualClock, to_epoch
 from btkite.config import Config
 from btkite.engine import Cerebro
+from btkite.errors import ConfigError
 from btkite.feed import KiteData
 from btkite.feeding import Asked, Feeding
 from btkite.grid import ends_of, windows_of
@@ -257,6 +258,39 @@ def test_a_day_decided_early_trades_on_the_same_day(kite_exchange, how):
     third = hours.high[5] if hours.close[5] >= hours.open[5] else hours.low[5]
     assert watch.bars["NSE:AAA"][0][4] == third != hours.close[5]
     assert watch.position.price == hours.close[5]
+
+
+ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
+
+
+@ENGINES
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside the fine one"])
+def test_a_stream_that_is_resampled_is_native_and_has_the_bars_of_history(kite_exchange, engine, beside):
+    market = candles(days=(TUESDAY,), count=30)
+    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9))
+    store = KiteStore(mode="paper", config=kite_exchange.config())
+    cerebro = engine(stdstats=False)
+    fine = store.getdata("NSE:AAA", interval="minute")
+    if beside:
+        cerebro.adddata(fine)
+    coarse = cerebro.resampledata(fine, timeframe=bt.TimeFrame.Minutes, compression=5, name="coarse")
+    cerebro.setbroker(store.getbroker())
+    cerebro.addstrategy(Watch)
+    (watch,) = cerebro.run()
+    assert isinstance(coarse, KiteData)
+    assert coarse.resampling == 0
+    assert watch.bars["coarse"] == rows(aggregate(market, "5minute", windows_of("NSE:AAA")))
+    assert len(watch.bars["NSE:AAA"]) == (30 if beside else 0)
+
+
+@ENGINES
+def test_what_kite_does_not_have_is_refused_on_a_stream(kite_exchange, engine):
+    kite_exchange.reset(candles(), start=TUESDAY + timedelta(hours=9))
+    data = KiteStore(mode="paper", config=kite_exchange.config()).getdata("NSE:AAA", interval="minute")
+    with pytest.raises(ConfigError, match="Kite has no candles of timeframe Weeks x 1"):
+        engine().resampledata(data, timeframe=bt.TimeFrame.Weeks, compression=1)
+    with pytest.raises(ConfigError, match="replaydata is not offered"):
+        engine().replaydata(data, timeframe=bt.TimeFrame.Days)
 
 
 # ---- the link breaks ------------------------------------------------------------------------------------------------

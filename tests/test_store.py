@@ -219,6 +219,17 @@ def test_an_armed_run_sends_its_orders_and_paper_none(kite_exchange):
     assert orders_sent(kite_exchange) == [("POST", "/orders/regular")] * 2
 
 
+def test_no_order_worker_exists_unless_armed(kite_exchange):
+    found = {}
+    for mode in ("paper", "live"):
+        kite_exchange.reset(market())
+        store = kite_exchange.store(mode)
+        workers = []
+        run(store, then=lambda workers=workers: workers.extend(thread.name for thread in threading.enumerate()))
+        found[mode] = [name for name in workers if name == "kite-desk"]
+    assert found == {"paper": [], "live": ["kite-desk"]}
+
+
 def test_a_backtest_reaches_for_no_network(tmp_path, socket_disabled):
     store = KiteStore(config=Config().with_(**{"data.cache": str(tmp_path), "risk.enabled": False}))
     for candles in market().values():
@@ -488,7 +499,7 @@ def test_an_unknown_symbol_comes_with_suggestions_and_for_a_backtest_with_what_t
     kite_exchange.reset(market())
     with pytest.raises(UnknownSymbol, match="NSE:AAA"):
         kite_exchange.store().instrument("NSE:AAX")
-    with pytest.raises(UnknownSymbol, match="btkite data fetch -s NSE:AAX"):
+    with pytest.raises(UnknownSymbol, match=r"NSE:AAX is not in the instruments.*btkite data fetch -s"):
         KiteStore(config=Config().with_(**{"data.cache": str(tmp_path)})).instrument("NSE:AAX")
 
 

@@ -17,15 +17,17 @@ import backtrader as bt
 from ..commissions import InstrumentCommission
 from ..config import Config
 from ..linetime import from_seconds
+from ..market.calendar import EXCHANGES
 from ..market.charges import Charges, charge_order
 from ..market.margins import margin_required
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
-from ..values import Denial, Instrument, Proposal
+from ..values import Denial, Instrument, OrderType, Proposal
 from . import hours, translate
 from .base import GatedBroker, strategy_name
 from .grouping import Groups
+from .overnight import INTRADAY, Overnight
 
 
 class Account(GatedBroker, bt.BrokerBase):
@@ -49,6 +51,7 @@ class Account(GatedBroker, bt.BrokerBase):
         self._datas: dict[str, Any] = {}  # of an instrument's feeds, the one with the shortest bars
         self._foreign: dict[int, Instrument] = {}
         self._bound: dict[int, Instrument] = {}  # ref -> what its data was bound to when it was given
+        self.overnight = Overnight()
         self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
         self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
         self._flattening = False
@@ -80,21 +83,23 @@ class Account(GatedBroker, bt.BrokerBase):
 
     def proposal(self, order: Any) -> Proposal:
         instrument = self.instrument_of_order(order)
-        price, trigger = translate.kite_prices(order)
         settings, info = self.config.broker, order.info
+        kind, price, trigger = translate.sent_as(order, instrument, settings)
+        if order.triggered:  # what rests of a stop is its limit
+            kind, trigger = OrderType.LIMIT if kind is OrderType.SL else kind, 0.0
         held = self._positions.get(instrument.key)
         wanted = Proposal(
             ref=order.ref,
             instrument=instrument,
             side=translate.side(order),
             quantity=int(abs(order.size)),
-            order_type=translate.kite_type(order),
+            order_type=kind,
             product=self._product(order, instrument, held.size if held else 0),
             variety=info.get("variety") or settings.default_variety,
             validity=info.get("validity") or settings.default_validity,
             price=price,
-            trigger_price=0.0 if order.triggered else trigger,
-            reference_price=float(order.created.pclose or order.data.close[0]),
+            trigger_price=trigger,
+            reference_price=float(order.created.pclose or (order.data.close[0] if len(order.data) else 0.0)),
             tag=str(info.get("tag") or ""),
             market_protection=info.get("market_protection", settings.market_protection),
             disclosed_quantity=int(info.get("disclosed_quantity") or 0),
@@ -121,6 +126,12 @@ class Account(GatedBroker, bt.BrokerBase):
         if default in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
             return "NRML"
         return default
+
+    def product_of_order(self, order: Any) -> str:
+        """Kite's product that it went to the market with, or would go with."""
+        instrument = self.instrument_of_order(order)
+        held = self._positions.get(instrument.key)
+        return self._pinned.get(order.ref) or self._product(order, instrument, held.size if held else 0)
 
     def pin(self, order: Any) -> None:
         """It goes to the market: from now on its product is what it goes with, whatever is held later."""
@@ -178,15 +189,27 @@ class Account(GatedBroker, bt.BrokerBase):
         for key, position in self._positions.items():
             if position.size:
                 data = self._datas.get(key)
-                if data is not None and len(data):
+                if data is not None and len(data) and self.instrument(data).key == key:  # a slot may have gone on
                     self.ledger.mark(key, data.close[0])
 
     def roll(self, now: int) -> None:
         """A bar ended: the day's book turns over when the date does."""
+        self.turn(now)
         if self.ledger.roll(from_seconds(now).date()):
             self.groups.tidy()
         self._mark()
         self.ledger.observe()
+
+    def turn(self, now: int) -> None:
+        """Before anything of a new day is booked: what was held over the night."""
+        self.overnight.turn(
+            from_seconds(now).date(),
+            (
+                (key, position.size, self._since[key])
+                for key, position in self._positions.items()
+                if position.size and self.product_of(key) == INTRADAY and key.partition(":")[0] in EXCHANGES
+            ),
+        )
 
     def data_started(self, data: Any) -> None:
         """A store's feed has started."""

@@ -44,7 +44,7 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
             side=translate.side(order),
             quantity=int(abs(order.size)),
             order_type=translate.TO_KITE.get(order.exectype, OrderType.MARKET),
-            product=str(order.info.get("product") or settings.default_product),
+            product=self.product_of_order(order),
             variety=settings.default_variety,
             price=price,
             trigger_price=trigger,
@@ -52,6 +52,10 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
             strategy=strategy_name(order),
             reduces=held * (1 if order.isbuy() else -1) < 0 and abs(order.size) <= abs(held),
         )
+
+    def product_of_order(self, order: Any) -> str:
+        """Kite's product that it would go with."""
+        return str(order.info.get("product") or self.config.broker.default_product)
 
     def submit(self, order: Any, check: bool = True) -> Any:
         """A bracket is judged when its last member is transmitted, as one."""

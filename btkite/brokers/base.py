@@ -72,13 +72,13 @@ def instrument_of(data: Any) -> Instrument:
 
 
 def is_warming(data: Any) -> bool:
-    """Whether ``data`` is still delivering bars from before the start."""
+    """Whether ``data`` is still delivering bars from before the start, or has none yet."""
+    if not len(data):
+        return True
     if not hasattr(data, "live_from"):
         return False
     if data.live_from is None:
         return True
-    if not len(data):
-        return False
     from ..linetime import seconds_of
 
     return seconds_of(data.datetime[0]) <= data.live_from

@@ -17,6 +17,7 @@ import backtrader as bt
 from ..config import Config
 from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
+from ..market.prices import freeze_quantity
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
@@ -24,6 +25,7 @@ from .grouping import Groups
 from .news import News
 from .record import restore_money
 from .terms import Terms, terms_of
+from .wording import misunderstood
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -105,12 +107,13 @@ class BookBroker(News):
         quantity = int(size + 1e-9) if math.isfinite(size) else 0
         if self.config.broker.tick_rounding and exectype not in translate.TRAILING:
             price, plimit = translate.on_tick(instrument, exectype, kind is bt.order.BuyOrder, price, plimit)
-        terms = terms_of(self.config, instrument, valid, kwargs, self._time_of(data))
+        said = {} if misunderstood(kwargs) else kwargs  # it will be denied
+        terms = terms_of(self.config, instrument, valid, said, self._time_of(data))
         order = kind(
             owner=owner,
             data=data,
             size=quantity or size,
-            price=price,
+            price=price if price is not None or len(data) else 0.0,
             pricelimit=plimit,
             exectype=exectype,
             valid=None if terms.deadline is None else from_seconds(terms.deadline),
@@ -119,6 +122,7 @@ class BookBroker(News):
             trailpercent=trailpercent,
             parent=parent,
             transmit=transmit,
+            simulated=not len(data),  # without a bar backtrader cannot make an order otherwise; it will be denied
         )
         order.addinfo(**kwargs)
         order.addinfo(instrument=instrument.key)
@@ -158,6 +162,7 @@ class BookBroker(News):
             denial = self.judge(group)
         if denial is not None:
             self.deny(group, denial)
+            self._write("denied", refs=[order.ref for order in group], rule=denial.rule, reason=denial.reason)
             return
         for order in group:
             order.submit(self)
@@ -179,6 +184,8 @@ class BookBroker(News):
     def unfit(self, group: Sequence[Any]) -> Denial | None:
         """What no broker of ours can send."""
         for order in group:
+            if (misheard := misunderstood(order.info)) is not None:
+                return misheard
             if order.exectype not in translate.TO_KITE:
                 return Denial(
                     "exectype",
@@ -194,9 +201,19 @@ class BookBroker(News):
             problem = translate.wrong_product(instrument, self.proposal(order).product)
             if problem is not None:
                 return Denial("product", problem, "broker.default_product")
+            if (problem := self._sliced(order, instrument)) is not None:
+                return Denial("freeze", problem)
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
+
+    def _sliced(self, order: Any, instrument: Instrument) -> str | None:
+        """Why an order may not be left to Kite's slicer: its slices are orders with ids of their own, and what they
+        fill would be nobody's."""
+        most = freeze_quantity(instrument.name, from_seconds(max(self.now, 0)).date())
+        if not order.info.get("autoslice") or most is None or abs(order.size) <= most:
+            return None
+        return f"{abs(order.size):g} of {instrument.key} are more than one order may have ({most}): give smaller ones"
 
     def cancel(self, order: Any) -> bool:
         """Ask for the order's end; False if it has ended already."""
@@ -244,6 +261,7 @@ class BookBroker(News):
 
     def hold(self, order: Any, until: int) -> None:
         self.held[order.ref] = until
+        self._write("held", ref=order.ref, until=from_seconds(until))
 
     def held_due(self) -> list[int]:
         """When each held order is sent, or ends before that."""
@@ -257,8 +275,8 @@ class BookBroker(News):
         return frozenset()
 
     def close_after(self, order: Any) -> int:
-        """When the session ends in which the order is working, in seconds."""
-        return hours.close_of_day(self.instrument_of_order(order), self.now)
+        """When the session ends in which the order is working, or will when it opens, in seconds."""
+        return hours.close_of_day(self.instrument_of_order(order), max(self.now, self.held.get(order.ref, 0)))
 
     def _time_of(self, data: Any) -> int:
         return self.now if self.now >= 0 else (seconds_of(data.datetime[0]) if len(data) else 0)
@@ -273,6 +291,7 @@ class BookBroker(News):
     def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
         """An execution of ``quantity`` at ``price`` rupees: order, position, money, group. One that surfaces after
         the order's end counts all the same and does not bring it back to life."""
+        self.turn(when)
         ended = None if order.alive() else order.status
         signed = quantity if order.isbuy() else -quantity
         instrument = self.instrument_of_order(order)
@@ -320,8 +339,9 @@ class BookBroker(News):
             self.notify(order)
         if not order.alive():
             self._forget(order)
+        asked = self.groups.filled(order.ref, int(abs(order.executed.size)))  # in the book that is written down
         self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=moment)
-        self._react(self.groups.filled(order.ref, int(abs(order.executed.size))))
+        self._react(asked)
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
         """The order is over without (further) fills: canceled, expired, rejected, margin; or completed, when it
@@ -330,14 +350,15 @@ class BookBroker(News):
             return
         if reason:
             order.addinfo(reason=reason)
+        order.addinfo(ended=max(self.now, 0))
         order.status = _STATUS[how]
         if len(order.data):  # backtrader's own cancel() and reject() need a bar
             order.executed.dt = order.data.datetime[0]
         self.notify(order)
         self._forget(order, refused=how in ("rejected", "margin"))
+        asked = self.groups.ended(order.ref, _ENDS.get(how, End.CANCELED), int(abs(order.executed.size)))
         self._write("end", ref=order.ref, how=how, reason=reason)
-        end = _ENDS.get(how, End.CANCELED)
-        self._react(self.groups.ended(order.ref, end, int(abs(order.executed.size))))
+        self._react(asked)
 
     def _forget(self, order: Any, *, refused: bool = False) -> None:
         self.held.pop(order.ref, None)
@@ -365,9 +386,13 @@ class BookBroker(News):
                 if order.active() and order.ref not in self.held:
                     self.reroute(order)
             elif isinstance(action, Activate):
-                self._set(order, int(action.size), None, None)
-                order.activate()
-                self.admit(order)
+                self.work(order, int(action.size))
+
+    def work(self, child: Any, size: int) -> None:
+        """A bracket's child goes to the market."""
+        self._set(child, size, None, None)
+        child.activate()
+        self.admit(child)
 
     def _flatten(self, entry: Any, size: int) -> None:
         """Close at market what a race has left without an exit (or buy back what was exited twice)."""

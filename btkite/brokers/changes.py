@@ -46,6 +46,7 @@ class Changes(Lasting):
             (order.size, order.executed.remsize, order.price, order.plimit) = before[:4]
             (order.created.size, order.created.price, order.created.pricelimit) = before[4:]
             order.addinfo(denied_change=str(denial))
+            self._write("denied", refs=[order.ref], rule=denial.rule, reason=denial.reason)
             return False
         self.ledger.working(order.ref, abs(order.executed.remsize))
         self._write("change", ref=order.ref)

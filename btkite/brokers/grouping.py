@@ -76,6 +76,36 @@ class Groups:
             found += [(key, action) for action in actions]
         return found
 
+    def told(self, ref: int, size: int) -> bool:
+        """The market has ``ref`` at ``size`` units in all, whatever it was asked for; True if a group wants another."""
+        for key in self._of.get(ref, ()):
+            group = self._groups[key]
+            members = tuple(
+                replace(member, told=size) if member.ref == ref and member.active else member
+                for member in group.members
+            )
+            self._groups[key] = replace(group, members=members)
+        return any(action.ref == ref for key in self._of.get(ref, ()) for action in settle(self._groups[key])[1])
+
+    def again(self, ref: int) -> list[tuple[int, Action]]:
+        """What the groups of ``ref`` still want of the market."""
+        found: list[tuple[int, Action]] = []
+        for key in self._of.get(ref, ()):
+            self._groups[key], actions = settle(self._groups[key])
+            found += [(key, action) for action in actions]
+        return found
+
+    def told_of(self, ref: int) -> int:
+        """Units for which a bracket has sent its child ``ref`` to the market; 0 for a child that sleeps."""
+        groups = (self._groups[key] for key in self._of.get(ref, ()))
+        members = (group.member(ref) for group in groups if group.parent is not None and group.parent.ref != ref)
+        return max((member.told for member in members if member is not None and member.active), default=0)
+
+    def is_leaving(self, ref: int) -> bool:
+        """Whether a group has asked for its cancellation."""
+        members = (self._groups[key].member(ref) for key in self._of.get(ref, ()))
+        return any(member is not None and member.alive and member.leaving for member in members)
+
     def tidy(self) -> None:
         """A new session: no fill of the last one can surface any more, so groups that are done may go."""
         for key in [key for key, group in self._groups.items() if group.done]:

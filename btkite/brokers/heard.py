@@ -26,6 +26,9 @@ from .terms import Terms
 
 Order = bt.Order
 log = get_logger(__name__)
+OWN_TAG = 14
+"""Characters at the end of a tag that are ours; a strategy's own label is before them."""
+_LONGEST_WAIT = 60
 
 
 class Heard(BookBroker):
@@ -47,7 +50,12 @@ class Heard(BookBroker):
         self._unwanted: set[int] = set()  # cancelled after the close: not to be placed again
         self._changes: dict[int, int] = {}
         self._changing: dict[int, int] = {}  # ref -> changes that were not answered yet
-        self._differs: set[int] = set()  # a change has failed: Kite's book says what the order is
+        self._asks = 0  # how often the order book was asked for
+        self._differs: dict[int, int] = {}  # a change has failed: what the book says from this asking on is the order
+        self._resumed: dict[int, int] = {}  # of the last run: the book must know it from this asking on
+        self._by_strategy: set[int] = set()  # the size that was asked for last is the strategy's, not its group's
+        self._again: dict[int, int] = {}  # ref -> second at which a cancel, or its group's size, is asked for again
+        self._tries: dict[int, int] = {}
         self._replacing: set[int] = set()
         self._doubt = Doubt()
 
@@ -67,9 +75,12 @@ class Heard(BookBroker):
             return
         if reply.action == "modify":
             self._changing[order.ref] = self._changing.get(order.ref, 1) - 1
-            self._differs.discard(order.ref)
+            self._differs.pop(order.ref, None)
         if reply.error is not None:
             self._not_changed(order, reply)
+        elif reply.action == "modify":
+            self._by_strategy.discard(order.ref)
+            self._tries.pop(order.ref, None)
 
     def _placed(self, order: Any, reply: DeskReply) -> None:
         error = reply.error
@@ -112,16 +123,32 @@ class Heard(BookBroker):
         log.error("a given-up order has surfaced", ref=order.ref, tag=order.info.get("tag"))
 
     def _not_changed(self, order: Any, reply: DeskReply) -> None:
-        """A cancel or a change failed: what is true now is in the order book."""
-        if reply.action == "modify" or order.ref in self._replacing:
-            self._differs.add(order.ref)
-        if reply.action == "cancel":
-            self._leaving.discard(order.ref)
-            self._replacing.discard(order.ref)
+        """A cancel or a change failed: what is true now is in the order book. Who wanted an order's end still wants
+        it: while it lives, a cancel is sent again, after ever longer waits."""
+        if reply.action == "modify":
+            self._differs[order.ref] = self._asks + 1
+        else:
+            self._try_again(order.ref)
         order.addinfo(**{f"{reply.action}_failed": str(reply.error)})
         self.store.put_notification(f"{reply.action} of order {order.ref} failed", str(reply.error))
         log.warning("request failed", action=reply.action, ref=order.ref, reason=str(reply.error))
         self._ask_book()
+
+    def _try_again(self, ref: int) -> None:
+        tries = self._tries[ref] = self._tries.get(ref, 0) + 1
+        self._again[ref] = self.now + min(2**tries, _LONGEST_WAIT)
+
+    def ask_again(self, now: int) -> None:
+        """Cancels that failed, and sizes that a group wanted and Kite refused, are asked for once more."""
+        for ref in sorted(ref for ref, at in self._again.items() if at <= now):
+            del self._again[ref]
+            order = self.orders[ref]
+            if not order.alive() or ref in self.held or ref in self._doubt:
+                continue
+            if ref in self._leaving:
+                self._desk.submit(Cancel(ref, self._order_ids.get(ref, ""), self._variety(order)))
+            elif not self.is_leaving(order):
+                self._react(self.groups.again(ref))
 
     def take_update(self, update: OrderUpdate) -> None:
         """What Kite says of one order, from wherever; repeats and old news change nothing."""
@@ -129,9 +156,14 @@ class Heard(BookBroker):
         ref = self._ids.get(update.order_id)
         if ref is None:
             ref = self._tags.get(update.tag)
-            if ref is None or ref in self._order_ids:
+            if ref is not None and ref in self._order_ids and self._is_iceberg(self.orders[ref]):
+                self._ids[update.order_id] = ref  # its next leg is an order of its own
+                self._order_ids[ref] = update.order_id
+                self.orders[ref].addinfo(order_id=update.order_id)
+            elif ref is None or ref in self._order_ids:
                 self.store.put_notification("foreign order", update.order_id, update.status)
                 return
+        if update.order_id not in self._ids:
             order = self.orders[ref]
             if order.alive() and ref not in self._doubt:  # the answer to its placement is still to come
                 self._parked.setdefault(update.order_id, []).append(update)
@@ -142,35 +174,55 @@ class Heard(BookBroker):
                 self.recall(order)
         order = self.orders[ref]
         current = self._order_ids.get(ref) == update.order_id and ref not in self.held
-        if current and update.status == "OPEN" and translate.TO_KITE.get(order.exectype) is OrderType.SL:
+        if current and update.status == "OPEN" and self._is_stop_with_limit(order):
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
         progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))
         self._progress[update.order_id] = progress
-        complete = current and progress.status == "COMPLETE"
+        legs = self._is_iceberg(order)
+        complete = current and progress.status == "COMPLETE" and not legs
+        earlier = not current and not legs and ref not in self.held
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
             if complete or done > abs(order.size):  # Kite's quantity is the truth, also if a change of ours was late
                 self._set(order, done, None, None)
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
+            if earlier and order.alive():  # of a placement that was replaced: the one that works is too large by it
+                self._before[ref] = self._before.get(ref, 0) + fill.quantity
+                self.reroute(order)
+        if legs and progress.status == "COMPLETE":
+            return  # a leg; the last one has filled the order
         if complete and progress.filled < progress.quantity:
             if update.source is not Source.POLL:
                 self._ask_book()  # complete, and what it was filled at is still to be told
         elif current and progress.terminal and order.alive():
             self._over(order, progress)
 
+    def _is_stop_with_limit(self, order: Any) -> bool:
+        sent = translate.sent_as(order, self.instrument_of_order(order), self.config.broker)
+        return sent[0] is OrderType.SL
+
+    @staticmethod
+    def _is_iceberg(order: Any) -> bool:
+        return bool(order.info.get("variety") == "iceberg")
+
     def _take_terms(self, order: Any, update: OrderUpdate) -> None:
-        """After a change that failed: size and prices are what Kite's book says."""
-        self._differs.discard(order.ref)
-        size = self._before.get(order.ref, 0) + update.quantity
-        if update.terminal or not order.alive() or size <= abs(order.executed.size):
+        """After a change that failed: size and prices are what Kite's book says, also of an order that has ended."""
+        ref = order.ref
+        del self._differs[ref]
+        if self._is_iceberg(order):
             return
-        if order.exectype == Order.Limit:
-            self._set(order, size, update.price or None, None)
-        else:
-            self._set(order, size, update.trigger_price or None, update.price or None)
+        size = max(self._before.get(ref, 0) + update.quantity, int(abs(order.executed.size)))
+        self._set(order, size, *_prices(order.exectype, update))
+        mine = ref in self._by_strategy
+        self._by_strategy.discard(ref)
+        if update.terminal or not order.alive():
+            return
         self.ledger.allowed(self.proposal(order))
-        self.ledger.working(order.ref, abs(order.executed.remsize))
-        self._react(self.groups.resized(order.ref, size))
+        self.ledger.working(ref, abs(order.executed.remsize))
+        if mine:
+            self._react(self.groups.resized(ref, size))
+        elif self.groups.told(ref, size):
+            self._try_again(ref)
 
     def _over(self, order: Any, progress: Progress) -> None:
         ref = order.ref
@@ -187,6 +239,7 @@ class Heard(BookBroker):
             self.ended(order, "margin" if short else "rejected", progress.status_message)
         elif replacing and open_now:
             self._changes.pop(ref, None)
+            self._forget_placement(order)
             self.route(order)
         elif ref in self._expiring:
             self._expiring.discard(ref)
@@ -209,10 +262,22 @@ class Heard(BookBroker):
 
     def _hold_till_open(self, order: Any) -> None:
         instrument = self.instrument_of_order(order)
+        self._forget_placement(order)
         self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
 
+    @staticmethod
+    def _forget_placement(order: Any) -> None:
+        """Its next one has a tag of its own, is of today, and no restart looks for this one."""
+        info = order.info
+        info["tag"] = str(info.get("tag") or "")[:-OWN_TAG]
+        if info.get("variety") == "amo":
+            info["variety"] = "regular"
+        for name in ("order_id", "filled_before"):
+            info.pop(name, None)
+
     def _ask_book(self) -> None:
-        self.store.reader.ask("orders", self.now, self.store.client.orders)
+        self._asks += 1
+        self.store.reader.ask("orders", (self.now, self._asks), self.store.client.orders)
 
     def take_answer(self, answer: Answer) -> None:
         """The order book, or the margins."""
@@ -220,21 +285,36 @@ class Heard(BookBroker):
             self.store.put_notification(f"reading {answer.kind} failed", str(answer.error))
             return
         if answer.kind == "orders":
+            when, number = answer.subject
             for update in answer.value:
                 if update.order_id in self._ids or update.tag in self._tags:
                     self.take_update(update)
-                    self._settle(update)
-            for ref, seconds in self._doubt.give_up(answer.subject):
+                    self._settle(update, number)
+            self._miss({update.order_id for update in answer.value}, number)
+            for ref, seconds in self._doubt.give_up(when):
                 self._leaving.discard(ref)
                 reason = f"unresolved: Kite knows no order of this tag after {seconds} s"
                 self.ended(self.orders[ref], "rejected", reason)
         elif answer.kind == "margins":
             self.ledger.funds_limit = available(answer.value, self._segments())
 
-    def _settle(self, update: OrderUpdate) -> None:
+    def _settle(self, update: OrderUpdate, number: int) -> None:
         ref = self._ids.get(update.order_id)
-        if ref in self._differs and self._order_ids.get(ref) == update.order_id and not self._changing.get(ref):
+        if ref is None or self._order_ids.get(ref) != update.order_id or self._changing.get(ref):
+            return
+        if number >= self._differs.get(ref, number + 1):  # a book that was asked for before may be older
             self._take_terms(self.orders[ref], update)
+
+    def _miss(self, known: Collection[str], number: int) -> None:
+        """Orders of the last run that Kite's book of today does not have: they ended with their day."""
+        for ref in [ref for ref, since in self._resumed.items() if number >= since]:
+            del self._resumed[ref]
+            order = self.orders[ref]
+            if order.alive() and self._order_ids[ref] not in known:
+                reason = "Kite's order book of today does not have it; what it filled while btkite was not running is"
+                self.ended(order, "expired", f"{reason} not known: compare the positions")
+                self.store.put_notification(f"order {ref} is not in Kite's book", self._order_ids[ref])
+                log.error("an order of the last run is not in Kite's book", ref=ref, order_id=self._order_ids[ref])
 
     def _segments(self) -> set[str]:
         """Kite's names for the purses that the run's instruments are paid from."""
@@ -259,6 +339,15 @@ def available(margins: Mapping[str, Any], segments: Collection[str]) -> float | 
         if (margins.get(segment) or {}).get("enabled") and "available" in margins[segment]
     ]
     return sum(found) if found else None
+
+
+def _prices(exectype: int, update: OrderUpdate) -> tuple[float | None, float | None]:
+    """backtrader's ``price`` and ``plimit`` of what Kite has; None where it says nothing."""
+    if exectype == Order.Limit:
+        return update.price or None, None
+    if exectype in (Order.StopLimit, Order.StopTrailLimit):
+        return update.trigger_price or None, update.price or None
+    return update.trigger_price or None, None
 
 
 def _lacks_money(words: str) -> bool:

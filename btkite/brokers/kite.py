@@ -13,12 +13,9 @@ from typing import Any
 import backtrader as bt
 
 from ..kite.desk import Cancel, Modify, Place, Request
-from ..linetime import from_seconds
 from ..log import get_logger
-from ..market.prices import freeze_quantity
 from ..orders.progress import Progress
 from ..values import OrderType
-from . import translate
 from .heard import Heard
 
 Order = bt.Order
@@ -82,10 +79,8 @@ class KiteBroker(Heard):
         variety = proposal.variety
         if self._session(proposal.instrument) is None and self.terms[order.ref].after_hours == "amo":
             variety = "amo"
-        # Kite refuses to slice what one order can hold, and counts ten slices at most.
-        most = freeze_quantity(proposal.instrument.name, from_seconds(self.now).date())
-        slices = proposal.autoslice and most is not None and remaining > most
-        proposal = replace(proposal, tag=tag, quantity=remaining, variety=variety, autoslice=slices)
+        # Kite refuses to slice what one order can hold; more than that was denied (see ``unfit``).
+        proposal = replace(proposal, tag=tag, quantity=remaining, variety=variety, autoslice=False)
         self._tags[tag] = order.ref
         self._before[order.ref] = int(abs(order.executed.size))
         order.addinfo(tag=tag, variety=variety, filled_before=self._before[order.ref])
@@ -99,6 +94,14 @@ class KiteBroker(Heard):
         self._placements += 1
         label = "".join(character for character in label if character.isascii() and character.isalnum())[:6]
         return label + self._run + base36(self._placements, 6)
+
+    def modify(
+        self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None
+    ) -> bool:
+        changed = super().modify(order, size, price, plimit)
+        if changed and size is not None and self._changing.get(order.ref):
+            self._by_strategy.add(order.ref)
+        return changed
 
     def recall(self, order: Any) -> None:
         ref = order.ref
@@ -132,16 +135,15 @@ class KiteBroker(Heard):
             self.recall(order)
             self._replacing.add(order.ref)
             return
-        price, trigger = translate.kite_prices(order)
-        kind = translate.kite_type(order)
-        quantity = int(abs(order.size)) - self._before.get(order.ref, 0)
-        changes: dict[str, Any] = {"quantity": quantity, "order_type": kind.value}
-        if price:
-            changes["price"] = price
-        if trigger and kind in (OrderType.SL, OrderType.SLM):
-            changes["trigger_price"] = trigger
-        if kind in (OrderType.MARKET, OrderType.SLM):
-            changes["market_protection"] = self.proposal(order).market_protection
+        wanted = self.proposal(order)
+        quantity = wanted.quantity - self._before.get(order.ref, 0)
+        changes: dict[str, Any] = {"quantity": quantity, "order_type": wanted.order_type.value}
+        if wanted.price:
+            changes["price"] = wanted.price
+        if wanted.trigger_price:
+            changes["trigger_price"] = wanted.trigger_price
+        if wanted.order_type in (OrderType.MARKET, OrderType.SLM):
+            changes["market_protection"] = wanted.market_protection
         self._changing[order.ref] = self._changing.get(order.ref, 0) + 1
         self._desk.submit(Modify(order.ref, order_id, changes, self._variety(order)))
 
@@ -154,7 +156,7 @@ class KiteBroker(Heard):
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
         order_id, tag = order.info.get("order_id"), order.info.get("tag")
-        if order.ref in self.held or (not order_id and not tag):
+        if order.ref in self.held or "filled_before" not in order.info:  # no placement of it was ever begun
             self.admit(order)
             return
         self._tags[str(tag)] = order.ref
@@ -162,6 +164,7 @@ class KiteBroker(Heard):
         if order_id:
             self._ids[str(order_id)] = order.ref
             self._order_ids[order.ref] = str(order_id)
+            self._resumed[order.ref] = self._differs[order.ref] = self._asks + 1  # a change may have been on its way
             done, price = int(abs(order.executed.size)) - self._before[order.ref], order.executed.price
             if done:  # what the last run has booked of it is no news
                 self._progress[str(order_id)] = Progress(
@@ -169,6 +172,8 @@ class KiteBroker(Heard):
                 )
         else:
             self._doubt.begin(order.ref, self.now)
+        if self.groups.is_leaving(order.ref):  # its cancellation may never have left
+            self.recall(order)
         self._ask_book()
 
     # -- time -----------------------------------------------------------------------------------------
@@ -195,6 +200,7 @@ class KiteBroker(Heard):
         self._expiring.update(order.ref for order in due)
         for order in due:
             self.recall(order)
+        self.ask_again(now)
         if self._doubt.look(now):
             self._ask_book()
         self._ask_margins(now)
@@ -207,7 +213,7 @@ class KiteBroker(Heard):
             terms = self.terms.get(ref)
             if terms is not None and terms.deadline is not None and ref not in self._expiring:
                 due.append(terms.deadline)
-        return min(due + self._doubt.due(), default=None)
+        return min([*due, *self._again.values(), *self._doubt.due()], default=None)
 
     def _ask_margins(self, now: int) -> None:
         if self._margins_at >= 0 and now - self._margins_at < _MARGINS_EVERY:

@@ -143,6 +143,10 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     broker.groups.restore(book["groups"])
     for order, row in zip(orders, [row for row in book["orders"] if row["key"] in datas], strict=True):
         _put_back(broker, order, row)
+    for order in orders:
+        units = broker.groups.told_of(order.ref)
+        if units and order.alive() and not order.active():  # its entry had filled; the process ended before it left
+            broker.work(order, units)
     for strategy in strategies:
         told = getattr(strategy, "restored", None)
         if told is not None:

@@ -208,12 +208,12 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             second, kind, key = self._moment
             market.tape.seek(second, inclusive=kind == _PRINT and market.instrument.key <= key)
             market.met = market.tape.number
-        price, trigger = translate.kite_prices(order)
+        order_type, price, trigger = translate.sent_as(order, market.instrument, self.config.broker)
         self._arrivals += 1
         working = Working(
             order.ref,
             1 if order.isbuy() else -1,
-            translate.TO_KITE[order.exectype],
+            order_type,
             price,
             trigger,
             self._arrivals,
@@ -297,10 +297,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     # -- paper: prints are ticks ------------------------------------------------------------------------
 
-    def take_tick(self, data: Any, tick: Tick, now: int, bar_end: int) -> None:
-        """A tick of ``data``'s instrument at ``now`` (seconds) in the bar that ends at ``bar_end``."""
+    def take_tick(self, data: Any, tick: Tick, now: int, bar_end: int, instrument: Instrument | None = None) -> None:
+        """A tick at ``now`` (seconds) in the bar that ends at ``bar_end``, of ``data``'s instrument, or of one that it
+        was bound to before."""
         self.on_time(now)
-        market = self._market(data)
+        market = self._market(data, instrument)
         market.bids, market.asks = depth.sides(tick.bids, tick.asks)
         last = tick.last_price
         quote = Quote(

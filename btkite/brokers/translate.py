@@ -8,7 +8,8 @@ from typing import Any
 
 import backtrader as bt
 
-from ..market.prices import is_on_tick, round_limit, round_trigger
+from ..config import Broker
+from ..market.prices import is_on_tick, round_limit, round_to_tick, round_trigger
 from ..values import Instrument, OrderType, Side
 
 Order = bt.Order
@@ -33,22 +34,6 @@ TO_BACKTRADER = {
 _PRICED = (Order.Limit, Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
 TRAILING = (Order.StopTrail, Order.StopTrailLimit)
 
-KITE_FIELDS = (
-    "product",
-    "variety",
-    "validity",
-    "tag",
-    "market_protection",
-    "disclosed_quantity",
-    "iceberg_legs",
-    "iceberg_quantity",
-    "autoslice",
-    "validity_ttl",
-)
-"""What ``self.buy(..., product="CNC")`` may say of Kite's; everything else stays in ``order.info``."""
-
-OUR_FIELDS = ("carry", "after_hours")
-
 
 def side(order: Any) -> Side:
     return Side.BUY if order.isbuy() else Side.SELL
@@ -65,11 +50,44 @@ def wrong_product(instrument: Instrument, product: str) -> str | None:
     return f"{product} is no product of {instrument.key}: use {', '.join(products[:-1])} or {products[-1]}"
 
 
-def kite_type(order: Any) -> OrderType:
-    """Kite's ``order_type`` of an order as it stands: a stop-limit that was triggered is a limit."""
-    if order.triggered and order.exectype in (Order.StopLimit, Order.StopTrailLimit):
-        return OrderType.LIMIT
-    return TO_KITE.get(order.exectype, OrderType.MARKET)
+def sent_as(order: Any, instrument: Instrument, broker: Broker) -> tuple[OrderType, float, float]:
+    """``order_type``, ``price`` and ``trigger_price`` with which an order goes to the market.
+
+    A stop without a limit is SL-M, or SL with a limit that protects it: if ``broker.stop_as`` says so, and
+    wherever the exchange takes no SL-M.
+    """
+    kind = TO_KITE.get(order.exectype, OrderType.MARKET)
+    price, trigger = kite_prices(order)
+    if kind is OrderType.SLM and (broker.stop_as == "SL" or not takes_slm(instrument)):
+        named = order.info.get("market_protection", broker.market_protection)
+        return OrderType.SL, protecting_limit(instrument, trigger, float(named), buys=order.isbuy()), trigger
+    return kind, price, trigger
+
+
+def takes_slm(instrument: Instrument) -> bool:
+    """Whether the exchange has stops without a limit. BSE withdrew them everywhere on 2023-10-09, NSE for options
+    on 2021-09-27; Kite refuses what they do not have."""
+    return instrument.exchange not in ("BSE", "BFO", "BCD") and not instrument.is_option
+
+
+_PROTECTION = ((100.0, 2.0), (500.0, 1.0), (math.inf, 0.5))
+_PROTECTION_OF_OPTIONS = ((10.0, 5.0), (100.0, 3.0), (500.0, 2.0), (math.inf, 1.0))
+"""Zerodha's own market protection: per cent for prices below so many ₹."""
+
+
+def protecting_limit(instrument: Instrument, trigger: float, protection: float, *, buys: bool) -> float:
+    """The limit of a stop: ``protection`` per cent beyond its trigger (-1: Zerodha's figure for that price), on the
+    tick, and one tick at least."""
+    if protection <= 0:
+        table = _PROTECTION_OF_OPTIONS if instrument.is_option else _PROTECTION
+        protection = next((percent for below, percent in table if trigger < below), table[-1][1])
+    way = Side.BUY if buys else Side.SELL
+    limit = trigger * (1 + way.sign * protection / 100)
+    tick = instrument.tick_size
+    if not tick:
+        return limit
+    limit, nearest = round_limit(limit, tick, way), round_to_tick(trigger + way.sign * tick, tick)
+    return max(limit, nearest) if buys else max(min(limit, nearest), tick)
 
 
 def kite_prices(order: Any) -> tuple[float, float]:

@@ -1,11 +1,13 @@
-"""``btkite quote|orders|positions|holdings|margins|profile``: what the account and the market say, now.
+"""``btkite quote|orders|positions|holdings|margins|profile|arm``: what the account and the market say, now.
 
-Thin verbs over the store's research calls; none of them can place an order.
+Thin verbs over the store's research calls; none of them can place an order. ``arm`` asks nobody: it takes back what
+has shut the account's gate.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -162,6 +164,27 @@ def profile(ctx: typer.Context, endpoint: At = None, as_json: Json = False) -> N
     listed = [(name, found.get(name)) for name in ("user_id", "user_name", "broker", "exchanges", "products")]
     for name, value in listed:
         typer.echo(f"{name.replace('_', ' '):<10} {', '.join(value) if isinstance(value, list) else value or '–'}")
+
+
+def arm(
+    ctx: typer.Context,
+    mode: Annotated[str, typer.Option("--mode", metavar="MODE", help="Whose gate: that of paper or of live.")] = "live",
+    endpoint: At = None,
+    confirm: Annotated[
+        str | None,
+        typer.Option("--confirm", metavar="USER_ID", help="The account's client id: nothing changes without."),
+    ] = None,
+) -> None:
+    """Take back the kill switch and the loss limit that was passed. What is lost counts anew from here."""
+    from .. import arming
+
+    config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
+    found = arming.shut(mode, config=config)
+    if found and confirm is None and sys.stdin.isatty():
+        said: str = typer.prompt(f"{found}. Type {found.account} to arm it again", err=True)
+        confirm = said.strip()
+    found = arming.arm(mode, confirm=confirm, config=config)
+    typer.echo(f"{found}; it is armed again: the next run opens positions" if found else str(found))
 
 
 @contextmanager

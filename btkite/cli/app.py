@@ -83,6 +83,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "holdings": Verb("btkite.cli.account:holdings", "Long-term holdings."),
     "positions": Verb("btkite.cli.account:positions", "Open positions."),
     "orders": Verb("btkite.cli.account:orders", "The day's order book."),
+    "arm": Verb("btkite.cli.account:arm", "Take back kill switch and loss limit."),
     "quote": Verb("btkite.cli.account:quote", "Last prices."),
 }
 
@@ -183,11 +184,21 @@ def main(args: Sequence[str] | None = None, command: typer.Typer = app) -> int:
     given = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in given
     try:
-        command(args=given, prog_name="btkite")
+        code = command(args=given, prog_name="btkite", standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
+    except typer.Abort:
+        print("aborted", file=sys.stderr)
+        return 1
+    except _Misused as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            print(f"error: {_misused(error)}", file=sys.stderr)
+        return error.exit_code
     except BtkiteError as error:
         _say(str(error), error, debug)
         return error.exit_code
@@ -197,7 +208,28 @@ def main(args: Sequence[str] | None = None, command: typer.Typer = app) -> int:
         return 1
     finally:
         log.close()
-    return 0
+
+
+_Misused: Final[Any] = typer.BadParameter.__mro__[1]  # UsageError, of click or of typer's own copy of it
+
+
+_NUMBERS: Final[Mapping[str, str]] = {"integer": "a whole number", "number": "a number", "float": "a number"}
+
+
+def _misused(error: Any) -> str:
+    """What is wrong with a command line, as one sentence."""
+    path = error.ctx.command_path if error.ctx is not None else ""
+    kind, parameter = type(error).__name__, getattr(error, "param", None)
+    said = error.format_message().rstrip(".")
+    wanted = next((words for kind_of, words in _NUMBERS.items() if f"valid {kind_of}" in said), None)
+    if kind == "BadParameter" and parameter is not None and wanted is not None:
+        return f"{parameter.opts[0]} takes {wanted} (see `{path} --help`)"
+    if kind == "MissingParameter" and parameter is not None:
+        metavar = parameter.metavar or parameter.name.upper()
+        name = metavar if parameter.param_type_name == "argument" else f"{parameter.opts[0]} {metavar}"
+        meaning = " ".join((getattr(parameter, "help", None) or "").split()).rstrip(".")
+        return f"`{path}` needs {name}" + (f": {meaning}" if meaning else "")
+    return f"{said[:1].lower()}{said[1:]}{f' (see `{path} --help`)' if path and not said.endswith('?') else ''}"
 
 
 def _say(sentence: str, error: Exception, debug: bool) -> None:

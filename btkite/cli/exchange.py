@@ -37,34 +37,50 @@ def _speed(text: str) -> float | str:
 def exchange(
     ctx: typer.Context,
     port: Annotated[
-        int | None, typer.Option(help="Port on 127.0.0.1; 0 takes a free one. Default: exchange.port.")
+        int | None, typer.Option(metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one. Default: exchange.port.")
     ] = None,
     speed: Annotated[
         str | None,
-        typer.Option(help="Market seconds per second, 'realtime' or 'lockstep'. Default: exchange.speed."),
+        typer.Option(
+            metavar="SPEED", help="Market seconds per second, 'realtime' or 'lockstep'. Default: exchange.speed."
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the generated market. Default: exchange.seed.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Candle cache: <EXCHANGE>/<SYMBOL>/<interval>.parquet.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of the generated market. Default: exchange.seed.")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Candle cache: EXCHANGE/SYMBOL/INTERVAL.parquet.")
+    ] = None,
     symbols: Annotated[
-        str | None, typer.Option(help="EXCHANGE:SYMBOL, separated by commas. Default: exchange.symbols.")
+        str | None,
+        typer.Option(metavar="SYMBOLS", help="EXCHANGE:SYMBOL, separated by commas. Default: exchange.symbols."),
     ] = None,
     interval: Annotated[
-        str | None, typer.Option(help="Candles that are played: minute, 5minute … day. Default: exchange.interval.")
+        str | None,
+        typer.Option(
+            metavar="INTERVAL", help="Candles that are played: minute, 5minute … day. Default: exchange.interval."
+        ),
     ] = None,
-    from_: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The market's first now.")
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DATE", help="The market's first now, as 2026-11-18 or 2026-11-18T09:00."),
     ] = None,
-    to: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The market's end.")
+    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The market's end.")] = None,
+    sessions: Annotated[int, typer.Option(metavar="N", help="Trading days of the generated market.")] = 5,
+    cash: Annotated[
+        float | None, typer.Option(metavar="RUPEES", help="Opening balance, ₹. Default: exchange.cash.")
     ] = None,
-    sessions: Annotated[int, typer.Option(help="Trading days of the generated market.")] = 5,
-    cash: Annotated[float | None, typer.Option(help="Opening balance, ₹. Default: exchange.cash.")] = None,
-    api_key: Annotated[str | None, typer.Option(help="The simulated app's key. Default: exchange.api_key.")] = None,
-    redirect_url: Annotated[str | None, typer.Option(help="Where the login page sends the browser.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The simulated app's key. Default: exchange.api_key.")
+    ] = None,
+    redirect_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the login page sends the browser.")
+    ] = None,
     keep_token: Annotated[bool, typer.Option(help="Access tokens survive 06:00 IST.")] = False,
 ) -> None:
     """Run a simulated exchange that speaks Kite's wire, until Ctrl-C. Needs no account and no network."""
     from ..exchange import Exchange, ExchangeError, ExchangeSettings
+    from ..series import moment
 
     names = None if symbols is None else tuple(name.strip() for name in symbols.split(",") if name.strip())
     given = {
@@ -77,7 +93,8 @@ def exchange(
         "api_key": api_key,
     }
     config = call_of(ctx).config({f"exchange.{key}": value for key, value in given.items()}).exchange
-    day: date | None = from_.date() if from_ else None
+    first, last = moment(start), moment(end)
+    day: date | None = first.date() if first else None
     try:
         settings = ExchangeSettings(
             host=config.host,
@@ -88,8 +105,8 @@ def exchange(
             interval=config.interval,
             generate_from=day,
             generate_sessions=sessions,
-            start=_at(from_, BEFORE_OPEN),
-            end=_at(to, DAY_END),
+            start=_at(first, BEFORE_OPEN),
+            end=_at(last, DAY_END),
             speed=config.speed,
             cash=config.cash,
             user_id=config.user_id,

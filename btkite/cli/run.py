@@ -80,6 +80,8 @@ def run(
             "run.sessions": sessions,
         }
     )
+    quiet = settings.run.quiet
+    say = _to_stderr if as_json else _to_stdout
     facts = mode_of(mode)
     found = load_strategy(strategy)
     given = parse_params(found, params or [])
@@ -96,13 +98,12 @@ def run(
         config=settings,
         confirm=confirm,
         source=runs.MADE_UP if made_up else None,
+        save=save,
+        tell=None if quiet or not facts.journal else lambda at, line: say(f"{at:%Y-%m-%d %H:%M:%S}  {line}"),
     )
-    quiet = settings.run.quiet
-    say = _to_stderr if as_json else _to_stdout
     if not quiet:
         show_banner(plan, say)
-    told = None if quiet or not plan.mode.journal else lambda at, line: say(f"{at:%Y-%m-%d %H:%M:%S}  {line}")
-    result = plan.go(save=save, tell=told)
+    result = plan.go()
     if as_json:
         typer.echo(result.to_json(indent=2))
     else:
@@ -129,13 +130,13 @@ def show_banner(plan: Run, say: Callable[[str], None]) -> None:
 
 
 def show_result(result: RunResult) -> None:
-    """What was denied, first; then the figures, what is still open, and where the run is kept."""
+    """First what was denied or could not have been; the figures, what is still open, and where the run is kept."""
     from rich.console import Console
 
     from ..report.table import headline, stats_table
 
     console = Console(highlight=False, soft_wrap=False)
-    for line in (result.denied, result.halted and f"halted: {result.halted}"):
+    for line in (result.denied, result.halted and f"halted: {result.halted}", result.overnight):
         if line:
             typer.echo(line)
     table = stats_table(result)

@@ -36,6 +36,9 @@ SEGMENT_CODES: Mapping[str, int] = {
 }
 """The low byte of an instrument token; the rest is the exchange's own token."""
 
+EXCHANGES = tuple(name for name in SEGMENT_CODES if name != "INDICES")
+"""Kite's exchanges. An index is of the exchange that makes it."""
+
 TEXTS = ("exchange", "tradingsymbol", "name", "instrument_type", "segment")
 NUMBERS = {"instrument_token": 0, "strike": 0.0, "tick_size": 0.05, "lot_size": 1, "multiplier": 1.0}
 _BSE_INDICES = ("SENSEX", "BANKEX", "SNSX50", "SENSEX50")
@@ -126,6 +129,9 @@ class InstrumentMaster:
         if place is None:
             near = self.suggest(key)
             hint = f"; did you mean {', '.join(near)}?" if near else ""
+            exchange = key.partition(":")[0]
+            if exchange not in EXCHANGES and exchange not in self._texts["exchange"]:
+                raise UnknownSymbol(f"{exchange} is no exchange: use one of {', '.join(EXCHANGES)}{hint}")
             raise UnknownSymbol(f"{key} is not in the instruments{self._of_day}{hint}")
         return self._at(place)
 
@@ -284,6 +290,15 @@ def from_candles(cache: Candles) -> InstrumentMaster:
     rows: dict[str, dict[str, Any]] = {}
     for stored in cache.list():
         rows.setdefault(stored.key, {}).update(stored.facts)
+    return _from_facts(rows)
+
+
+def from_keys(keys: Iterable[str]) -> InstrumentMaster:
+    """A master of instruments of which nothing but the key is known, as of candles in a file."""
+    return _from_facts({key: {} for key in keys})
+
+
+def _from_facts(rows: Mapping[str, Mapping[str, Any]]) -> InstrumentMaster:
     taken = {int(known["instrument_token"]) for known in rows.values() if known.get("instrument_token")}
     columns: dict[str, list[Any]] = {name: [] for name in (*TEXTS, *NUMBERS, "expiry")}
     for key, known in sorted(rows.items()):

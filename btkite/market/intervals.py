@@ -1,7 +1,6 @@
 """Kite's candle intervals: their names, their lengths, and what backtrader calls them.
 
-Kite's eight names are the ones of
-https://kite.trade/docs/connect/v3/historical/ ; anything else is refused by name.
+Kite's eight names and their lengths are in :data:`btkite.values.INTERVALS`; anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import re
 from enum import StrEnum
 
 from ..errors import ConfigError
+from ..values import INTERVALS
 
 DAY_SECONDS = 86_400
 
@@ -30,7 +30,7 @@ class Interval(StrEnum):
     @property
     def seconds(self) -> int:
         """Length in seconds; a day counts 86,400 although its session is shorter."""
-        return SECONDS[self]
+        return INTERVALS[self]
 
     @property
     def timeframe(self) -> str:
@@ -40,17 +40,12 @@ class Interval(StrEnum):
     @property
     def compression(self) -> int:
         """backtrader's ``compression``."""
-        return 1 if self is Interval.DAY else SECONDS[self] // 60
+        return 1 if self is Interval.DAY else self.seconds // 60
 
     @property
     def intraday(self) -> bool:
         return self is not Interval.DAY
 
-
-SECONDS: dict[Interval, int] = {
-    interval: DAY_SECONDS if interval == "day" else 60 * int(interval.removesuffix("minute") or 1)
-    for interval in Interval
-}
 
 _UNITS = {"": 60, "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60}
 _UNITS |= dict.fromkeys(("h", "hr", "hour", "hours"), 3600)
@@ -67,11 +62,11 @@ def parse_interval(text: str) -> Interval:
         return text
     written = str(text).strip().lower()
     seconds = _seconds(written)
-    for interval, length in SECONDS.items():
-        if length == seconds:
+    for interval in Interval:
+        if interval.seconds == seconds:
             return interval
     if seconds:
-        nearest = min(SECONDS, key=lambda interval: abs(SECONDS[interval] - seconds))
+        nearest = min(Interval, key=lambda interval: abs(interval.seconds - seconds))
     else:
         close = difflib.get_close_matches(written, list(Interval), n=1, cutoff=0.4)
         nearest = Interval(close[0]) if close else Interval.DAY

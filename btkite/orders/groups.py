@@ -301,20 +301,3 @@ def trail(
     if side is Side.BUY:
         return min(math.inf if trigger is None else trigger, close + distance)
     return max(-math.inf if trigger is None else trigger, close - distance)
-
-
-def face(shown: Role, side: Side, last: float, *, stop: float, target: float, reach: float, slack: float) -> Role:
-    """Which of a position's two exits the one order on the book should be: STOP or TARGET.
-
-    The stop rests. When ``last`` (₹) comes within ``reach`` ₹ of the target the order is to become the
-    target's limit; it turns back only when the price is ``reach + slack`` away, so that a price that lingers
-    at the edge does not use up Kite's cap on modifications. ``side`` is the exits' side. Whatever is nearer
-    wins if the two lie within reach of each other.
-    """
-    to_target = target - last if side is Side.SELL else last - target
-    to_stop = last - stop if side is Side.SELL else stop - last
-    if to_stop < to_target:
-        near = False
-    else:
-        near = to_target <= (reach if shown is Role.STOP else reach + slack)
-    return Role.TARGET if near else Role.STOP

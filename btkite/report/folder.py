@@ -61,11 +61,15 @@ class RunFolder:
         """Where the run's log belongs."""
         return self.path / "run.log"
 
-    def snapshot(self, *, config: str, data: Mapping[str, str] | None = None) -> None:
-        """Before the run: the settings (YAML text, already masked), the versions, each symbol's data hash."""
+    def snapshot(self, *, config: str, data: Mapping[str, Any] | None = None) -> None:
+        """Before the run: the settings (YAML text, already masked), the versions, each symbol's bars if known."""
         replace_text(self.path / "config.yaml", config)
         replace_text(self.path / "versions.json", _json(versions()))
-        replace_text(self.path / "data.json", _json(dict(data or {})))
+        self.note_data(data or {})
+
+    def note_data(self, data: Mapping[str, Any]) -> None:
+        """On which bars the run was made, by symbol; after it, where they were not known before."""
+        replace_text(self.path / "data.json", _json(dict(data)))
 
     def write(self, result: RunResult, *, report: bool = True) -> RunResult:
         """After the run: tables, figures and, with ``report``, page and picture. Returns the result with its folder."""

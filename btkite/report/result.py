@@ -59,9 +59,11 @@ class RunResult:
     Series, None for what cannot be computed · ``denials``: what the gate refused · ``denied``: the same in
     one sentence, by config key, empty if nothing was · ``halted``: why the gate had stopped all entries at the
     end, empty if it had not · ``mistake``: the reason against the first order that no market takes, such as a
-    quantity off the lot size · ``left_open``: orders and positions that were there at the end, a line each ·
-    ``stopped``: why it ended early (Ctrl-C, a session that expired), else empty · ``exit_code``: what
-    ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake`` and ``stopped`` says something.
+    quantity off the lot size · ``overnight``: the first MIS position that was held over a
+    night, which Kite would have squared off, and how many times; empty if none was · ``left_open``: orders and
+    positions that were there at the end, a line each · ``stopped``: why it ended early (Ctrl-C, a session that
+    expired), else empty · ``exit_code``: what ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake``
+    and ``stopped`` says something.
     """
 
     mode: str
@@ -77,6 +79,7 @@ class RunResult:
     denied: str = ""
     halted: str = ""
     mistake: str = ""
+    overnight: str = ""
     left_open: tuple[str, ...] = ()
     stopped: str = ""
     exit_code: int = 0
@@ -160,6 +163,7 @@ class RunResult:
             "denied": self.denied,
             "halted": self.halted,
             "mistake": self.mistake,
+            "overnight": self.overnight,
             "left_open": list(self.left_open),
             "stopped": self.stopped,
             "exit_code": self.exit_code,

@@ -147,10 +147,12 @@ class RiskGate:
             self.kill.engage(reason, now)
 
     def rearm(self) -> None:
-        """A person's word that trading may go on: halt, kill switch and limits for good are taken back."""
+        """A person's word that trading may go on: halt, kill switch and limits for good are taken back, and what
+        is lost until now counts towards no limit for good any more."""
         if self.kill is not None:
             self.kill.rearm()
-        self._state, self._reason, self.ledger.latched = State.ACTIVE, "", None
+        self._state, self._reason = State.ACTIVE, ""
+        self.ledger.rearm()
 
     def classify(self, orders: Sequence[Proposal]) -> list[Proposal]:
         """The same orders, each with ``reduces`` as the book sees it when those before it are working."""
@@ -224,4 +226,10 @@ class RiskGate:
 
     def _label(self, denial: Denial) -> str:
         title = next((rule.title for rule in self.rules if type(rule).__name__ == denial.rule), denial.rule)
-        return f"{title} ({denial.key})" if denial.key else title
+        key = denial.key or (self._purse() if denial.funds else "")
+        return f"{title} ({key})" if key else title
+
+    def _purse(self) -> str:
+        """What bounds the funds: the capital allotted, or, if that is less, what Kite says is there."""
+        limit, book = self.ledger.funds_limit, self.ledger
+        return "broker.capital" if limit is None or limit >= book.cash - book.committed() else "the margin at Kite"

@@ -115,6 +115,7 @@ class Ledger:
         self.peak = capital
         self.session: date | None = None
         self.day_start_value = capital
+        self.loss_from = capital  # the value from which a loss of the capital is counted
         self.latched: Denial | None = None
         self.funds_limit: float | None = None
         self._margin_rate = margin_rate
@@ -439,8 +440,12 @@ class Ledger:
 
     @property
     def portfolio_loss(self) -> float:
-        """₹ lost of the capital; negative if it has grown."""
-        return self.capital - self.value
+        """₹ lost of the capital since the start, or since a person armed the gate; negative if it has grown."""
+        return self.loss_from - self.value
+
+    def rearm(self) -> None:
+        """A person has taken note of what was lost: no limit is passed any more, and losses count from here."""
+        self.latched, self.loss_from = None, self.value
 
     def empty(self) -> Ledger:
         """The same money with no position, no order and a new day: what the account could do at best."""
@@ -457,6 +462,7 @@ class Ledger:
             "peak": self.peak,
             "session": None if self.session is None else self.session.isoformat(),
             "day_start_value": self.day_start_value,
+            "loss_from": self.loss_from,
             "latched": None if self.latched is None else asdict(self.latched),
             "positions": {key: list(held) for key, held in self.positions().items()},
             "orders": [asdict(order) for order in self._orders.values()],
@@ -472,6 +478,7 @@ class Ledger:
         ledger.peak = state["peak"]
         ledger.session = None if state["session"] is None else date.fromisoformat(state["session"])
         ledger.day_start_value = state["day_start_value"]
+        ledger.loss_from = state.get("loss_from", ledger.capital)
         ledger.latched = None if state["latched"] is None else Denial(**state["latched"])
         ledger._held = {key: Held(*held) for key, held in state["positions"].items()}
         ledger._keys = tuple(sorted(ledger._held))

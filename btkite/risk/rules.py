@@ -39,6 +39,9 @@ class LedgerView(Protocol):
     def day_pnl(self) -> float: ...
 
     @property
+    def loss_from(self) -> float: ...
+
+    @property
     def portfolio_loss(self) -> float: ...
 
     def entries_before(self, order: Proposal) -> int: ...
@@ -229,8 +232,9 @@ class MaxPortfolioLossPct(_Plain):
         most = book.capital * self.limit / 100
         if order.reduces or book.portfolio_loss <= most + HALF_A_PAISA:
             return None
+        since = "" if book.loss_from == book.capital else " since the gate was armed again"
         return (
-            f"{rupees(book.portfolio_loss)} of the capital are lost, the limit is {rupees(most)} "
+            f"{rupees(book.portfolio_loss)} of the capital are lost{since}, the limit is {rupees(most)} "
             f"({self.limit:g} % of {rupees(book.capital)})"
         )
 

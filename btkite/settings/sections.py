@@ -79,7 +79,8 @@ class Broker(Section):
     )
     stop_as: Literal["SL-M", "SL"] = Field(
         default="SL-M",
-        description="How a stop without a limit goes to Kite; SL adds a limit where SL-M is not allowed.",
+        description="How a stop without a limit goes to the market; SL gives it one, market_protection beyond its "
+        "trigger. On BSE and for options, which have no SL-M, it is SL always.",
     )
     after_hours: Literal["next_open", "amo", "refuse"] = Field(
         default="next_open",
@@ -114,16 +115,6 @@ class Broker(Section):
         default=True, description="Round prices to the tick, to the safe side; false: refuse a price off the tick."
     )
     kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
-
-
-class Groups(Section):
-    """Brackets and OCO pairs."""
-
-    exits: Literal["one", "two"] = Field(
-        default="two",
-        description="Exit orders that rest on the book per position: stop and target (two), or one that is changed "
-        "from stop into target, which needs no second margin.",
-    )
 
 
 class Data(Section):

@@ -288,18 +288,17 @@ def test_a_lost_answer_to_a_cancel_is_settled_by_the_book(live):
     assert len(live.middle.calls("DELETE")) == 1
 
 
-def test_a_cancel_that_never_arrived_leaves_a_living_order_that_may_be_cancelled_again(live):
-    live.middle.on("DELETE", lost(None))
-    again = []
+def test_a_cancel_that_never_arrived_is_sent_again_until_it_does(live):
+    live.middle.on("DELETE", lost(None), lost(None))
     plan = {
         2: buy(size=3, exectype=LIMIT, price=90.0),
-        4: lambda s: s.cancel(s.given[0]),
-        6: lambda s: again.append((s.given[0].alive(), s.broker.cancel(s.given[0]))),
+        4: lambda s: [s.cancel(s.given[0]), s.broker.modify(s.given[0], price=95.0)] and None,
     }
     ran = live.run(LONG[:9], plan)
-    assert again == [(True, True)]
     assert ran.story()[-1] == "Canceled"
-    assert [row["status"] for row in live.book()] == ["CANCELLED"]
+    assert "cancel_failed" in ran.given[0].info
+    assert [(row["status"], row["price"]) for row in live.book()] == [("CANCELLED", 90.0)]
+    assert len(live.middle.calls("DELETE")) == 3
 
 
 def test_a_second_cancel_sends_nothing(live):

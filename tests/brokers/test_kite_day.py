@@ -12,8 +12,9 @@ from btkite.brokers.heard import available
 from btkite.brokers.record import Record
 from btkite.clock import ManualClock
 from btkite.journal import Journal
+from btkite.testing import bars as canned
 from btkite.values import OrderUpdate
-from tests.brokers.scene import CALM, UP, Order, buy
+from tests.brokers.scene import CALM, UP, Order, buy, play
 from tests.brokers.wire import Told, done_but, lost
 
 LIMIT, STOP = Order.Limit, Order.Stop
@@ -317,6 +318,68 @@ def test_a_stop_that_has_become_a_limit_is_changed_as_a_limit(live):
     assert put.form["order_type"] == "LIMIT"
     assert "trigger_price" not in put.form
     assert ran.prices() == [99.0]
+
+
+FALLS = [CALM, CALM, CALM, (100.0, 100.0, 95.0, 95.5), (95.5, 96.0, 95.5, 95.5)]
+GAPS = [CALM, CALM, CALM, (94.0, 94.5, 94.0, 94.5), (95.0, 99.5, 95.0, 99.5), CALM]
+
+
+def long_with_a_stop(at=98.0, **kwargs):
+    return {1: buy(size=5, exectype=Order.Market), 2: lambda s: s.sell(size=5, exectype=STOP, price=at, **kwargs)}
+
+
+def test_a_stop_may_go_to_kite_with_a_limit_that_protects_it(live):
+    ran = live.run(FALLS, long_with_a_stop(), **{"broker.stop_as": "SL"})
+    _, post = live.middle.calls("POST")
+    assert [post.form[name] for name in ("order_type", "trigger_price", "price")] == ["SL", "98", "96.05"]
+    assert "market_protection" not in post.form
+    assert ran.prices(1) == [98.0]
+    assert ran.story(1) == DONE
+    assert ran.position.size == live.held() == 0
+
+
+def test_a_stop_on_bse_always_has_a_limit(live):
+    candles = {"BSE:TEST": canned.from_rows(FALLS, interval="minute")}
+    ran = live.run(candles, long_with_a_stop())
+    assert [row["order_type"] for row in live.book()] == ["MARKET", "SL"]
+    assert ran.prices(1) == [98.0]
+
+
+@pytest.mark.parametrize("exectype", [STOP, Order.StopTrail])
+def test_a_stop_with_a_limit_is_changed_with_its_limit(live, exectype):
+    trail = exectype == Order.StopTrail
+    plan = {
+        1: buy(size=5, exectype=Order.Market),
+        2: lambda s: s.sell(size=5, exectype=exectype, **({"trailamount": 2.0} if trail else {"price": 98.0})),
+        4: lambda s: None if trail else s.broker.modify(s.given[1], price=99.0),
+    }
+    rise = [CALM, CALM, CALM, (100.0, 101.0, 100.0, 101.0), (101.0, 101.0, 101.0, 101.0), (101.0, 101.0, 98.0, 98.0)]
+    ran = live.run(rise, plan, **{"broker.stop_as": "SL"})
+    (put,) = live.middle.calls("PUT")
+    form = [put.form[name] for name in ("order_type", "trigger_price", "price", "quantity")]
+    assert form == ["SL", "99", "97.05", "5"]
+    assert ran.prices(1) == [99.0]
+    assert ran.position.size == live.held() == 0
+
+
+def test_where_the_price_jumps_over_a_stops_limit_it_rests_in_every_mode(live):
+    """The stop at 98 may sell down to 96.05; the market opens at 94."""
+    told = []
+    keys = {"broker.stop_as": "SL"}
+    for ran in (live.run(GAPS, long_with_a_stop(), **keys), play(GAPS, long_with_a_stop(), config=keys)):
+        told.append((ran.prices(1), ran.times(1), ran.position.size))
+    assert told[0] == told[1]
+    assert told[0][0] == [96.05]
+
+
+def test_a_triggered_stop_that_rests_is_changed_as_the_limit_that_it_is(live):
+    plan = {**long_with_a_stop(), 5: lambda s: s.broker.modify(s.given[1], size=3)}
+    above = [(94.0, 94.5, 94.0, 94.5)] * 3
+    ran = live.run([*GAPS[:3], *above, *GAPS[4:]], plan, **{"broker.stop_as": "SL"})
+    (put,) = live.middle.calls("PUT")
+    assert (put.form["order_type"], put.form["price"], put.form["quantity"]) == ("LIMIT", "96.05", "3")
+    assert "trigger_price" not in put.form
+    assert ran.position.size == live.held() == 2
 
 
 # ---- parts (the exchange of today fills whole: what Kite would say of them is put where its stream puts it) ----

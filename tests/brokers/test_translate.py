@@ -6,6 +6,7 @@ import backtrader as bt
 import pytest
 
 from btkite.brokers import translate
+from btkite.config import Broker
 from btkite.values import Instrument, OrderType, Side
 
 Order = bt.Order
@@ -24,6 +25,7 @@ def order(
         exectype=exectype,
         created=SimpleNamespace(price=price, pricelimit=plimit),
         triggered=triggered,
+        info={},
         isbuy=lambda: buys,
     )
 
@@ -53,10 +55,49 @@ def test_price_is_the_limit_and_trigger_price_the_stop(given, price, trigger):
     assert translate.kite_prices(given) == (price, trigger)
 
 
-def test_a_stop_limit_that_was_triggered_is_a_limit():
-    assert translate.kite_type(order(Order.StopLimit, 99.0, 98.0)) is OrderType.SL
-    assert translate.kite_type(order(Order.StopLimit, 99.0, 98.0, triggered=True)) is OrderType.LIMIT
-    assert translate.kite_type(order(Order.Stop, 99.0, triggered=True)) is OrderType.SLM
+# ---- a stop without a limit ----
+
+CALL = Instrument("NFO", "NIFTY26NOV24000CE", instrument_type="CE", segment="NFO-OPT", lot_size=65)
+AS_SLM, AS_SL = Broker(), Broker(stop_as="SL")
+
+
+@pytest.mark.parametrize("exectype", [Order.Stop, Order.StopTrail])
+@pytest.mark.parametrize(
+    ("instrument", "settings", "expected"),
+    [
+        (INFY, AS_SLM, (OrderType.SLM, 0.0, 90.0)),
+        (GOLD, AS_SLM, (OrderType.SLM, 0.0, 90.0)),
+        (INFY, AS_SL, (OrderType.SL, 91.8, 90.0)),
+        (Instrument("BSE", "INFY"), AS_SLM, (OrderType.SL, 91.8, 90.0)),
+        (CALL, AS_SLM, (OrderType.SL, 92.7, 90.0)),
+        (Instrument("BFO", "SENSEX26NOVFUT", instrument_type="FUT"), AS_SLM, (OrderType.SL, 91.8, 90.0)),
+        (Instrument("NFO", "NIFTY26NOVFUT", instrument_type="FUT"), AS_SLM, (OrderType.SLM, 0.0, 90.0)),
+    ],
+)
+def test_a_stop_is_given_a_limit_where_the_exchange_takes_none_without(exectype, instrument, settings, expected):
+    assert translate.sent_as(order(exectype, 90.0), instrument, settings) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "protection", "buys", "limit"),
+    [
+        (1000.0, -1.0, True, 1005.0),
+        (1000.0, -1.0, False, 995.0),
+        (499.0, -1.0, False, 494.05),  # 494.01: a sell's limit goes up to the tick
+        (1000.0, 3.0, True, 1030.0),
+        (1.0, 0.5, True, 1.05),  # a tick beyond the trigger at least
+        (1.0, 0.5, False, 0.95),
+        (0.05, -1.0, False, 0.05),  # never below a tick
+    ],
+)
+def test_the_limit_of_a_stop_lies_beyond_its_trigger_by_the_market_protection(trigger, protection, buys, limit):
+    assert translate.protecting_limit(INFY, trigger, protection, buys=buys) == pytest.approx(limit)
+
+
+def test_an_orders_own_market_protection_counts_for_its_stop():
+    given = order(Order.Stop, 90.0, buys=False)
+    given.info["market_protection"] = 10.0
+    assert translate.sent_as(given, INFY, AS_SL) == pytest.approx((OrderType.SL, 81.0, 90.0))
 
 
 def test_sides():

@@ -134,6 +134,9 @@ def test_a_usage_error_is_2_and_suggests_the_verb(capsys: Capture) -> None:
     assert "Did you mean 'config'?" in capsys.readouterr().err
     assert main(["--nosuch"]) == 2
     assert main(["config", "show", "--nosuch"]) == 2
+    assert "no such option: --nosuch" in capsys.readouterr().err
+    assert main(["exchange", "--from", "2024"]) == 2
+    assert capsys.readouterr().err == "error: '2024' is not a date: write 2026-11-23 or 2026-11-23 09:15\n"
 
 
 def test_the_version_is_printed(capsys: Capture) -> None:
@@ -225,7 +228,7 @@ def test_the_help_is_quick_and_loads_nothing_heavy() -> None:
 def test_the_package_can_be_run_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "btkite", "nosuch"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "No such command 'nosuch'" in done.stderr
+    assert "no such command 'nosuch'" in done.stderr
 
 
 # -- btkite config ---------------------------------------------------------------------------------

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -310,3 +314,31 @@ def test_a_dead_token_is_one_sentence_and_the_code_for_login(
     assert code == 4, err
     assert err.count("\n") == 1
     assert "Y3sterdaysT0ken" not in out + err
+
+
+def test_in_a_terminal_a_progress_bar_counts_the_requests(exchange: Exchange, own_folder: Path) -> None:
+    terminal, theirs = os.openpty()
+    with open(terminal, "rb", buffering=0) as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", "btkite", "data", "fetch", "-s", "INFY", "--from", "2024-03-01"],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        )
+        os.close(theirs)
+        shown = bytearray()
+        with contextlib.suppress(OSError):  # the end of a terminal that nobody writes to any more
+            while part := screen.read(4096):
+                shown += part
+    assert done.returncode == 0, shown
+    assert done.stdout.count("\n") == 1
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert "NSE:INFY minute" in text
+    assert re.search(r"\b5/5\b", text), text
+    assert "284 bars" in text
+
+
+def test_without_a_terminal_there_is_no_progress_bar(btkite: Run, exchange: Exchange) -> None:
+    _, _, err = btkite("fetch", "-s", "INFY", "--from", "2024-11-04")
+    assert err == ""

@@ -107,7 +107,7 @@ def test_a_backtest_says_what_it_does_and_what_came_of_it(btkite: Btkite, day: s
     lines = out.splitlines()
     assert lines[0] == "mode      backtest (simulated fills, no order leaves this machine)"
     banner = dict(line.split(None, 1) for line in lines[:11])
-    assert banner["strategy"] == "SmaCross(fast=3, slow=6)"
+    assert banner["strategy"] == "SmaCross(fast=3, slow=6; default percent=9.0)"
     assert banner["symbols"] == SYMBOL
     assert banner["range"] == f"{day} 09:15 to {_last(own_folder)} 15:30, 50 bars"
     assert banner["warm-up"] == "20 bars before the start"
@@ -204,7 +204,8 @@ def test_json_is_all_that_is_on_stdout(btkite: Btkite, day: str) -> None:
 
 def test_quiet_prints_the_result_only(btkite: Btkite, day: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BTKITE_RUN__QUIET", "true")
-    _, out, err = btkite("mine.py", "-s", "RELIANCE", "-i", "15minute", "--from", day, "--mode", "paper", "--no-save")
+    _, out, err = btkite("mine.py", "-s", "RELIANCE", "-i", "15minute", "--from", day, "--to", day, "--mode", "paper",
+                         "--no-save")  # fmt: skip
     assert err == ""
     assert out.startswith("Buys on NSE:RELIANCE, 15minute, paper (simulated fills, rule path)\n")
 
@@ -237,7 +238,10 @@ BAD = {
     "no data in the range": (["--from", "2020-01-01", "--to", "2020-02-01"], 1, "is stored from 2026-11-"),
     "no data on paper": (["--from", "2020-01-01", "--mode", "paper", "--to", "2020-02-01"], 1, "is stored from 2026"),
     "no date": (["--from", "yesterday"], 2, "'yesterday' is not a date"),
-    "a range that is empty": (["--from", "2026-11-05", "--to", "2026-11-04"], 2, "the end must come after the start"),
+    "a range that is empty": (
+        ["--from", "2026-11-05", "--to", "2026-11-04"], 2, "from 2026-11-05 to 2026-11-04 is empty: the end must come"
+    ),
+    "unknown exchange": (["-s", "FOO:INFY"], 2, "FOO is no exchange: use one of NSE, "),
     "unknown mode": (["--mode", "liev"], 2, "there is no mode 'liev'; choose one of backtest, paper, live"),
     "live without its account": (["--mode", "live"], 2, "live sends orders for the account SIM001: say so with"),
     "another account": (["--mode", "live", "--confirm", "AB1234"], 2, "the account is SIM001, not AB1234"),
@@ -354,10 +358,31 @@ def test_an_account_in_use_is_exit_code_5(btkite: Btkite, own_folder: Path, day:
     assert err.startswith("error: another process runs this account: btkite of somebody, pid ")
 
 
-def test_a_strategy_without_a_symbol_is_a_usage_error(btkite: Btkite) -> None:
-    code, _, err = btkite("mine.py")
-    assert code == 2
-    assert "--symbol" in err
+SYMBOL_NEEDED = "`btkite run` needs --symbol SYMBOL: NSE:INFY, or INFY on NSE; may be given several times"
+MISUSED = {
+    "no symbol": (["mine.py"], SYMBOL_NEEDED),
+    "no strategy": (["-s", "INFY"], "`btkite run` needs STRATEGY: path/file.py:Class, or module:Class"),
+    "no number": (["mine.py", "-s", "INFY", "--warmup", "many"], "--warmup takes a whole number"),
+    "no such option": (["mine.py", "-s", "INFY", "--nope"], "no such option: --nope"),
+    "one word too many": (["mine.py", "RELIANCE", "-s", "INFY"], "extra argument"),
+}
+
+
+@pytest.mark.parametrize("case", MISUSED)
+def test_a_command_that_is_not_understood_is_one_sentence_and_exit_code_2(btkite: Btkite, case: str) -> None:
+    given, sentence = MISUSED[case]
+    code, out, err = btkite(*given)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_a_position_held_overnight_as_intraday_is_said_before_the_figures(btkite: Btkite, day: str) -> None:
+    code, out, _ = btkite("mine.py", "-s", "RELIANCE", "-i", "15minute", "--from", day, "--no-save")
+    assert code == 0
+    result = out.split("\n\n", 1)[1].splitlines()
+    assert result[0].startswith(f"MIS held overnight: 3 NSE:RELIANCE on {day}; Kite squares MIS off")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal to one process is POSIX")

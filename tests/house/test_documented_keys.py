@@ -5,6 +5,7 @@ The lists are read from the files by plain means, so that a fault of the printin
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -45,6 +46,41 @@ KEYS = dict(fields(Config))
 
 def text(name: str) -> str:
     return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+BY_SECTION = {"risk": "build_rules(settings.risk.model_dump())"}
+"""Sections that are read whole: no key of them is named by whom it concerns, but each is a rule or refused."""
+
+
+def read(key: str, sources: list[str]) -> bool:
+    """Whether code names it: as ``section.key`` (the section may have another name there) or by its dotted key."""
+    section, _, name = key.rpartition(".")
+    whole = BY_SECTION.get(section)
+    if whole is not None and any(whole in source for source in sources):
+        return True
+    found = re.compile(rf"\.{name}\b(?!\s*=[^=])|[\"']{re.escape(key)}[\"']")
+    return any(found.search(source) for source in sources)
+
+
+def test_every_key_is_read_by_the_code() -> None:
+    """A key that nothing reads is a promise that nobody keeps."""
+    folder = REPOSITORY / "btkite"
+    sources = [
+        bare(file.read_text(encoding="utf-8"))
+        for file in folder.rglob("*.py")
+        if "settings" not in file.relative_to(folder).parts
+    ]
+    assert not read("broker.read_by_nobody", sources)
+    assert [key for key in KEYS if not read(key, sources)] == []
+
+
+def bare(source: str) -> str:
+    """Code without its docstrings and comments, in which a key may be named that nobody reads."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)
+    return ast.unparse(tree)
 
 
 def test_every_key_has_a_sentence_that_says_what_it_means() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from btkite.errors import ConfigError
 from btkite.market.intervals import Interval, from_backtrader, parse_interval
+from btkite.values import INTERVALS
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,7 @@ def test_lengths_and_backtrader_names_agree() -> None:
 def test_a_backtrader_timeframe_without_candles_is_refused() -> None:
     with pytest.raises(ConfigError, match="Minutes x 7"):
         from_backtrader("Minutes", 7)
+
+
+def test_the_intervals_are_those_of_the_one_table() -> None:
+    assert {interval.value: interval.seconds for interval in Interval} == dict(INTERVALS)

@@ -22,7 +22,6 @@ from btkite.orders.groups import (
     Resize,
     Role,
     bracket,
-    face,
     learn,
     oco,
     react,
@@ -430,28 +429,3 @@ def test_a_trailing_stop_moves_only_towards_the_market() -> None:
     assert trail(107.8, Side.SELL, 105.0, percent=0.02) == 107.8
     assert trail(102.0, Side.BUY, 98.0, amount=2.0) == 100.0
     assert trail(100.0, Side.BUY, 101.0, amount=2.0) == 100.0
-
-
-# -- one exit on the book ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("side", list(Side))
-def test_the_exit_turns_into_the_target_within_reach_and_back_with_slack(side: Side) -> None:
-    sign = 1 if side is Side.SELL else -1
-
-    def shown(now: Role, distance: float) -> Role:
-        last = 110 - distance if sign > 0 else 90 + distance
-        return face(now, side, last, stop=100 - 10 * sign, target=100 + 10 * sign, reach=1.0, slack=0.5)
-
-    assert shown(Role.STOP, 1.01) is Role.STOP
-    assert shown(Role.STOP, 1.0) is Role.TARGET
-    assert shown(Role.TARGET, 1.5) is Role.TARGET
-    assert shown(Role.TARGET, 1.51) is Role.STOP
-    assert shown(Role.STOP, -3.0) is Role.TARGET  # the price is through it
-    assert shown(Role.TARGET, 20.5) is Role.STOP  # through the stop
-
-
-def test_of_two_exits_within_reach_the_nearer_is_shown() -> None:
-    near = {"stop": 99.9, "target": 100.2, "reach": 1.0, "slack": 0.5}
-    assert face(Role.TARGET, Side.SELL, 100.0, **near) is Role.STOP
-    assert face(Role.STOP, Side.SELL, 100.1, **near) is Role.TARGET

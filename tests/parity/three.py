@@ -12,11 +12,13 @@ import backtrader as bt
 from btkite.brokers.sim import SimBroker
 from btkite.config import Config
 from btkite.engine import Cerebro
-from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
+from btkite.exchange import Exchange, ExchangeSettings
 from btkite.exchange.instruments import describe
 from btkite.feed import KiteData
+from btkite.linetime import from_seconds, seconds_of
 from btkite.modes import MODES
 from btkite.series import Candles
+from btkite.simulator import candle_series
 from btkite.store import KiteStore
 
 TOKEN = "parity-token"
@@ -65,6 +67,7 @@ class Watch(bt.Analyzer):
             order.getstatusname(),
             order.executed.size,
             order.executed.price,
+            from_seconds(seconds_of(order.executed.dt)) if order.executed.size else None,
             bool(order.info.get("denied")),
         )
 
@@ -90,23 +93,11 @@ class Watch(bt.Analyzer):
         )
 
 
-def series(candles: Candles) -> CandleSeries:
-    return CandleSeries(
-        interval=candles.interval,
-        start=candles.start,
-        open=candles.open,
-        high=candles.high,
-        low=candles.low,
-        close=candles.close,
-        volume=candles.volume,
-    )
-
-
 def settings(candles: Mapping[str, Candles], start: datetime, **more: Any) -> ExchangeSettings:
     """The exchange for these candles, without frictions and pre-checks."""
     return ExchangeSettings(
         **{
-            "candles": {key: series(one) for key, one in candles.items()},
+            "candles": {key: candle_series(one) for key, one in candles.items()},
             "start": start,
             "speed": "lockstep",
             "auto_token": TOKEN,
@@ -169,7 +160,7 @@ def run(
 
 
 def assert_same(outcomes: Mapping[str, Outcome]) -> None:
-    """Orders, trades, bars and value are equal to the last bit."""
+    """Orders (with the second of their last fill), trades, bars and value are equal to the last bit."""
     first, *others = outcomes
     for other in others:
         for what in ("orders", "trades", "bars", "value"):

@@ -69,6 +69,7 @@ def test_its_json_is_valid_and_has_the_documented_keys(made):
         "denied",
         "halted",
         "mistake",
+        "overnight",
         "left_open",
         "stopped",
         "exit_code",

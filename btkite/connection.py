@@ -1,0 +1,237 @@
+"""One account at Kite, or candles only: what may be asked of it at any time, with or without a run.
+
+Instruments, candles, quotes and the account's own books, for feeds and brokers, for the command line and for
+research scripts. Every request goes through the one client, which keeps Kite's pace.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import modes, sources
+from .candles import CandleCache
+from .clock import Clock, ExchangeClock, SystemClock
+from .config import Config, load
+from .errors import ConfigError, DataError, SessionExpired, UnknownSymbol
+from .kite import endpoints, history, instruments
+from .modes import Mode
+from .series import Candles
+from .values import Instrument
+
+
+class Connection:
+    """What a :class:`~btkite.store.KiteStore` knows without a run. The client is opened when first used."""
+
+    def __init__(
+        self, mode: str | Mode, config: Config | None, confirm: str | None, clock: Clock | None, cache: Any
+    ) -> None:
+        self.config: Config = config if config is not None else load()
+        self.mode: Mode = modes.mode(mode)
+        cache = cache if cache is not None else self.config.data.cache
+        self.cache = cache if isinstance(cache, CandleCache) else CandleCache(Path(str(cache)).expanduser())
+        self.endpoint = endpoints.resolve(self.config.broker.kite_connect.endpoint)
+        self._confirm = confirm
+        self._client: Any = None
+        self._clock = clock
+        self._master: instruments.InstrumentMaster | None = None
+        self._kites: instruments.InstrumentMaster | None = None
+
+    # -- facts --------------------------------------------------------------------------------------
+
+    @property
+    def streams(self) -> bool:
+        """Whether bars come from the market as it happens."""
+        return self.mode.bars == "stream"
+
+    @property
+    def armed(self) -> bool:
+        """Whether real orders may leave: the mode allows it and the account was named."""
+        user = self.config.broker.kite_connect.user_id
+        return self.mode.arm and bool(self._confirm) and self._confirm == user
+
+    @property
+    def warmup(self) -> int:
+        return int(self.config.data.warmup)
+
+    @property
+    def clock(self) -> Clock:
+        """Market time: given, or the simulated exchange's own, or the machine's."""
+        if self._clock is None:
+            simulated = self.endpoint.rest_root.startswith("http://")
+            self._clock = ExchangeClock(self.endpoint.rest_root) if simulated else SystemClock()
+        return self._clock
+
+    @property
+    def client(self) -> Any:
+        """The one door to Kite's REST interface, opened when first used."""
+        if self._client is None:
+            from .kite.client import KiteClient
+
+            kite = self.config.broker.kite_connect
+            self._client = KiteClient(
+                self.endpoint,
+                kite.api_key,
+                self._token(),
+                user_id=kite.user_id,
+                armed=self.armed,
+                clock=self.clock,
+                timeout=kite.timeout,
+                debug=kite.debug,
+                ipv4=kite.ip_family == "ipv4",
+            )
+        return self._client
+
+    def _token(self) -> str:
+        kite = self.config.broker.kite_connect
+        given = kite.access_token.get_secret_value()
+        if given:
+            return str(given)
+        if not kite.api_key:
+            raise ConfigError(
+                "no api_key: set KITE_API_KEY (or broker.kite_connect.api_key), or use --endpoint simulator"
+            )
+        from .kite.session import TokenStore
+
+        stored = TokenStore(Path(self.config.paths.state), kite.api_key, self.endpoint.name).load(SystemClock().now())
+        if stored is None:
+            raise SessionExpired("there is no access token of today: run `btkite login`")
+        return str(stored.access_token.reveal())
+
+    # -- instruments and candles --------------------------------------------------------------------
+
+    def instrument(self, text: str) -> Instrument:
+        """The instrument of ``NSE:INFY`` (or ``INFY``, on the default exchange).
+
+        :raises UnknownSymbol: with suggestions.
+        """
+        key = instruments.parse_key(text, self.config.broker.default_exchange)
+        try:
+            return self.master.find(key)
+        except UnknownSymbol as error:
+            if self.streams or key.partition(":")[0] not in instruments.EXCHANGES:
+                raise
+            if self.config.data.source in ("csv", "parquet"):  # the file need not be in the cache
+                return instruments.from_keys([key]).find(key)
+            raise UnknownSymbol(f"{error} (candles are fetched with `btkite data fetch -s SYMBOL`)") from None
+
+    @property
+    def master(self) -> instruments.InstrumentMaster:
+        """All instruments: Kite's dump of the day, or those of the candle cache where nothing comes from Kite."""
+        if self.streams or self.config.data.source == "kite":
+            return self._dump
+        if self._master is None:
+            self._master = instruments.from_candles(self.cache)
+        return self._master
+
+    @property
+    def _dump(self) -> instruments.InstrumentMaster:
+        """Kite's dump of the day, asked for once."""
+        if self._kites is None:
+            now = self.clock.now()
+            if isinstance(self.clock, ExchangeClock):
+                # Another exchange may serve there tomorrow, with the same date: nothing to keep.
+                self._kites = instruments.InstrumentMaster(self.client.instruments(), instruments.dump_day(now))
+            else:
+                self._kites = instruments.current(self._dumps, self.client, now)
+        return self._kites
+
+    @property
+    def _dumps(self) -> Path:
+        """Each endpoint has instruments of its own."""
+        return Path(self.cache.instruments_folder) / self.endpoint.name.replace(":", "-")
+
+    def candles(self, instrument: Instrument, interval: str, start: Any, end: Any, warmup_bars: int = 0) -> Candles:
+        """History from the configured source, never from the network unless that source is ``kite``.
+
+        :raises DataError: if there is none in the range; the message says what there is.
+        """
+        from_kite = self.config.data.source == "kite"
+        found = sources.load(
+            self.config.data.source,
+            instrument.key,
+            interval,
+            start,
+            end,
+            warmup_bars=warmup_bars,
+            cache=self.cache,
+            instrument=instrument,
+            path=self.config.data.path,
+            **({"client": self.client, "clock": self.clock} if from_kite else {}),
+        )
+        if not len(found):
+            raise DataError(f"{instrument.key} has no {interval} candles between {start} and {end}")
+        return found
+
+    def history(self, symbol: str, interval: str = "day", start: Any = None, end: Any = None) -> Any:
+        """Candles as a pandas DataFrame, straight from Kite (cached), for research.
+
+        :raises UnknownSymbol: with suggestions.
+        """
+        instrument = self._dump.find(instruments.parse_key(symbol, self.config.broker.default_exchange))
+        found = sources.load(
+            "kite",
+            instrument.key,
+            interval,
+            start,
+            end,
+            cache=self.cache,
+            instrument=instrument,
+            client=self.client,
+            clock=self.clock,
+        )
+        return found.frame()
+
+    def live_history(self, instrument: Instrument, interval: str, start: datetime, end: datetime) -> Candles:
+        """Candles from Kite for a feed that is about to go live; called on a reader's thread. A candle that is
+        still forming at ``end`` is dropped by the caller."""
+        parts = [
+            self.client.historical(instrument.instrument_token, first, last, interval)
+            for first, last in history.chunks(start, end, interval)
+        ]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return Candles.of(instrument.key, interval, columns, source="kite", tidy=True)
+
+    # -- research ------------------------------------------------------------------------------------
+
+    def quote(self, *symbols: str) -> dict[str, Any]:
+        """Kite's full quotes by ``EXCHANGE:TRADINGSYMBOL``; unknown ones are absent. 500 at most."""
+        return dict(self.client.quote(*self._keys(symbols)))
+
+    def ohlc(self, *symbols: str) -> dict[str, Any]:
+        """Open, high, low, close and last price."""
+        return dict(self.client.ohlc(*self._keys(symbols)))
+
+    def ltp(self, *symbols: str) -> dict[str, float]:
+        """Last prices in ₹."""
+        return {key: float(row["last_price"]) for key, row in self.client.ltp(*self._keys(symbols)).items()}
+
+    def _keys(self, symbols: Any) -> list[str]:
+        return [instruments.parse_key(text, self.config.broker.default_exchange) for text in symbols]
+
+    def orders(self) -> Any:
+        """The day's order book."""
+        return self.client.orders()
+
+    def trades(self) -> Any:
+        return self.client.trades()
+
+    def positions(self) -> Any:
+        """Net positions."""
+        return self.client.positions()
+
+    def holdings(self) -> Any:
+        return self.client.holdings()
+
+    def margins(self, segment: str | None = None) -> Any:
+        return self.client.margins(segment)
+
+    def profile(self) -> Any:
+        return self.client.profile()
+
+    def instruments(self, exchange: str | None = None) -> Any:
+        """Kite's dump as a DataFrame."""
+        return self.client.instruments(exchange)

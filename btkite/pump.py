@@ -1,0 +1,280 @@
+"""The pump: a live run's turn of the wheel, on Cerebro's thread.
+
+Kite's threads leave what they hear in the inbox. Here it is taken out, ticks go to bar builders and order events
+to the broker, and, if there is nothing to do, one wait serves all feeds: no feed ever waits on its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from typing import Any
+
+from .clock import ExchangeClock
+from .connection import Connection
+from .errors import SessionExpired
+from .feeding import Asked, Feeding
+from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Ticks
+from .linetime import from_seconds, to_seconds
+from .log import get_logger
+from .values import OrderUpdate
+
+log = get_logger(__name__)
+_IDLE = timedelta(seconds=0.5)
+
+
+class Pump(Connection):
+    """A connection that is being run: its stream, its threads, its feeds and their broker."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.notifs: deque[Any] = deque()
+        self.broker: Any = None
+        self.inbox = Inbox()
+        self.stream: Any = None
+        self.reader: Any = None
+        self.desk: Any = None
+        self._feeds: list[Feeding] = []
+        self._by_token: dict[int, list[Feeding]] = {}
+        self._slots: list[Any] = []  # that have no instrument yet
+        self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
+        self._running = False
+        self._asked_desk = False
+        self._expired: SessionExpired | None = None
+
+    # -- a run ---------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        from .kite.reader import Reader
+        from .kite.stream import KiteStream
+
+        client = self.client
+        self.inbox = Inbox()
+        self._feeds, self._by_token, self._slots, self._left = [], {}, [], []
+        self.reader = Reader(self.inbox)
+        kite = self.config.broker.kite_connect
+        self.stream = KiteStream(
+            self.endpoint,
+            kite.api_key,
+            lambda: client.access_token,
+            self.inbox,
+            self.clock,
+            user_id=kite.user_id,
+            ipv4=kite.ip_family == "ipv4",
+        )
+        if isinstance(self.clock, ExchangeClock):
+            self.clock.idle = self._idle
+            self.clock.frames_read = lambda: self.stream.frames_read
+        self.stream.start()
+        self._running = True
+
+    def _attach(self, data: Any) -> None:
+        if data.instrument is None:
+            self._slots.append(data)
+            return
+        feeding = Feeding(self, data)
+        self._feeds.append(feeding)
+        self._by_token.setdefault(feeding.token, []).append(feeding)
+        if self.broker is not None and hasattr(self.broker, "data_started"):
+            self.broker.data_started(data)
+        self.stream.subscribe({feeding.token: "full"})
+        feeding.begin()
+
+    def rebind(self, data: Any) -> None:
+        """A slot has another instrument than before; of the one before only ticks are still heard."""
+        self._left += [feeding for feeding in self._feeds if feeding.data is data]
+        self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
+        self._slots = [slot for slot in self._slots if slot is not data]
+        self._attach(data)
+
+    def detach(self, data: Any) -> None:
+        """A feed ends."""
+        self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
+        self._left = [feeding for feeding in self._left if feeding.data is not data]
+        self._slots = [slot for slot in self._slots if slot is not data]
+        for token, feeds in self._by_token.items():
+            self._by_token[token] = [feeding for feeding in feeds if feeding.data is not data]
+
+    def stop(self) -> None:
+        """End the threads; may be called again."""
+        if not self._running:
+            return
+        self._running = False
+        if self.desk is not None:
+            self.desk.stop()
+            self.desk = None
+        self.stream.stop()
+        self.reader.stop()
+
+    def finish(self) -> None:
+        """No more bars: feeds end, and with them the run."""
+        for data in (*self._slots, *(feeding.data for feeding in self._feeds)):
+            data.finish()
+
+    # -- the pump (Cerebro's thread) --------------------------------------------------------------------
+
+    def get_notifications(self) -> list[Any]:
+        if self._running:
+            self.pump()
+        notifications = list(self.notifs)
+        self.notifs.clear()
+        return notifications
+
+    def pump(self) -> None:
+        """Take what has come; if there is nothing to do, wait until there is."""
+        if self._expired is not None:
+            raise self._expired
+        events = self._events()
+        if not events and not self._ready():
+            if self.clock.done and self._idle():
+                self._release(self._now(), final=True)
+                if not self._ready():
+                    self.finish()
+                return
+            self.clock.wait(self.inbox.bell, self._until())
+            events = self._events()
+        orders_moved = False
+        for event in events:
+            orders_moved = self._dispatch(event) or orders_moved
+        self._join()
+        now = self._now()
+        for feeding in self._feeds:
+            feeding.on_time(now)
+        if not any(feeding.state in ("joining", "history") for feeding in self._feeds):
+            for feeding in self._feeds:  # together, so that bars are aligned
+                feeding.deliver_history()
+        if self.broker is not None and hasattr(self.broker, "on_time"):
+            self.broker.on_time(to_seconds(now))
+        # Order events reach the strategy before the bar that ended at the same moment.
+        if not orders_moved and not (self.clock.complete and (len(self.inbox) or not self._idle())):
+            self._release(now)
+
+    def _join(self) -> None:
+        """Feeds that wait for their subscription join when the stream has it; all at one moment."""
+        if self._may_join():
+            self.clock.settle(self.inbox.bell)  # a moment that is surely not before the subscription
+            now = self._now()
+            for feeding in self._feeds:
+                if feeding.state == "joining":
+                    feeding.join(now)
+
+    def _may_join(self) -> bool:
+        joining = any(feeding.state == "joining" for feeding in self._feeds)
+        return bool(joining and self.stream.connected and not self.stream.busy)
+
+    def _events(self) -> list[Any]:
+        events = self.inbox.take()
+        if not events and self._asked_desk and self._idle():
+            # What our own orders made the exchange say is to be read before time goes on (lock step only).
+            self._asked_desk = False
+            self.clock.settle(self.inbox.bell)
+            events = self.inbox.take()
+        return events
+
+    def _dispatch(self, event: Any) -> bool:
+        if isinstance(event, Ticks):
+            for tick in sorted(event.ticks, key=self._tick_order):
+                for feeding in self._by_token.get(tick.instrument_token, ()):
+                    feeding.take(tick)
+            return False
+        if isinstance(getattr(event, "error", None), SessionExpired):
+            # The strategy still hears of what came with it; then the run ends.
+            self._expired = SessionExpired(
+                f"{event.error}: the session ended during the run; what is open at Kite stays open. "
+                "Run `btkite login`, then start again"
+            )
+        if isinstance(event, OrderUpdate):
+            self.broker.take_update(event)
+        elif isinstance(event, DeskReply):
+            self._asked_desk = True
+            self.broker.take_reply(event)
+        elif isinstance(event, LinkChange):
+            self._link(event)
+            return False
+        elif isinstance(event, Answer):
+            if isinstance(event.subject, Asked):
+                event.subject.feeding.take_answer(event.subject, event)
+            else:
+                self.broker.take_answer(event)
+            return False
+        return True
+
+    def _tick_order(self, tick: Any) -> str:
+        feeds = self._by_token.get(tick.instrument_token)
+        return feeds[0].key if feeds else ""
+
+    def _link(self, change: LinkChange) -> None:
+        self.put_notification(f"stream {change.link}", change.reason)
+        log.info("stream", link=str(change.link), reason=change.reason)
+        for feeding in self._feeds:
+            feeding.take_link(change)
+        if change.link is Link.REFUSED:
+            log.error("the stream was refused: log in again", reason=change.reason)
+        if self.broker is not None and hasattr(self.broker, "take_link"):
+            self.broker.take_link(change)
+
+    def _release(self, now: datetime, *, final: bool = False) -> None:
+        """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
+        heard = now if final else self.clock.heard()
+        for feeding in self._feeds:
+            feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
+        for feeding in self._left:
+            feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
+            feeding.pending.clear()
+        while True:
+            ends = [feeding.pending[0].end for feeding in self._feeds if feeding.pending]
+            if not ends:
+                break
+            end = min(ends)
+            if not final and any(feeding.forming_until(end) for feeding in self._feeds):
+                break
+            for feeding in self._feeds:
+                feeding.release(end)
+        self._count_sessions(now)
+
+    def _count_sessions(self, now: datetime) -> None:
+        over = self._over()
+        if over is not None and now >= over and not self._ready():
+            self.finish()
+
+    def _over(self) -> datetime | None:
+        """When the last session of the run has closed, and the last bars; None if nobody said how many."""
+        ends = [feeding.over for feeding in self._feeds if feeding.over is not None]
+        if not ends or len(ends) < len(self._feeds):
+            return None
+        return max(ends) + timedelta(seconds=self.config.data.grace)
+
+    def _ready(self) -> bool:
+        return any(feeding.data.haslivedata() for feeding in self._feeds) or bool(
+            self.broker is not None and getattr(self.broker, "has_news", False)
+        )
+
+    def _now(self) -> datetime:
+        return self.clock.now()
+
+    def _idle(self) -> bool:
+        """Nothing is under way on our side."""
+        return not (
+            (self.desk is not None and self.desk.busy)
+            or (self.reader is not None and self.reader.busy)
+            or (self.stream is not None and self.stream.busy)
+            or self._may_join()
+            or len(self.inbox)
+        )
+
+    def _until(self) -> datetime:
+        """When something is due although nothing comes."""
+        now = self._now()
+        due = [feeding.due for feeding in self._feeds] + [self._over()]
+        due += [feeding.early_end for feeding in self._feeds]
+        due += [self.stream.due, self.desk.due if self.desk else None]
+        if self.broker is not None and hasattr(self.broker, "next_due"):
+            second = self.broker.next_due()
+            due.append(None if second is None else from_seconds(second))
+        if not self.clock.complete:
+            due.append(now + _IDLE)
+        moments = [moment for moment in due if moment is not None and moment > now]
+        return min(moments, default=now + timedelta(days=3650))
+
+    def put_notification(self, msg: Any, *args: Any, **kwargs: Any) -> None:
+        self.notifs.append((msg, args, kwargs))
