@@ -1,0 +1,177 @@
+"""A run from start to end: lock, market, broker, Cerebro, result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import simulator
+from ..clock import SystemClock
+from ..config import Config
+from ..errors import BtkiteError, RiskHalt
+from ..journal import AccountLock
+from ..log import get_logger, writing
+from ..report.result import RunResult
+from ..risk.gate import KillSwitch
+from . import delivered, words
+from .checks import check_market
+from .keeping import account_record, held, stoppable
+from .markets import config_on
+
+if TYPE_CHECKING:
+    from ..store import KiteStore
+    from .plan import Run
+
+log = get_logger(__name__)
+
+
+def go(plan: Run) -> RunResult:
+    """Run to the end of the candles, of the sessions, or to Ctrl-C, and say what came of it.
+
+    :raises AccountLocked: if another process runs this account.
+    """
+    with ExitStack() as stack:
+        if plan.mode.journal:
+            stack.enter_context(held(AccountLock(plan.folder / "lock", SystemClock())))
+        config = plan.config
+        if plan.starts_exchange:
+            assert plan.begin is not None
+            market = stack.enter_context(simulator.started(config, plan.candles, plan.instruments, plan.begin))
+            config = config_on(config, market)
+        store, broker = _open_market(plan, config, stack)
+        cerebro = _cerebro(plan, store, broker)
+        folder = _open_folder(plan, config, stack) if plan.save else None
+        if folder is not None and not plan.candles:  # also of a run that fails
+            stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))
+        result = _run(plan, cerebro, broker)
+    return result if folder is None else folder.write(result, report=plan.report)
+
+
+def _open_market(plan: Run, config: Config, stack: ExitStack) -> tuple[KiteStore, Any]:
+    from ..store import KiteStore
+
+    store = KiteStore(mode=plan.mode, config=config, confirm=plan.confirm)  # type: ignore[call-arg]  # its params
+    stack.callback(store.stop)
+    lasting: dict[str, Any] = {"kill": KillSwitch(plan.folder / "kill")} if plan.mode.journal else {}
+    if plan.mode.journal and not plan.starts_exchange:  # an exchange of our own begins anew, and so its account
+        lasting["record"] = stack.enter_context(account_record(plan.folder / "journal.sqlite", store.clock))
+    broker = store.getbroker(cash=config.broker.capital, **lasting)
+    check_market(plan, store, broker)
+    _alert(plan, config, store, broker, stack)
+    return store, broker
+
+
+def _alert(plan: Run, config: Config, store: KiteStore, broker: Any, stack: ExitStack) -> None:
+    """A person hears of what the gate denies and of an error that ends the run, if addresses are given."""
+    if not config.alerts.urls or not plan.mode.journal:
+        return
+    from ..alerts import Alerts
+
+    said = config.alerts
+    alerts = Alerts(said.urls, said.level, said.dedupe, said.queue, store.clock)
+    who = f"{plan.strategy.__name__} ({plan.mode.name})"
+
+    def denied(order: Any, denial: Any) -> None:
+        alerts.send("warning", f"{who}: order denied", f"{words.order_text(order)}: {denial}", key=denial.rule)
+
+    def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
+        if isinstance(error, Exception):
+            alerts.send("critical", f"{who}: the run failed", f"{type(error).__name__}: {error}")
+        alerts.close(10.0)
+
+    broker.on_denied = denied
+    stack.push(ended)
+
+
+def _open_folder(plan: Run, config: Config, stack: ExitStack) -> Any:
+    import yaml
+
+    from ..report.folder import RunFolder
+
+    folder = RunFolder.create(
+        Path(config.paths.runs),
+        now=SystemClock().now(),
+        mode=plan.mode.name,
+        strategy=plan.strategy.__name__,
+        symbols=plan.symbols,
+    )
+    text = yaml.safe_dump(plan.config.snapshot(), sort_keys=False, allow_unicode=True)
+    folder.snapshot(config=text, data=delivered.entries(plan.traded))
+    stack.enter_context(writing(folder.log, config.log.level))
+    return folder
+
+
+def _cerebro(plan: Run, store: KiteStore, broker: Any) -> Any:
+    from ..analyzers import Equity, Orders, Trades
+    from ..engine import Cerebro
+
+    cerebro = Cerebro(stdstats=False, warmup=plan.config.run.warmup)
+    for data in _feeds(plan, store):
+        cerebro.adddata(data)
+    cerebro.setbroker(broker)
+    cerebro.addstrategy(plan.strategy, **plan.params)
+    for analyzer in (Orders, Trades, Equity):
+        cerebro.addanalyzer(analyzer)
+    if plan.tell is not None:
+        cerebro.addanalyzer(words.Told, tell=plan.tell)
+    return cerebro
+
+
+def _run(plan: Run, cerebro: Any, broker: Any) -> RunResult:
+    log.info("run", **dict(plan.banner()))
+    with stoppable(cerebro, on=plan.mode.bars == "stream") as stopped:
+        try:
+            (strategy,) = cerebro.run()
+        except Exception as error:
+            raise words.failed(error, plan.strategy, broker, cerebro.datas) from error
+    result = RunResult.collect(
+        strategy,
+        mode=plan.mode.name,
+        symbols=plan.symbols,
+        interval=plan.interval,
+        engine=_engine(plan),
+    )
+    gate = getattr(broker, "gate", None)
+    halted, mistake = words.halted(gate), words.mistake(broker)
+    codes = (stopped.code, RiskHalt.exit_code if halted else 0, BtkiteError.exit_code if mistake else 0)
+    result = replace(
+        result,
+        denied=gate.summary() if gate is not None else "",
+        halted=halted,
+        mistake=mistake,
+        overnight=str(getattr(broker, "overnight", "")),
+        left_open=tuple(words.left_open(broker, strategy.datas)),
+        stopped=stopped.why,
+        exit_code=next((code for code in codes if code), 0),
+    )
+    figures = {str(key): str(value) for key, value in result.stats.items()}
+    log.info("end", left_open=result.left_open, **figures)
+    return result
+
+
+def _feeds(plan: Run, store: KiteStore) -> Iterator[Any]:
+    for key in plan.symbols:
+        if plan.mode.bars == "stream":
+            yield store.getdata(key, interval=plan.interval)
+            continue
+        from ..feed import KiteData
+
+        feed = KiteData(  # type: ignore[call-arg]  # backtrader's params
+            dataname=plan.candles[key],
+            interval=plan.interval,
+            fromdate=plan.begin,
+            todate=plan.end,
+            warmup=plan.config.data.warmup,
+            decide_at=plan.config.broker.decide_at if plan.interval == "day" else None,
+        )
+        feed.bind(plan.instruments[key])
+        yield feed
+
+
+def _engine(plan: Run) -> str:
+    if plan.mode.fills == "kite":
+        return f"orders on {plan.endpoint}"
+    return f"simulated fills, rule {plan.config.broker.rule}"

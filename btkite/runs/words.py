@@ -1,0 +1,115 @@
+"""What a run says: a line for each thing that happens to an order, what is left open, how it failed."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import backtrader as bt
+
+from ..errors import BtkiteError, ConfigError
+from ..linetime import from_seconds, seconds_of
+from ..report.table import inr, number
+from ..risk.gate import State
+from ..risk.rules import EXCHANGE_RULES
+
+Tell = Callable[[datetime, str], None]
+
+_MISTAKES = {type(rule).__name__ for rule in EXCHANGE_RULES} | {"quantity", "exectype"}
+
+
+class Told(bt.Analyzer):
+    """Says a line for each thing that happens to an order.
+
+    Params:
+      - ``tell``: called with market time and the line.
+    """
+
+    params = (("tell", None),)
+
+    def notify_order(self, order: Any) -> None:
+        if order.status in (order.Submitted, order.Accepted):
+            return
+        self.p.tell(self._moment(order), f"{order_text(order)}: {_outcome(order)}")
+
+    def _moment(self, order: Any) -> datetime:
+        """When it happened in the market: a fill and an end have times of their own, a denial is of now."""
+        if order.status in (order.Completed, order.Partial):
+            return from_seconds(seconds_of(order.executed.dt))
+        second = order.info.get("ended", getattr(self.strategy.broker, "now", None))
+        return self.strategy.datetime.datetime(0) if second is None else from_seconds(second)
+
+
+def _outcome(order: Any) -> str:
+    if order.executed.size and order.status in (order.Completed, order.Partial):
+        word = "filled" if order.status == order.Completed else f"filled {number(abs(order.executed.size), 0)} so far"
+        return f"{word} at {inr(order.executed.price)}"
+    why = order.info.get("denied") or order.info.get("reason") or ""
+    return ("denied" if order.info.get("denied") else order.getstatusname().lower()) + (f", {why}" if why else "")
+
+
+def order_text(order: Any) -> str:
+    """``BUY 5 NSE:INFY Limit ₹1,500.00``."""
+    side = "BUY" if order.isbuy() else "SELL"
+    symbol = order.info.get("instrument") or order.data._name
+    price = order.created.price if order.exectype != order.Market and order.created.price else None
+    return f"{side} {number(abs(order.size), 0)} {symbol} {order.getordername()}" + (f" {inr(price)}" if price else "")
+
+
+def left_open(broker: Any, datas: Sequence[Any]) -> Iterator[str]:
+    """Orders that still work, and positions."""
+    for order in broker.get_orders_open():
+        done = f", {number(abs(order.executed.size), 0)} filled" if order.executed.size else ""
+        kite = order.info.get("order_id")
+        yield f"order {order_text(order)} ({order.getstatusname()}{done}{f', Kite {kite}' if kite else ''})"
+    seen = set()
+    for data in datas:
+        position = broker.getposition(data)
+        key = data.instrument.key
+        if position.size and key not in seen:
+            seen.add(key)
+            yield f"position {number(position.size, 0)} {key} at {inr(position.price)}"
+
+
+def halted(gate: Any) -> str:
+    """Why the gate lets nothing be opened any more; empty if it does."""
+    if gate is None:
+        return ""
+    stopped = gate.state is State.HALTED or gate.ledger.latched is not None
+    return str(gate.reason) if stopped else ""
+
+
+def mistake(broker: Any) -> str:
+    """The first denial of what no market takes, such as a quantity off the lot size: the strategy's mistake."""
+    orders = broker.orders.values() if isinstance(broker.orders, Mapping) else broker.orders
+    for order in orders:
+        if order.info.get("denied_by") in _MISTAKES:
+            return str(order.info["denied"])
+    return ""
+
+
+def failed(error: Exception, strategy: type[bt.Strategy], broker: Any, datas: Sequence[Any]) -> BtkiteError:
+    """What to say of a run that an error ended: which line of the strategy, and what is still open."""
+    if _in_init(error, strategy):
+        return ConfigError(f"{strategy.__name__} does not start: {error}")
+    open_now = list(left_open(broker, datas))
+    left = f"; still open: {'; '.join(open_now)}" if open_now else ""
+    if isinstance(error, BtkiteError):
+        if left:
+            error.args = (f"{error}{left}", *error.args[1:])
+        return error
+    source = inspect.getsourcefile(strategy)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return BtkiteError(f"{strategy.__name__} failed{where} with {type(error).__name__}: {error}{left}")
+
+
+def _in_init(error: BaseException, strategy: type[bt.Strategy]) -> bool:
+    """Whether the strategy's own ``__init__`` raised it: its word on its parameters."""
+    code = getattr(strategy.__init__, "__code__", None)
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1] is code
