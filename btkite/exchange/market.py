@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from . import hours, schedule
+from .agenda import Action, Agenda, Rule
 from .candles import CandleSeries, interval_seconds
 from .clock import DAY, MINUTE, SECOND, day_from_number, stamp
 from .errors import BadCandles
@@ -91,6 +92,7 @@ class Market:
         self.now = 0
         self._walk: Walk | None = None
         self._expiries: list[tuple[int, int, Order]] = []
+        self._agenda = Agenda()
         self._plan: schedule.DayPlan | None = None
         self._next = 0
         self._first_day = 0
@@ -160,6 +162,8 @@ class Market:
             later = self._days
         self._plan = schedule.plan_day(later[0], self._tapes, self._exchanges) if later else None
         self._next = 0
+        if self._plan is not None:
+            self._agenda.lay_out(self._plan.day, self.now, schedule.NOTICE)
 
     def session(self, exchange: str, us: int) -> tuple[int, int] | None:
         """Open and close, as moments, of ``exchange`` on the day of ``us``; None if it is closed."""
@@ -179,6 +183,9 @@ class Market:
             return self._walk.segment.us
         plan = self._peek()
         first = plan[0] if plan is not None else None
+        appointment = self._agenda.first()
+        if appointment is not None and (first is None or appointment[0] < first):
+            first = appointment[0]
         if self._expiries and (first is None or self._expiries[0][0] <= first):
             return self._expiries[0][0]
         return first
@@ -218,6 +225,23 @@ class Market:
         if order in order.listing.orders:
             order.listing.orders.remove(order)
 
+    # appointments
+
+    def at(self, us: int, action: Action, *, rank: int = schedule.NOTICE) -> None:
+        """Do ``action(us)`` when the market comes to ``us``: at once, if that is past.
+
+        At one moment it comes after closes, ends of bars and opens, and before prints, unless ``rank``
+        (one of :mod:`btkite.exchange.schedule`) says otherwise. If it returns True, an order changed and
+        a lock-step pull stops there.
+        """
+        self._agenda.at(us, action, rank)
+
+    def every_day(self, rule: Rule) -> None:
+        """Ask ``rule(day_number)`` for the moments and actions of each day, today's included."""
+        self._agenda.every_day(rule)
+        if self._plan is not None:
+            self._agenda.lay_out(self._plan.day, self.now, schedule.NOTICE, [rule])
+
     # motion
 
     def _peek(self) -> schedule.Instant | None:
@@ -245,6 +269,9 @@ class Market:
             heapq.heappop(self._expiries)
         if self._expiries and (instant is None or self._expiries[0][0] <= instant[0]):
             return self._expire(limit) if self._expiries[0][0] <= end else Step.DONE
+        appointment = self._agenda.first()
+        if appointment is not None and (instant is None or appointment < instant[:2]):
+            return self._keep(appointment, limit, end)
         if instant is None or instant[0] > end:
             return Step.DONE
         us, kind = instant[0], instant[1]
@@ -277,6 +304,15 @@ class Market:
         self.now = max(self.now, us)
         self._on_expiry([order])
         return Step.EVENT
+
+    def _keep(self, appointment: tuple[int, int], limit: int, end: int) -> Step:
+        us, rank = appointment
+        if us > end:
+            return Step.DONE
+        if us > limit or (us == limit and rank > schedule.CLOSE):
+            return Step.NOTHING
+        self.now = max(self.now, us)
+        return Step.EVENT if self._agenda.keep() else Step.QUIET
 
     def _close(self, exchange: str) -> Step:
         lapsing = [order for listing in self._ranked if listing.row.exchange == exchange for order in listing.orders]

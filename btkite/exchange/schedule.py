@@ -20,8 +20,8 @@ from .hours import Session, session, session_for_candles
 from .instruments import InstrumentRow
 
 ROLL_SECONDS = 6 * 3600
-# At one time they happen in this order (docs/fills.md, rules 11 to 13).
-ROLL, CLOSE, BAR, OPEN, PRINT = range(5)
+# At one time they happen in this order (docs/fills.md, rules 11 to 13). NOTICE: the agenda's appointments.
+ROLL, CLOSE, BAR, OPEN, NOTICE, PRINT = range(6)
 
 # (time, kind, who, price, volume of the day so far, quantity, candle, which of the four)
 Instant = tuple[int, int, Any, float, int, int, int, int]
