@@ -1,55 +1,51 @@
-"""What is to happen at a moment of market time beside the candles: scripted prices, late order updates, faults.
+"""What is to happen at a moment of market time beside the candles: appointments, and rules of every day.
 
-The market asks for the next moment and plays up to it; what is due there is done before the prints of that
-moment.
+Scripted prices, late order updates, square-offs and auctions are appointments. The market asks for the next
+one and plays up to it.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
 
-Action = Callable[[], None]
+from .clock import DAY
 
-
-class _Entry(NamedTuple):
-    us: int
-    serial: int
-    action: Action
-    holds: bool
+Action = Callable[[int], bool | None]
+"""Is given the moment; True if it changed an order."""
+Rule = Callable[[int], Iterable[tuple[int, Action]]]
+"""Gives, for a day's number since 1970, the moments and actions of that day."""
 
 
 class Agenda:
-    """Actions by moment; those of one moment in the order in which they were entered."""
+    """Actions by moment, then by rank, then in the order in which they were entered."""
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []
+        self._entries: list[tuple[int, int, int, Action]] = []
         self._serial = 0
-        self._holding = 0
+        self._rules: list[Rule] = []
 
-    def at(self, us: int, action: Action, *, holds: bool = True) -> None:
-        """Do ``action`` at ``us``. ``holds``: the market is not over before it is done."""
+    def at(self, us: int, action: Action, rank: int) -> None:
+        """Enter an appointment."""
         self._serial += 1
-        self._holding += holds
-        heapq.heappush(self._entries, _Entry(us, self._serial, action, holds))
+        heapq.heappush(self._entries, (us, rank, self._serial, action))
 
-    @property
-    def next(self) -> int | None:
-        """The first moment, if there is one."""
-        return self._entries[0].us if self._entries else None
+    def every_day(self, rule: Rule) -> None:
+        """Ask ``rule`` on each day to come."""
+        self._rules.append(rule)
 
-    @property
-    def holds(self) -> bool:
-        """True while something is entered that the market must not end without."""
-        return self._holding > 0
+    def lay_out(self, day: int, now: int, rank: int, rules: Sequence[Rule] | None = None) -> None:
+        """Enter what the rules say of ``day``, but for what is past."""
+        for rule in self._rules if rules is None else rules:
+            for us, action in rule(day):
+                if us >= now and us // DAY == day:
+                    self.at(us, action, rank)
 
-    def run(self, now: int) -> int:
-        """Do what is due by ``now``; how much that was."""
-        done = 0
-        while self._entries and self._entries[0].us <= now:
-            entry = heapq.heappop(self._entries)
-            self._holding -= entry.holds
-            entry.action()
-            done += 1
-        return done
+    def first(self) -> tuple[int, int] | None:
+        """Moment and rank of the next appointment."""
+        return self._entries[0][:2] if self._entries else None
+
+    def keep(self) -> bool:
+        """Do the next one; True if an order changed."""
+        us, _, _, action = heapq.heappop(self._entries)
+        return bool(action(us))
