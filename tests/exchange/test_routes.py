@@ -236,11 +236,24 @@ def test_orders_go_through_the_wire_and_back(load: Load) -> None:
     assert client.refused("GET", "/orders/1")[2] == "Couldn't find that `order_id`."
 
 
-@pytest.mark.parametrize("path", ["/gtt/triggers", "/mf/orders", "/charges/orders", "/margins/orders", "/nothing"])
-def test_what_is_not_carried_is_said_and_not_faked(load: Load, path: str) -> None:
-    status, kind, message = load([FLAT]).refused("GET", path)
-    assert (status, kind) == (404, "GeneralException")
-    assert ("not available on this exchange yet" in message) == (path != "/nothing")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["/nothing", "/orders/1/2/3", "/user", "/gtt", "/oms/orders", "/orders/"])
+def test_a_path_that_kite_does_not_have_is_404_in_json(load: Load, method: str, path: str) -> None:
+    assert load([FLAT]).refused(method, path) == (404, "GeneralException", "Route not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/orders"), ("PUT", "/quote"), ("DELETE", "/user/profile"), ("GET", "/charges/orders"),
+     ("PATCH", "/orders/regular/1"), ("POST", "/gtt/triggers/1")],
+)  # fmt: skip
+def test_a_method_that_a_path_does_not_have_is_405_in_json(load: Load, method: str, path: str) -> None:
+    assert load([FLAT]).refused(method, path)[:2] == (405, "GeneralException")
+
+
+def test_a_head_is_no_get(load: Load) -> None:
+    status, headers, body = load([FLAT]).raw("HEAD", "/user/profile")
+    assert (status, headers["Content-Type"], body) == (405, "application/json", b"")
 
 
 def test_rate_limits_count_calendar_seconds_of_the_exchanges_clock(load: Load) -> None:

@@ -132,8 +132,3 @@ def test_refusals_arrive_as_the_clients_own_exceptions(
         kite.place_order("regular", **{**order, **fields})
     assert refused.value.code == 400  # type: ignore[attr-defined]
     assert kite.orders() == []
-
-
-def test_what_is_not_carried_raises(market: Market) -> None:
-    with pytest.raises(refusals.GeneralException, match="not available on this exchange yet"):
-        market(FLAT).get_gtts()
