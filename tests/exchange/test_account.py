@@ -37,8 +37,7 @@ def rebuilt(row: dict[str, Any]) -> Position:
     position = Position(listing, row["product"])
     position.overnight, position.close_price = row["overnight_quantity"], row["close_price"]
     carried = row["buy_value"] - row["day_buy_value"] + row["sell_value"] - row["day_sell_value"]
-    if position.overnight:
-        position.overnight_price = carried / abs(position.overnight) / row["multiplier"]
+    position.overnight_value = position.settled_value = carried
     position.buy_quantity, position.buy_value = row["day_buy_quantity"], row["day_buy_value"]
     position.sell_quantity, position.sell_value = row["day_sell_quantity"], row["day_sell_value"]
     return position
