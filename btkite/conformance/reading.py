@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from .scene import Scene, Seen
+from .wire import until_filled
 
 
 async def prices(scene: Scene) -> Seen:
@@ -76,6 +79,7 @@ async def auctions(scene: Scene) -> Seen:
 async def alerts(scene: Scene) -> Seen:
     """Alerts, one of them with a basket."""
     wire = scene.wire
+    await scene.look()
     form = _alert(scene, "simple")
     made = await wire.data("POST", "/alerts", form=form)
     yield "alerts_create.json", "POST /alerts", made
@@ -85,7 +89,8 @@ async def alerts(scene: Scene) -> Seen:
     yield "alerts_get.json", "GET /alerts", await wire.data("GET", "/alerts")
     yield "alerts_get_one.json", "GET /alerts/{uuid}", await wire.data("GET", path)
     yield "alerts_modify.json", "PUT /alerts/{uuid}", await wire.data("PUT", path, form={**form, "name": "changed"})
-    yield "alerts_history.json", "GET /alerts/{uuid}/history", await wire.data("GET", f"{path}/history")
+    seen = await until_filled(wire, f"{path}/history")
+    yield "alerts_history.json", "GET /alerts/{uuid}/history", seen
     gone = await wire.data("DELETE", "/alerts", query=[("uuid", made["uuid"]), ("uuid", basket["uuid"])])
     yield "alerts_delete.json", "DELETE /alerts", gone
 
@@ -97,9 +102,9 @@ def _alert(scene: Scene, kind: str) -> dict[str, str]:
         "lhs_exchange": scene.exchange,
         "lhs_tradingsymbol": scene.symbol,
         "lhs_attribute": "LastTradedPrice",
-        "operator": ">=",
+        "operator": ">",  # than the last price: the next rise fires it
         "rhs_type": "constant",
-        "rhs_constant": str(scene.near(0.9)),
+        "rhs_constant": str(scene.last),
     }
 
 
@@ -121,10 +126,17 @@ def _basket(scene: Scene) -> dict[str, Any]:
     return {"name": "conformance", "type": "alert", "tags": [], "items": [item]}
 
 
+async def _fund(scene: Scene) -> str:
+    """The first fund that may be bought."""
+    dump = await (await scene.wire.ask("GET", "/mf/instruments")).text()
+    rows = csv.DictReader(io.StringIO(dump))
+    return next((row["tradingsymbol"] for row in rows if row["purchase_allowed"] == "1"), "")
+
+
 async def funds(scene: Scene) -> Seen:
     """Orders and holdings of mutual funds."""
     wire = scene.wire
-    form = {"tradingsymbol": "INF209K01157", "transaction_type": "BUY", "amount": "1000"}
+    form = {"tradingsymbol": await _fund(scene), "transaction_type": "BUY", "amount": "1000"}
     placed = await wire.data("POST", "/mf/orders", form=form)
     yield "mf_order_response.json", "POST /mf/orders", placed
     yield "mf_orders.json", "GET /mf/orders", await wire.data("GET", "/mf/orders")
@@ -138,7 +150,7 @@ async def plans(scene: Scene) -> Seen:
     """Monthly plans of mutual funds."""
     wire = scene.wire
     form = {
-        "tradingsymbol": "INF209K01157",
+        "tradingsymbol": await _fund(scene),
         "amount": "1000",
         "instalments": "12",
         "frequency": "monthly",

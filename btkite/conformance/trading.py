@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from typing import Any
 
 from .scene import Scene, Seen
+from .wire import until_filled
 
-_TRIES, _PAUSE = 40, 0.25
 _FREEZE = 1800
 """More units than one NIFTY order may have (NSE); enough for a second slice of any index."""
 
@@ -31,12 +30,7 @@ async def filled(scene: Scene) -> Seen:
     """An order that trades, what it leaves behind, and its conversion."""
     wire = scene.wire
     placed = await wire.data("POST", "/orders/regular", form=scene.order(price=scene.near(1.01)))
-    path, trades = f"/orders/{placed['order_id']}/trades", []
-    for _ in range(_TRIES):
-        trades = await wire.data("GET", path)
-        if trades:
-            break
-        await asyncio.sleep(_PAUSE)
+    trades = await until_filled(wire, f"/orders/{placed['order_id']}/trades")
     yield "order_trades.json", "GET /orders/{order_id}/trades", trades
     yield "trades.json", "GET /trades", await wire.data("GET", "/trades")
     yield "positions.json", "GET /portfolio/positions", await wire.data("GET", "/portfolio/positions")

@@ -13,6 +13,7 @@ import aiohttp
 
 _PAUSES = {"quote": 1.1, "history": 0.4, "order": 0.2, "other": 0.15}
 """Seconds after a request of each kind: below Kite's limits of 1, 3, 10 and 10 a second."""
+_TRIES, _PAUSE = 40, 0.25
 
 
 class NotAnswered(Exception):
@@ -101,6 +102,17 @@ class Wire:
             query["user_id"] = self.user_id
         async with self._session.ws_connect(self.ws_root, params=query, headers={"X-Kite-Version": "3"}) as socket:
             yield socket
+
+
+async def until_filled(wire: Wire, path: str) -> Any:
+    """What ``path`` lists, asked again for some seconds while the list is empty."""
+    rows: Any = []
+    for _ in range(_TRIES):
+        rows = await wire.data("GET", path)
+        if rows:
+            break
+        await asyncio.sleep(_PAUSE)
+    return rows
 
 
 def _kind_of(path: str) -> str:
