@@ -110,14 +110,6 @@ class InstrumentRow:
         return self.segment == "INDICES"
 
     @property
-    def isin(self) -> str:
-        """A made-up ISIN of a share (not the real one), the same on both exchanges; blank for what has none."""
-        if self.is_derivative or self.is_index:
-            return ""
-        number = zlib.crc32(self.tradingsymbol.encode())
-        return _sealed(f"INE{number % 1000:03d}{chr(65 + number // 1000 % 26)}0101")
-
-    @property
     def is_option(self) -> bool:
         return self.instrument_type in ("CE", "PE")
 
@@ -141,13 +133,6 @@ class InstrumentRow:
             self.segment,
             self.exchange,
         ]
-
-
-def _sealed(body: str) -> str:
-    """An ISIN's first eleven characters with their check digit (ISO 6166)."""
-    digits = "".join(str(int(character, 36)) for character in body)
-    total = sum(sum(divmod(int(digit) * (2 - at % 2), 10)) for at, digit in enumerate(reversed(digits)))
-    return f"{body}{-total % 10}"
 
 
 def _month_end_expiry(exchange: str, year: int, month: int) -> date:

@@ -78,6 +78,9 @@ class ExchangeSettings:
     **Postbacks**: ``postback_url`` is where order updates are posted, with ``app_id`` and a checksum;
     ``postback_timeout`` in seconds.
 
+    **Holdings**: ``auctions`` are the numbers of the auctions that holdings may go to, by
+    ``EXCHANGE:SYMBOL``; they are listed, but no auction order is taken.
+
     **Funds**: ``funds`` are the rows of the mutual funds' dump, ``fund_holdings`` units and average price by
     tradingsymbol; nothing of them trades.
 
@@ -218,7 +221,8 @@ class ExchangeSettings:
     postback_timeout: float = 5.0
     app_id: int = 1
 
-    # funds
+    # holdings and funds
+    auctions: Mapping[str, str] = field(default_factory=dict)
     funds: Sequence[Fund] = ()
     fund_holdings: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 

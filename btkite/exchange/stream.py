@@ -52,6 +52,7 @@ class Socket:
         self.sent = 0
         self.last_sent = monotonic()
         self.gate: Gate | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._waiting: list[bytes | str] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -66,12 +67,16 @@ class Socket:
         if self._transport is not None:
             self._transport.pause_reading()
 
-    async def tear(self, part: bytes) -> None:
+    def tear(self, part: bytes) -> None:
         """Write what is queued, then ``part`` of a message as it is, and end the connection."""
-        await self.flush()
-        if self._transport is not None:
-            self._transport.write(part)
-            self._transport.close()
+
+        async def end() -> None:
+            await self.flush()
+            if self._transport is not None:
+                self._transport.write(part)
+                self._transport.close()
+
+        self._ending = asyncio.create_task(end())
 
     def start_flush(self) -> None:
         """Write what is queued, without waiting for it."""
@@ -155,8 +160,13 @@ class Hub:
         """All that was printed at one instant: one frame for each socket."""
         printed = list(listings)
         for socket in self.sockets:
-            modes = socket.modes
-            packets = [packet(listing, modes[listing.token]) for listing in printed if listing.token in modes]
+            modes, seen = socket.modes, socket.seen
+            packets = []
+            for listing in printed:
+                mode = modes.get(listing.token)
+                if mode is not None:
+                    packets.append(packet(listing, mode))
+                    seen[listing.token] = packets[-1]
             if packets and not socket.deaf:
                 socket.append(frame(packets))
 

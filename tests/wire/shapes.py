@@ -172,3 +172,13 @@ def misfits(kind: Any, answer: Any, place: str = "data") -> list[str]:
     if isinstance(answer, bool) and bool not in good:
         return [f"{place}: bool"]
     return [] if isinstance(answer, good) else [f"{place}: {type(answer).__name__}"]
+
+
+def surplus(kind: Any, answer: Any) -> set[str]:
+    """Names in an answer that its kind does not have."""
+    if isinstance(kind, dict) and isinstance(answer, dict):
+        inner = [surplus(kind[name], value) for name, value in answer.items() if name in kind]
+        return set(answer) - set(kind) | set().union(*inner)
+    if isinstance(kind, list) and isinstance(answer, list):
+        return set().union(*(surplus(kind[0], item) for item in answer))
+    return set()

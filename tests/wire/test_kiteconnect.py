@@ -29,14 +29,19 @@ def clock(exchange: Exchange, **body: Any) -> dict[str, Any]:
     return answer["data"]
 
 
+def request_token(exchange: Exchange, api_key: str = "sandboxkey000000") -> str:
+    """What the login page gives to the app."""
+    connection = http.client.HTTPConnection("127.0.0.1", exchange.port, timeout=10)
+    connection.request("GET", f"/connect/login?api_key={api_key}&v=3&auto=1")
+    location = connection.getresponse().headers["Location"]
+    connection.close()
+    return parse_qs(urlsplit(location).query)["request_token"][0]
+
+
 def test_login_by_checksum_then_profile_then_logout(market: Market, running: Exchange) -> None:
     market(FLAT)
     kite = KiteConnect(api_key="sandboxkey000000", root=running.url)
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
-    connection.request("GET", "/connect/login?api_key=sandboxkey000000&v=3&auto=1")
-    location = connection.getresponse().headers["Location"]
-    connection.close()
-    session = kite.generate_session(parse_qs(urlsplit(location).query)["request_token"][0], api_secret=SECRET)
+    session = kite.generate_session(request_token(running), api_secret=SECRET)
     assert session["login_time"] == datetime(2026, 11, 18, 9, 0)
     kite.set_access_token(session["access_token"])
     assert kite.profile()["user_id"] == "SIM001"

@@ -10,6 +10,7 @@ from .. import co, history, limits, rulebook
 from ..checks import freeze_quantity
 from ..clock import day_of, kite_text, parse_kite
 from ..errors import bad_input
+from ..holdings import isin_of
 from ..instruments import to_csv
 from ..listing import Listing
 from ..venue import Venue
@@ -39,7 +40,7 @@ def instruments_json(call: Call) -> Raw:
                 "exchange_token": row.exchange_token,
                 "tradingsymbol": row.tradingsymbol,
                 "exchange": row.exchange,
-                "isin": row.isin,
+                "isin": "" if row.is_derivative or row.is_index else isin_of(row.tradingsymbol),
                 "name": row.name,
                 "series": "EQ" if row.exchange == "NSE" and not row.is_index else "",
                 "last_price": listing.previous_close,
