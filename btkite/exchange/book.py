@@ -157,20 +157,26 @@ class Book:
 
     def cancel(self, order: Order, us: int) -> None:
         """Cancelled by its owner. Kite tells it twice."""
-        if order.status != AMO_RECEIVED:
+        waited = order.status == AMO_RECEIVED
+        if not waited:
             order.note("CANCEL PENDING", us)
-        self.end(order, us)
+        self._end(order, us, waited=waited)
         if self._duplicate_cancelled:
-            self._announce(order, order.note(CANCELLED, us, at_exchange=True))
+            self._announce(order, self._cancelled(order, us, waited=waited))
 
     def end(self, order: Order, us: int) -> None:
-        """Over without (all of) its trades: cancelled, expired, lapsed; no message says why."""
-        waited = order.status == AMO_RECEIVED
+        """Over without (all of) its trades: expired, lapsed, cancelled by the exchange; no message says why."""
+        self._end(order, us, waited=order.status == AMO_RECEIVED)
+
+    def _end(self, order: Order, us: int, *, waited: bool) -> None:
         order.cancelled_quantity = order.pending_quantity
         order.blocked = 0.0
         order.reserved = 0
+        self._announce(order, self._cancelled(order, us, waited=waited))
+
+    def _cancelled(self, order: Order, us: int, *, waited: bool) -> dict[str, Any]:
         shown = "CANCELLED AMO" if waited and self._as_seen else None
-        self._announce(order, order.note(CANCELLED, us, at_exchange=order.exchange_order_id is not None, shown=shown))
+        return order.note(CANCELLED, us, at_exchange=order.exchange_order_id is not None, shown=shown)
 
     def wipe(self) -> None:
         """A new day: yesterday's ids are unknown. After-market orders for the coming open stay."""

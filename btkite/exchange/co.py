@@ -50,12 +50,10 @@ def check_change(order: Order, form: Mapping[str, str]) -> None:
     wanted = form.get("order_type") or order.order_type
     if wanted != order.order_type:
         raise bad_input("The order type of a cover order cannot be changed.")
-    if form.get("quantity") and form["quantity"] != str(order.quantity):
-        raise bad_input("The quantity of a cover order cannot be changed.")
 
 
-def second_leg(parent: Order, order_id: str, us: int, *, protected: bool) -> Order:
-    """The stop-loss of an entry that has filled something."""
+def second_leg(parent: Order, quantity: int, order_id: str, us: int, *, protected: bool) -> Order:
+    """The stop-loss for ``quantity`` that an entry has filled."""
     stop = Order(order_id, parent.listing, us, parent.placed_by)
     stop.variety = parent.variety
     stop.product = parent.product
@@ -63,7 +61,7 @@ def second_leg(parent: Order, order_id: str, us: int, *, protected: bool) -> Ord
     stop.order_type = "SL-M"
     stop.trigger_price = parent.trigger_price
     stop.market_protection = -1.0 if protected else 0.0
-    stop.quantity = parent.filled_quantity
+    stop.quantity = quantity
     stop.parent_order_id = parent.order_id
     stop.foreign = parent.foreign
     stop.algo_id = parent.algo_id

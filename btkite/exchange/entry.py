@@ -17,6 +17,7 @@ from .listing import Listing
 from .orders import Order
 
 VARIETIES = ("regular", "amo", "co", "iceberg")
+FIXED_QUANTITY = ("co", "iceberg")
 ORDER_TYPES = ("MARKET", "LIMIT", "SL", "SL-M")
 VALIDITIES = ("DAY", "IOC", "TTL")
 MAX_TAG = 20
@@ -104,7 +105,10 @@ def change(order: Order, form: Form, *, remaining: bool = False) -> None:
     """
     if order.variety == "co":
         co.check_change(order, form)
-    if form.get("quantity"):
+    if order.variety in FIXED_QUANTITY:
+        if form.get("quantity") and _whole(form, "quantity") != order.quantity:
+            raise bad_input(f"The quantity of an order of variety {order.variety} cannot be changed.")
+    elif form.get("quantity"):
         quantity = _whole(form, "quantity") + (order.filled_quantity if remaining else 0)
         if quantity < max(order.filled_quantity, 1):
             raise bad_input("Invalid `quantity`: it cannot be less than the quantity that is filled.")

@@ -28,7 +28,7 @@ from .settings import ExchangeSettings
 BEING_PROCESSED = "Order cannot be {} as it is being processed. Try later."
 _PRE_OPEN = 30 * MINUTE  # an early release that lies further before the open waits for the open
 _MONEY = ("MarginException", "HoldingException")  # what risk management may find out later
-_FUNDS = re.compile(r"Required margin is ([\d.]+) but available margin is (-?[\d.]+)")
+_FUNDS = re.compile(r"Required margin is (\d+\.\d\d) but available margin is (-?\d+\.\d\d)")
 _CHANGED = (
     "quantity", "order_type", "validity", "validity_ttl", "price", "trigger_price", "disclosed_quantity",
     "market_protection", "triggered", "blocked", "reserved", "protected", "system_tags",
@@ -85,8 +85,12 @@ class OrderFlow:
         )
 
     def in_auction(self, listing: Listing) -> bool:
-        """True for a share of the closing auction: one with a derivative that is listed here."""
-        return not listing.row.is_derivative and listing.row.tradingsymbol in self._underlyings
+        """True for a share of the closing auction: one that is named, or has a derivative that is listed here."""
+        named = self._settings.auction_shares
+        if named is not None:
+            return listing.key in named
+        row = listing.row
+        return not row.is_derivative and not row.is_index and row.tradingsymbol in self._underlyings
 
     # placing
 
@@ -211,6 +215,9 @@ class OrderFlow:
             self._reject_for_band(order)
             return True
         self._book.enter(order, self._market.now)
+        if order.variety != "amo" and not self._market.phases.takes_orders(order.listing):
+            self._book.end(order, self._market.now)  # its exchange closed while it was on its way
+            return True
         self._send(order)
         return False
 
@@ -226,8 +233,10 @@ class OrderFlow:
             self._book.end(order, now)
 
     def _send(self, order: Order) -> None:
-        """To the market, where it meets the next print."""
+        """To the market, where it meets the next print; what a close left over stays out of it."""
         market = self._market
+        if order in self._leftovers:
+            return
         order.works_from = market.now + round(self._settings.latency * SECOND)
         order.deadline = market.now + order.validity_ttl * MINUTE if order.validity == "TTL" else 0
         market.add(order, self._book.next_arrival())
@@ -269,8 +278,6 @@ class OrderFlow:
     def _trial(self, order: Order, form: Form, from_api: bool) -> Order:
         """The order as it would be; the money for it is asked for beside the others, and given back."""
         terms = self.terms(from_api=from_api and not order.foreign)
-        if order.iceberg and form.get("quantity") and form["quantity"] != str(order.quantity):
-            raise bad_input("The quantity of an iceberg order cannot be changed.")
         trial = copy.copy(order)
         entry.change(trial, form, remaining=self._settings.modify_qty_semantics == "remaining")
         was_market = order.order_type in ("MARKET", "SL-M")
@@ -304,7 +311,7 @@ class OrderFlow:
         if order.pending_quantity == 0:  # reduced to what is filled already
             self._market.remove(order)
             self._book.end(order, now)
-        elif order.status != AMO_RECEIVED and order not in self._leftovers:
+        elif order.status != AMO_RECEIVED:
             self._send(order)
 
     def cancel(self, variety: str, order_id: str, parent_order_id: str | None = None) -> Order:
@@ -350,11 +357,12 @@ class OrderFlow:
     def _cover(self, parent: Order) -> None:
         """The stop of a cover order follows what its entry has filled."""
         now, stop = self._market.now, parent.child
+        stops = [order for order in self._book.orders.values() if order.parent_order_id == parent.order_id]
+        wanted = parent.filled_quantity - sum(order.quantity for order in stops if order.terminal)
         if stop is None or stop.terminal:
             demanded = self.terms(from_api=not parent.foreign).protection_demanded
-            covered = 0 if stop is None else stop.quantity
-            parent.child = stop = co.second_leg(parent, self._book.new_id(now), now, protected=demanded)
-            stop.quantity -= covered
+            stop = co.second_leg(parent, wanted, self._book.new_id(now), now, protected=demanded)
+            parent.child = stop
             if self._settings.protection_binds:
                 protection.bind(stop, self.rules())
             self._on_new(stop, parent)
@@ -365,7 +373,7 @@ class OrderFlow:
             grown = stop
 
             def apply() -> None:
-                grown.quantity = parent.filled_quantity
+                grown.quantity = wanted
                 self._account.reserve(grown, check_margin=False, check_holdings=False)
 
             self._book.changed(stop, now, apply)
@@ -411,8 +419,10 @@ class OrderFlow:
         lapses = self.rules().lapse if self._settings.lapse == "kite" else {}
         for order in orders:
             self._market.remove(order)
-            expired = bool(order.deadline) and order.deadline <= now
-            if not expired and now % DAY < lapses.get(order.listing.row.exchange, 0) * SECOND:
+            exchange = order.listing.row.exchange
+            session = self._market.session(exchange, now)
+            at_close = session is not None and session[1] == now and order.deadline != now
+            if at_close and now % DAY < lapses.get(exchange, 0) * SECOND:
                 self._leftovers.append(order)
             else:
                 self._book.end(order, now)
