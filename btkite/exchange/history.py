@@ -81,7 +81,7 @@ def _columns(listing: Listing, low: int, high: int) -> Columns:
     altered = {at: prints for at, prints in listing.altered.items() if low <= at < high}
     at = listing.candle
     if high == at + 1 and at not in altered and (forming := tape.forming(at, listing.candle_print)) is not None:
-        altered[at] = forming
+        altered[at] = forming + listing.sampled
     if not altered:
         return tuple(columns)
     columns = [column.copy() for column in columns]

@@ -55,6 +55,7 @@ class Listing:
         "previous_close",
         "printed",
         "row",
+        "sampled",
         "shift",
         "shown",
         "spread",
@@ -79,6 +80,7 @@ class Listing:
         self.books = 0
         self.shift = 0.0
         self.shown = 0.0
+        self.sampled: list[tuple[float, int]] = []  # what was shown since the last print
         self.gap = False  # prints were dropped: the next one is a jump
         self.altered: dict[int, list[tuple[float, int]]] = {}
         self.last = 0.0
@@ -112,6 +114,8 @@ class Listing:
             self.low = price
         self.last = self.path = self.shown = price
         self.last_us = us
+        if self.sampled:
+            self.sampled = []
         self.volume = volume
         self.traded_value += price * quantity
         self.last_quantity = quantity
@@ -129,9 +133,9 @@ class Listing:
 
     def sample(self, us: int, price: float, volume: int, quantity: int, oi: int) -> None:
         """A trade on the way to the next print: shown, but nothing meets it."""
-        path = self.path
+        path, sampled = self.path, [*self.sampled, (price, quantity)]
         self.take_print(us, price, volume, quantity, oi)
-        self.path = path
+        self.path, self.sampled = path, sampled
 
     def pass_through(self, price: float) -> None:
         """An event in the middle of a segment: the price stands there."""

@@ -23,9 +23,12 @@ from .matching import Event, Segment, next_event, sized, standing_event
 from .orders import Order
 from .phases import Phases
 from .settings import ExchangeSettings
+from .ticks import TickTape
+from .ticks import load as load_ticks
 from .timetable import auction_shares
 
 _DAYS_BY_HAND = 31
+ALL_PRINTS = 1 << 30
 
 
 class Step(Enum):
@@ -76,6 +79,7 @@ class Market:
         self._impact = settings.impact
         self._prints = settings.prints_per_candle
         shares = auction_shares(rows, settings)
+        recorded = load_ticks(settings.ticks)
         self._banded = settings.check_circuit
         self._on_event, self._on_expiry = on_event, on_expiry
         self._on_open, self._on_roll = on_open, on_roll
@@ -85,8 +89,11 @@ class Market:
         self._tapes: list[schedule.Tape] = []
         for row in rows:
             series = candles.get(row.key)
-            tape = None
-            if series is not None and len(series):
+            tape: schedule.Tape | None = None
+            if row.key in recorded:
+                tape = TickTape.record(len(self._ranked), row, recorded[row.key])
+                self._tapes.append(tape)
+            elif series is not None and len(series):
                 rounded = series.rounded(row.decimals)
                 tape = schedule.Tape.of(len(self._ranked), row, rounded, auction=row.key in shares)
                 self._tapes.append(tape)
@@ -160,7 +167,7 @@ class Market:
         price = float(series.close[at])
         listing.last = listing.path = listing.shown = price
         listing.last_us = int(start[at - begin] + length[at - begin] - 1) * SECOND
-        listing.candle, listing.candle_print = at, 3
+        listing.candle, listing.candle_print = at, ALL_PRINTS
         listing.previous_close = price
 
     def _load_next_day(self) -> None:
@@ -411,9 +418,12 @@ class Market:
         start = listing.path or end
         segment = Segment(start, start, end, candle_print == 0 or listing.gap, listing.printed + 1, us)
         listing.gap = False
-        if self._shape is not None or listing.book is not None:
+        tape = listing.tape
+        if tape.recorded:
+            listing.show(tape.book_at(candle, candle_print))
+        elif self._shape is not None or listing.book is not None:
             self._show(listing, end)
-        return Walk(listing, segment, volume, quantity, int(listing.tape.series.oi[candle]), candle, candle_print)
+        return Walk(listing, segment, volume, quantity, tape.oi_at(candle, candle_print), candle, candle_print)
 
     def _shifted(self, listing: Listing, price: float, candle_print: int) -> float:
         """Where the print of a moved market lies; the move halves with every candle."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .candles import DAY_SECONDS, CandleSeries
 from .clock import SECOND, day_from_number
+from .depth import Book
 from .hours import Session, closing_auction, session, session_for_candles
 from .instruments import InstrumentRow
 
@@ -40,6 +41,9 @@ class Tape:
     days: NDArray[np.int64]
     first: NDArray[np.int64]
     auction: bool = False  # a share of the closing auction: its print after the close widens no session
+
+    recorded: ClassVar[bool] = False  # every print has its own open interest and book
+    widens: ClassVar[bool] = True  # candles outside of the table's hours make the session longer
 
     @classmethod
     def of(cls, rank: int, row: InstrumentRow, series: CandleSeries, *, auction: bool = False) -> Tape:
@@ -79,6 +83,14 @@ class Tape:
         volume = int(series.volume[candle])
         parts = [volume * (i + 1) // 4 - volume * i // 4 for i in range(4)]
         return list(zip((o, low, h, c) if c >= o else (o, h, low, c), parts, strict=True))
+
+    def oi_at(self, candle: int, which: int) -> int:
+        """Open interest at a print."""
+        return int(self.series.oi[candle])
+
+    def book_at(self, candle: int, which: int) -> Book | None:
+        """The depth that was recorded with a print."""
+        return None
 
     def forming(self, candle: int, last_print: int) -> list[tuple[float, int]] | None:
         """What was printed of a candle up to its ``last_print``; None: all of it."""
@@ -148,7 +160,7 @@ def sessions_of(day: int, tapes: Sequence[Tape], exchanges: Iterable[str] = ()) 
             continue
         exchange = tape.row.exchange
         opens, closes = sessions.get(exchange) or session_for_candles(exchange, date)
-        if tape.series.interval != "day":
+        if tape.series.interval != "day" and tape.widens:
             first = int(tape.series.start[begin]) - day * DAY_SECONDS
             last = int(tape.series.start[end - 1]) - day * DAY_SECONDS
             opens = min(opens, first)
