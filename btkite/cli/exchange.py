@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
 from ..errors import ConfigError
 from .app import call_of
 
+if TYPE_CHECKING:
+    from ..exchange import Exchange, Status
+
 BEFORE_OPEN = time(9, 14, 55)
 DAY_END = time(23, 59, 59)
 USUAL = ("NSE:INFY", "NSE:RELIANCE")
 """What is generated if no symbols are named."""
+STATUS_SECONDS = 0.5
 
 
 def _at(moment: datetime | None, usual: time) -> datetime | None:
@@ -43,13 +48,26 @@ def exchange(
         str | None,
         typer.Option(help="Market seconds per second, 'realtime' or 'lockstep'. Default: exchange.speed."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the generated market. Default: exchange.seed.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Candle cache: <EXCHANGE>/<SYMBOL>/<interval>.parquet.")] = None,
+    generate: Annotated[
+        int | None,
+        typer.Option(
+            "--generate", "--seed", metavar="SEED", help="Seed of the made-up market. Default: exchange.seed."
+        ),
+    ] = None,
+    candles: Annotated[
+        Path | None,
+        typer.Option(
+            "--candles", "--cache", metavar="DIR", help="Candles to replay: <EXCHANGE>/<SYMBOL>/<interval>.parquet."
+        ),
+    ] = None,
     symbols: Annotated[
         str | None, typer.Option(help="EXCHANGE:SYMBOL, separated by commas. Default: exchange.symbols.")
     ] = None,
     interval: Annotated[
         str | None, typer.Option(help="Candles that are played: minute, 5minute … day. Default: exchange.interval.")
+    ] = None,
+    day: Annotated[
+        datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The one day that is played.")
     ] = None,
     from_: Annotated[
         datetime | None, typer.Option("--from", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The market's first now.")
@@ -57,60 +75,123 @@ def exchange(
     to: Annotated[
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"], help="The market's end.")
     ] = None,
-    sessions: Annotated[int, typer.Option(help="Trading days of the generated market.")] = 5,
+    sessions: Annotated[int, typer.Option(help="Trading days of the made-up market.")] = 5,
+    account: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Cash, holdings and apps, YAML or JSON: docs/exchange.md."),
+    ] = None,
     cash: Annotated[float | None, typer.Option(help="Opening balance, ₹. Default: exchange.cash.")] = None,
     api_key: Annotated[str | None, typer.Option(help="The simulated app's key. Default: exchange.api_key.")] = None,
+    access_token: Annotated[
+        str | None, typer.Option(help="A token that is valid from the start. Default: exchange.access_token.")
+    ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults that are armed, YAML or JSON: docs/exchange.md.")
+    ] = None,
+    profile: Annotated[
+        Literal["kite", "sandbox"],
+        typer.Option(help="The shape of Kite, or of its official sandbox: /oms, LIMIT orders only."),
+    ] = "kite",
     redirect_url: Annotated[str | None, typer.Option(help="Where the login page sends the browser.")] = None,
     keep_token: Annotated[bool, typer.Option(help="Access tokens survive 06:00 IST.")] = False,
 ) -> None:
-    """Run a simulated exchange that speaks Kite's wire, until Ctrl-C. Needs no account and no network."""
-    from ..exchange import Exchange, ExchangeError, ExchangeSettings
+    """Run a simulated exchange that speaks Kite's wire, until Ctrl-C. Needs no account and no network.
 
+    A page at / shows it and steers it.
+    """
+    from ..exchange import Exchange, ExchangeError, ExchangeSettings
+    from . import exchange_files
+
+    if day is not None and (from_ is not None or to is not None):
+        raise ConfigError("give --date for one day, or --from and --to, not both")
     names = None if symbols is None else tuple(name.strip() for name in symbols.split(",") if name.strip())
     given = {
         "port": port,
         "speed": speed if speed is None else _speed(speed),
-        "seed": seed,
+        "seed": generate,
         "symbols": names,
         "interval": interval,
         "cash": cash,
         "api_key": api_key,
+        "access_token": access_token,
     }
     config = call_of(ctx).config({f"exchange.{key}": value for key, value in given.items()}).exchange
-    day: date | None = from_.date() if from_ else None
+    begin, end = (day, day) if day is not None else (from_, to)
+    first: date | None = begin.date() if begin else None
+    values: dict[str, Any] = {"cash": config.cash, "user_id": config.user_id}
+    if account is not None:
+        values |= exchange_files.account(account)
+        values |= {"cash": cash} if cash is not None else {}
     try:
         settings = ExchangeSettings(
             host=config.host,
             port=config.port,
-            cache_dir=cache,
-            seed=None if cache else config.seed,
+            cache_dir=candles,
+            seed=None if candles else config.seed,
             symbols=config.symbols or USUAL,
             interval=config.interval,
-            generate_from=day,
-            generate_sessions=sessions,
-            start=_at(from_, BEFORE_OPEN),
-            end=_at(to, DAY_END),
+            generate_from=first,
+            generate_sessions=1 if day is not None else sessions,
+            start=_at(begin, BEFORE_OPEN),
+            end=_at(end, DAY_END),
             speed=config.speed,
-            cash=config.cash,
-            user_id=config.user_id,
             api_key=config.api_key,
             api_secret=config.api_secret,
+            auto_token=config.access_token,
             redirect_url=redirect_url,
             expire_tokens=config.expire_tokens and not keep_token,
+            profile=profile,
+            faults=exchange_files.faults(faults) if faults is not None else (),
+            **values,
         )
         running = Exchange(settings)
         root = running.start()
     except ExchangeError as error:
         raise ConfigError(str(error)) from None
-    typer.echo(f"REST          {root}")
+    typer.echo(f"REST          {root}{'/oms' if profile == 'sandbox' else ''}")
     typer.echo(f"WebSocket     {running.ws_url}")
+    typer.echo(f"web page      {root}/")
     typer.echo(f"login page    {root}/connect/login?api_key={settings.api_key}&v=3")
     typer.echo(f"api key       {settings.api_key}")
     typer.echo(f"api secret    {settings.api_secret}")
     typer.echo(f"user          {settings.user_id}")
-    typer.echo(f"access token  {running.issue_token()}")
+    typer.echo(f"access token  {settings.auto_token}")
     typer.echo("Ctrl-C stops it.")
     try:
-        threading.Event().wait()
+        _wait(running, sys.stderr)
     except KeyboardInterrupt:
+        pass
+    finally:
         running.stop()
+
+
+def _wait(running: Exchange, out: TextIO) -> None:
+    """Until the process is interrupted; in a terminal, one line says how the market stands."""
+    never = threading.Event()
+    if not out.isatty():
+        never.wait()
+    shown = ""
+    while not never.wait(STATUS_SECONDS):
+        line = status_line(running.status())
+        if line != shown:
+            out.write(f"\r{line}\x1b[K")
+            out.flush()
+            shown = line
+
+
+def status_line(status: Status) -> str:
+    """The market in one line."""
+    if status.lockstep:
+        pace = "lock step"
+    else:
+        pace = f"{status.speed:g}×" if status.speed else "paused"
+    done = ", at its end" if status.done else ""
+    parts = [
+        f"{status.now:%a %d %b %Y %H:%M:%S}  {pace}{done}",
+        f"orders {status.orders} ({status.working} working)",
+        f"requests {status.requests}",
+        f"sockets {status.sockets}",
+    ]
+    if status.faults:
+        parts.append(f"faults {status.faults} armed")
+    return "  ·  ".join(parts)

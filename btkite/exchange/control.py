@@ -12,6 +12,7 @@ from typing import Any
 from . import script
 from .clock import SECOND, parse_iso
 from .errors import BadSettings
+from .orders import AMO_RECEIVED
 from .script import number
 from .venue import BEFORE_OPEN, Venue
 
@@ -61,11 +62,20 @@ def orders(venue: Venue, body: Body) -> dict[str, Any]:
     ...}``, of any order."""
     form = {name: str(value) for name, value in body.items() if name not in ("variety", "placed_by", "modify")}
     if "cancel" in body:
-        return {"order_id": venue.cancel("regular", str(body["cancel"])).order_id}
-    if "modify" in body:  # protection is a rule of the API, not of the web
-        return {"order_id": venue.modify("regular", str(body["modify"]), form, from_api=False).order_id}
-    placed_by = str(body.get("placed_by") or venue.settings.user_id)
-    return {"order_id": venue.place(str(body.get("variety", "regular")), form, placed_by=placed_by).order_id}
+        order = venue.cancel(_variety(venue, body, "cancel"), str(body["cancel"]))
+    elif "modify" in body:  # protection is a rule of the API, not of the web
+        order = venue.modify(_variety(venue, body, "modify"), str(body["modify"]), form, from_api=False)
+    else:
+        placed_by = str(body.get("placed_by") or venue.settings.user_id)
+        order = venue.place(str(body.get("variety", "regular")), form, placed_by=placed_by)
+    return {"order_id": order.order_id}
+
+
+def _variety(venue: Venue, body: Body, name: str) -> str:
+    """The variety that an order is changed with: its own, but for an after-market order that was sent."""
+    order = venue.book.get(str(body[name]))
+    sent = order.variety == "amo" and order.status != AMO_RECEIVED
+    return str(body.get("variety") or ("regular" if sent else order.variety))
 
 
 def faults(venue: Venue, body: Body) -> dict[str, Any]:

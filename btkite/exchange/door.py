@@ -154,7 +154,7 @@ class Door:
         if route.fixed_ip or (route.trigger and venue.settings.ip_check_gtt):
             check_address(venue, request.remote or "")
         if venue.limited:
-            venue.limits.count(route.kind, venue.now)
+            venue.limits.count(route.kind, venue.now + venue.faults.skew)
         return app
 
     @staticmethod

@@ -33,6 +33,7 @@ _CHOICES = {
     "history_profile": ("docs", "seen"),
 }
 PROFILES = ("kite", "sandbox")
+SECURITIES = frozenset({"share", "equity_etf", "other_etf", "bse_X", "bse_SS"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +296,13 @@ class ExchangeSettings:
         shape_of(self)
         if self.order_delay < 0:
             raise BadSettings("order_delay must not be negative")
+        for name in ("mis_margin", "derivative_margin", "exposure_margin", "mtf_margin", "sale_proceeds_usable"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadSettings(f"{name} is a share of a value: write 0.2 for 20 per cent")
+        if self.exposure_margin > self.derivative_margin:
+            raise BadSettings("exposure_margin is a part of derivative_margin: it must not be the larger")
+        if kinds := set(self.securities.values()) - SECURITIES:
+            raise BadSettings(f"securities: {min(kinds)!r} is none of {', '.join(sorted(SECURITIES))}")
         if self.profile not in PROFILES:
             raise BadSettings(f"profile {self.profile!r}: choose one of {', '.join(PROFILES)}")
         if unknown := {app.plan for app in self.all_apps} - set(PLANS):

@@ -319,6 +319,7 @@ class Venue:
                 "opening_balance": self.account.opening_balance,
                 "available": self.account.available,
                 "margins": self.account.margins(),
+                "ledger": [entry.row() for entry in self.account.ledger.entries],
             },
             "orders": [
                 {**order.latest(), "algo_id": order.algo_id, "history": order.history}

@@ -192,7 +192,8 @@ class Steering:
 
     def disarm(self, number: int | None = None) -> int:
         """Clear one fault, or all; how many were cleared."""
-        return int(self._ask("DELETE", "faults", **({} if number is None else {"id": number}))["cleared"])
+        query: dict[str, Any] = {} if number is None else {"id": number}
+        return int(self._ask("DELETE", "faults", None, **query)["cleared"])
 
     # the session
 

@@ -64,15 +64,17 @@ class Effect:
 
 
 class Cut(Effect):
-    """The connection is reset."""
+    """The connection ends, after what was sent before and without a closing handshake."""
 
     over = False  # what follows in the same moment is lost too
 
     def __init__(self, args: Args) -> None:
-        pass
+        self._torn: set[int] = set()
 
     def begin(self, socket: Socket) -> None:
-        socket.abort()
+        if id(socket) not in self._torn:
+            self._torn.add(id(socket))
+            socket.tear(b"")
 
     def change(self, socket: Socket, sort: str, message: Message) -> list[Message]:
         return []
@@ -187,9 +189,7 @@ class HalfFrame(Effect):
             code = 0x82 if isinstance(message, bytes) else 0x81
             head = bytes([code, len(body)]) if len(body) < 126 else bytes([code, 126]) + _COUNT.pack(len(body))
             whole = head + body
-            task = asyncio.ensure_future(socket.tear(whole[: len(head) + len(body) // 2]))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            socket.tear(whole[: len(head) + len(body) // 2])
         return []
 
 

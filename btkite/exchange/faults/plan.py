@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from ..venue import Venue
 
 TABLE: Mapping[str, Kind] = {kind.name: kind for kind in (*replies.KINDS, *updates.KINDS, *frames.KINDS, *states.KINDS)}
-PASSING: tuple[str, ...] = tuple(
-    name
-    for name in TABLE
-    if name not in ("instruments_of_yesterday", "margin_shortfall", "no_permission", "price_spike", "clock_skew")
-)
+_NOT_IN_STORMS = {
+    "bad_tick", "clock_skew", "freeze_rejection", "instruments_of_yesterday", "ip_refused", "margin_shortfall",
+    "needs_authorisation", "no_permission", "price_spike", "token_exception",
+}  # fmt: skip
+PASSING: tuple[str, ...] = tuple(name for name in TABLE if name not in _NOT_IN_STORMS)
 """What a storm draws from: what a client should get over without a loss."""
 _KEYS = {"kind", "match", "times", "args", "seed"}
 _STORM_KEYS = {"seed", "every", "kinds", "args", "until"}
@@ -136,6 +136,9 @@ class Plan:
         self.past = Past()
         self._effects: list[tuple[Fault, Effect, Socket | None]] = []
         self._held: list[Delivery] = []
+        self.slices = 0
+        self.failing_slices: set[int] = set()
+        self.slice_refusal: Refusal | None = None
 
     # arming
 
@@ -168,7 +171,11 @@ class Plan:
             raise BadSettings(f"{kind.name} acts once, when it is armed: give it a match to have it act more often")
         self._serial += 1
         self.faults.append(fault)
-        self._set_up(fault)
+        try:
+            self._set_up(fault)
+        except BadSettings:
+            self.faults.remove(fault)
+            raise
         return fault.row()
 
     def _set_up(self, fault: Fault) -> None:
@@ -211,6 +218,14 @@ class Plan:
         self.arm(storm.draw())
         self._venue.market.at(us + storm.every, lambda later: self._blow(storm, later))
         return self._venue.told != told
+
+    def arm_all(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Arm a script of faults. Raises BadSettings that names the entry."""
+        for place, body in enumerate(bodies, 1):
+            try:
+                self.arm(body)
+            except BadSettings as error:
+                raise BadSettings(f"fault {place} of the script: {error}") from None
 
     def disarm(self, number: int | None = None) -> int:
         """Clear one fault or storm, or all; what lasts ends. Returns how many were cleared."""
@@ -285,6 +300,13 @@ class Plan:
             early = early if early is not None else found
         return early
 
+    def at_slice(self) -> None:
+        """A slice of an order is about to be placed: refuse it, if it is to fail."""
+        if self.failing_slices:
+            self.slices += 1
+            if self.slices in self.failing_slices and self.slice_refusal is not None:
+                raise self.slice_refusal
+
     def at_upgrade(self, record: dict[str, Any]) -> Refusal | None:
         """The refusal of a WebSocket that opens, if there is to be one."""
         for fault in self.faults:
@@ -326,7 +348,7 @@ class Plan:
             self._send_all([one])
             return True
 
-        self._appoint(us, release)
+        self.appoint(us, release)
 
     def later(self, us: int, ways: list[Delivery]) -> None:
         """Send ``ways`` when ``us`` of market time have passed."""
@@ -335,9 +357,10 @@ class Plan:
             self._send_all(ways)
             return True
 
-        self._appoint(us, send)
+        self.appoint(us, send)
 
-    def _appoint(self, us: int, action: Callable[[int], bool]) -> None:
+    def appoint(self, us: int, action: Callable[[int], bool]) -> None:
+        """Do ``action`` when ``us`` of market time have passed."""
         market = self._venue.market
         market.end = max(market.end, market.now + us)  # the market is not over while something is on its way
         market.at(market.now + us, action)

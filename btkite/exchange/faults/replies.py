@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
-from ..clock import DAY, kite_text
+from ..clock import DAY, SECOND, kite_text
 from ..errors import Refusal, bad_input
 from .kinds import Arg, Args, Kind
 
@@ -29,6 +29,11 @@ ORDERS = "/orders/*"
 HTML_PAGE = b"<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<h1>%s</h1>\r\n</body>\r\n</html>\r\n"
 TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
 MAINTENANCE = "Our order management system is under scheduled maintenance. Try placing your AMO order after 5.30 AM."
+FUNDS = "Insufficient funds. Required margin is 95417.84 but available margin is 74251.80."
+RMS = (
+    "RMS:Margin Exceeds,Required:95417.84, Available:74251.80 for entity account-XXXXX across exchange "
+    "across segment across product "
+)
 FREEZE = (
     "The order quantity {quantity} ({lots} lots) is higher than the maximum quantity of {freeze} ({freeze_lots} lots) "
     "allowed by the exchanges. Please reduce the order quantity or use iceberg orders. [Read more.]"
@@ -38,6 +43,10 @@ FREEZE = (
 
 class NoReply(Exception):
     """The connection ends without an answer."""
+
+
+class Bare(web.Response):
+    """An answer that is to go without a Content-Type; the server's default must be taken from it, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +137,12 @@ def _on_the_way(name: str, what: str, make: Any) -> Kind:
 
 
 def _bare(ask: Ask, args: Args, response: web.Response) -> web.Response:
-    bare = web.Response(body=_body(response), status=response.status, content_type=JSON)
-    bare[BARE] = True
-    return bare
+    return Bare(body=_body(response), status=response.status, content_type=JSON)
 
 
 async def without_type(request: web.Request, response: web.StreamResponse) -> None:
     """A hook of the server's: takes the header from an answer that is to go without it."""
-    if response.get(BARE):
+    if isinstance(response, Bare):
         response.headers.pop("Content-Type", None)
 
 
@@ -208,6 +215,47 @@ def _cap(ask: Ask, args: Args) -> None:
 
 def _maintenance(ask: Ask, args: Args) -> None:
     raise Refusal(503, "NetworkException", MAINTENANCE)
+
+
+# The order system's second thoughts.
+
+
+def _slices(ask: Ask, args: Args) -> None:
+    ask.venue.faults.failing_slices = set(args["slices"])
+    ask.venue.faults.slices = 1  # the first one is the call itself
+    ask.venue.faults.slice_refusal = Refusal(400, args["error_type"], args["message"])
+
+
+def _slices_over(ask: Ask, args: Args, response: web.Response) -> web.Response:
+    ask.venue.faults.failing_slices = set()
+    return response
+
+
+def _rejected(ask: Ask, args: Args, response: web.Response) -> web.Response:
+    venue = ask.venue
+    order = venue.book.orders.get(str(_data(response).get("order_id")))
+    if order is not None:
+
+        def reject(us: int) -> bool:
+            if order.terminal:
+                return False
+            venue.market.remove(order)
+            venue.book.reject(order, us, args["message"], args["raw"])
+            return True
+
+        if args["seconds"] == 0:
+            reject(venue.now)
+        else:
+            venue.faults.appoint(round(args["seconds"] * SECOND), reject)
+    return response
+
+
+def _data(response: web.Response) -> Mapping[str, Any]:
+    try:
+        found = orjson.loads(_body(response))["data"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 # Answers of another time.
@@ -306,6 +354,14 @@ KINDS = (
     Kind("freeze_rejection", "reply", "400: the quantity is above the freeze quantity.", act=_freeze,
          match={"method": "POST", "path": ORDERS},
          args={"freeze": Arg(0, "the freeze quantity that the text names; 0: half of what was asked for")}),
+    Kind("autoslice_child_failure", "reply", "Of an order that is sliced, some children are refused.", act=_slices,
+         after=_slices_over, match={"method": "POST", "path": ORDERS, "fields": {"autoslice": "true"}},
+         args={"slices": Arg([2], "which ones, counted from 1; the first cannot fail"),
+               "error_type": Arg("MarginException", "Kite's name for it"), "message": Arg(FUNDS, "Kite's text")}),
+    Kind("rms_rejection", "reply", "The order is accepted, then rejected by risk management.", after=_rejected,
+         match={"method": "POST", "path": ORDERS},
+         args={"seconds": Arg(0.0, "how much later, in seconds of the market"),
+               "message": Arg(FUNDS, "the row's status_message"), "raw": Arg(RMS, "its status_message_raw")}),
     Kind("modification_cap", "reply", "NetworkException: too many modifications of this order.", act=_cap,
          match={"method": "PUT", "path": ORDERS}),
     Kind("oms_maintenance", "reply", "The order system is under maintenance; reads go on.", act=_maintenance,
