@@ -8,6 +8,7 @@ on the day. What a day's roll does is in :mod:`btkite.exchange.settle`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -157,13 +158,15 @@ class Account:
         position = self.positions.get((listing.key, old))
         if position is None or quantity <= 0 or self._convertible(position, buys, overnight) < quantity:
             raise bad_input(f"There is no {old} position of {quantity} in {row.tradingsymbol} to convert.")
+        if abs(position.quantity) - self._spoken_for(position) < quantity:
+            raise bad_input("Cancel the open orders that close this position before you convert it.")
         if new in ("CNC", "MTF") and not buys:
             holding = self.holdings.get(listing.key)
             free = (holding.total if holding else 0) + self.held(listing.key, "CNC")
             if free < quantity or new == "MTF":
                 raise _no_shares(max(0, free), quantity)
         before = self._blocked()
-        undo = [(key, self._copied(key)) for key in ((listing.key, old), (listing.key, new))]
+        undo = [(key, copy.copy(self.positions.get(key))) for key in ((listing.key, old), (listing.key, new))]
         self._move(position, self._position(listing, new), buys, quantity, overnight)
         segment = self.purse(row.exchange)
         if self.settings.check_margin and self._blocked() > before and self.usable(segment) < 0:
@@ -176,16 +179,21 @@ class Account:
             raise _no_funds(wanted, self.usable(segment))
         self._count_used(listing.key)
 
+    def _spoken_for(self, position: Position) -> int:
+        """How much of a position working orders are about to close (sales of shares: beyond those in demat)."""
+        holding = self.holdings.get(position.listing.key)
+        spare = holding.total if holding is not None and position.product == "CNC" else 0
+        reserved = sum(
+            order.reserved
+            for order in self.working()
+            if order.listing is position.listing
+            and order.product == position.product
+            and order.buys == (position.quantity < 0)
+        )
+        return max(0, reserved - spare)
+
     def _blocked(self) -> float:
         return sum(self._debits(segment)["debits"] for segment in (EQUITY, COMMODITY))
-
-    def _copied(self, key: Key) -> Position | None:
-        position = self.positions.get(key)
-        if position is None:
-            return None
-        copied = Position(position.listing, position.product)
-        copied.absorb(position)
-        return copied
 
     @staticmethod
     def _convertible(position: Position, buys: bool, overnight: bool) -> int:
@@ -197,14 +205,7 @@ class Account:
     @staticmethod
     def _move(position: Position, other: Position, buys: bool, quantity: int, overnight: bool) -> None:
         if overnight:
-            whole = abs(position.overnight)
-            value = round(position.overnight_value * quantity / whole, 4)
-            settled = round(position.settled_value * quantity / whole, 4)
-            signed = quantity if buys else -quantity
-            other.carry(signed, value, settled, position.close_price)
-            position.overnight -= signed
-            position.overnight_value = round(position.overnight_value - value, 4)
-            position.settled_value = round(position.settled_value - settled, 4)
+            other.take_carried(position, quantity if buys else -quantity)
             return
         whole, total = (
             (position.buy_quantity, position.buy_value) if buys else (position.sell_quantity, position.sell_value)

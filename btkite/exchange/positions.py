@@ -186,19 +186,35 @@ class Position:
         """Take over all legs of ``other``, so that the sums stay."""
         self.book(True, other.buy_quantity, other.buy_value)
         self.book(False, other.sell_quantity, other.sell_value)
-        self.carry(other.overnight, other.overnight_value, other.settled_value, other.close_price)
+        if other.overnight:
+            self.take_carried(other, other.overnight)
 
-    def carry(self, quantity: int, value: float, settled: float, close_price: float) -> None:
-        """Add a carried leg: ``quantity`` signed; one against ours closes part of it, as a trade of today would."""
-        if not quantity:
+    def take_carried(self, other: Position, quantity: int) -> None:
+        """Take over ``quantity`` (signed) of the carried leg of ``other``.
+
+        Where it is paid for here but was not there, it is bought today at what the ledger has it at; so is
+        what goes against a carried leg on margin. Options that meet their like cancel out: they are paid for.
+        """
+        count, whole = abs(quantity), abs(other.overnight)
+        value = exact(other.overnight_value * count / whole)
+        settled = exact(other.settled_value * count / whole)
+        other.overnight -= quantity
+        other.overnight_value = exact(other.overnight_value - value)
+        other.settled_value = exact(other.settled_value - settled)
+        against = self.overnight * quantity < 0
+        if self.pays_in_full != other.pays_in_full or (against and not self.pays_in_full):
+            self.book(quantity > 0, count, settled)
             return
-        if self.overnight * quantity < 0:
-            self.book(quantity > 0, abs(quantity), settled)
-            return
+        if against:
+            mine = abs(self.overnight)
+            if mine >= count:
+                value = settled = -exact(self.overnight_value * count / mine)
+            else:
+                value = settled = exact(value * (count - mine) / count - self.overnight_value)
         self.overnight += quantity
         self.overnight_value = exact(self.overnight_value + value)
         self.settled_value = exact(self.settled_value + settled)
-        self.close_price = close_price
+        self.close_price = other.close_price
 
     def row(self, *, day_only: bool = False) -> dict[str, Any]:
         """Kite's row; ``day_only`` is the one of the ``day`` list, without the overnight leg."""
