@@ -122,6 +122,15 @@ def session(venue: Venue, body: Body) -> dict[str, Any]:
     raise BadSettings('say {"expire_token": true} or {"issue_token": true}')
 
 
+def message(venue: Venue, body: Body) -> dict[str, Any]:
+    """A text to every socket, as Kite's ``error`` and the broker's ``message`` come."""
+    kind, text = body.get("type", "message"), body.get("data")
+    if kind not in ("message", "error") or not isinstance(text, str):
+        raise BadSettings('say {"type": "message", "data": "a text"}, or "type": "error"')
+    venue.hub.tell(kind, text)
+    return {"sockets": len(venue.hub.sockets)}
+
+
 def day(venue: Venue, body: Body) -> dict[str, Any]:
     """On to the next trading day, a quarter of an hour before its open."""
     opens = venue.market.next_session()
@@ -146,6 +155,7 @@ def requests(venue: Venue, query: Body) -> list[dict[str, Any]]:
 
 POSTS: Mapping[str, Action] = {
     "clock": clock, "market": market, "orders": orders, "faults": faults, "session": session, "day": day,
+    "message": message,
 }  # fmt: skip
 GETS: Mapping[str, Action] = {
     "state": state, "requests": requests, "faults": faults_armed, "faults/kinds": fault_kinds,

@@ -205,6 +205,11 @@ class Steering:
         """A new access token without a login; the one before it is dead."""
         return str(self._ask("POST", "session", {"issue_token": True})["access_token"])
 
+    def say(self, text: str, *, error: bool = False) -> int:
+        """A broker's message, or one of Kite's errors, to every open socket; how many there are."""
+        answer = self._ask("POST", "message", {"type": "error" if error else "message", "data": text})
+        return int(answer["sockets"])
+
     def _ask(self, method: str, name: str, body: Mapping[str, Any] | None = None, **query: Any) -> Any:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
         path = f"/_exchange/{name}" + (f"?{urlencode(query)}" if query else "")

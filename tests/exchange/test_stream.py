@@ -373,3 +373,16 @@ def test_the_greeting_counts_the_dump_and_dates_it(load: Load) -> None:
         assert int(length, 16) == len(client.raw("GET", "/instruments")[2])
 
     run(test)
+
+
+def test_a_brokers_message_and_an_error_come_as_texts(load: Load) -> None:
+    client = load([FLAT])
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        for kind in ("message", "error"):
+            assert client.control("message", type=kind, data="Exchange is slow today.") == {"sockets": 1}
+            assert await socket.receive_json(timeout=SECONDS) == {"type": kind, "data": "Exchange is slow today."}
+        assert client.raw("POST", "/_exchange/message", b'{"type": "order"}')[0] == 400
+
+    run(test)
