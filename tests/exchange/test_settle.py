@@ -335,3 +335,13 @@ def test_weekends_and_holidays_do_not_count_as_days() -> None:
     next_day(scene)  # over the holiday of the 24th
     assert (holding.quantity, holding.t1) == (10, 0)
     assert scene.venue.account.day == date(2026, 11, 25)
+
+
+def test_the_ledger_is_in_the_exchanges_state() -> None:
+    scene = days(500.0, 501.0, cash=100_000.0)
+    scene.opened()
+    scene.place("BUY", product="CNC", quantity=1)
+    next_day(scene)
+    account = scene.venue.state()["account"]
+    assert [line["kind"] for line in account["ledger"]] == ["trades", "charges"]
+    assert account["opening_balance"] == pytest.approx(100_000 + sum(line["amount"] for line in account["ledger"]))
