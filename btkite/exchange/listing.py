@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 UNLIMITED = 10_000_000  # displayed at the touch: depth is unlimited (docs/fills.md, rule 9)
 _NO_LEVEL: Level = (0.0, 0, 0)
+_NO_LEVELS = (_NO_LEVEL,) * 4
 DEFAULT_BAND = 10.0  # per cent
 
 
@@ -173,6 +174,13 @@ class Listing:
         Without a displayed depth: one level without limit at the touch, once there is a price.
         """
         book = self.book
+        if book is None and not self.orders:  # the usual case, for every packet of every print
+            about = self.shown or self.path
+            if not about:
+                return [_NO_LEVEL] * 5, [_NO_LEVEL] * 5
+            ask = round(about + self.ask_offset, 7) if self.ask_offset else about
+            bid = round(max(about - self.bid_offset, 0.0), 7) if self.bid_offset else about
+            return [(bid, UNLIMITED, 1), *_NO_LEVELS], [(ask, UNLIMITED, 1), *_NO_LEVELS]
         if book is not None:
             moved = book.moved(self._about)
             bids, asks = book.bids.shown(moved), book.asks.shown(moved)

@@ -110,7 +110,6 @@ class Market:
         self._expiries: list[tuple[int, int, Order]] = []
         self._agenda = Agenda()
         self._plan: schedule.DayPlan | None = None
-        self._next = 0
         self._first_day = 0
         self.end = 0
         self._begin(settings)
@@ -134,14 +133,13 @@ class Market:
         for listing in self._ranked:
             self._stand_before(listing, self._days[0] if self._days else today)
         self._load_next_day()
-        while self._plan is not None and self._next < len(self._plan.instants):
-            instant = self._plan.instants[self._next]
+        while self._plan is not None and (instant := self._plan.instants.peek()) is not None:
             if instant[0] >= self.now:
                 break
             if instant[1] == schedule.PRINT:
                 walk = self._walk_of(instant)
                 self._arrive(walk)
-            self._next += 1
+            self._plan.instants.move()
         self.touched.clear()
         if settings.end is not None:
             self.end = stamp(settings.end)
@@ -176,7 +174,6 @@ class Market:
         else:
             later = self._days
         self._plan = self._plan_of(later[0]) if later else None
-        self._next = 0
         if self._plan is not None:
             self._agenda.lay_out(self._plan.day, self.now, schedule.NOTICE)
 
@@ -316,9 +313,12 @@ class Market:
     # motion
 
     def _peek(self) -> schedule.Instant | None:
-        while self._plan is not None and self._next >= len(self._plan.instants):
+        while self._plan is not None:
+            instant = self._plan.instants.peek()
+            if instant is not None:
+                return instant
             self._load_next_day()
-        return None if self._plan is None else self._plan.instants[self._next]
+        return None
 
     @property
     def mid_instant(self) -> bool:
@@ -350,12 +350,14 @@ class Market:
         if instant is None or instant[0] > end:
             return Step.DONE
         us, kind = instant[0], instant[1]
+        plan = self._plan
+        assert plan is not None
         if us > limit or (us == limit and kind != schedule.CLOSE):
             return Step.NOTHING
-        self._next += 1
+        plan.instants.move()
         self.now = max(self.now, us)
         if kind == schedule.PRINT:
-            if self.phases.halted(self._ranked[instant[2]]):
+            if self.phases.any_halt and self.phases.halted(self._ranked[instant[2]]):
                 return self._drop(self._ranked[instant[2]], instant[6], instant[7])
             self._walk = self._walk_of(instant)
             return self._go_on(self._walk)

@@ -29,6 +29,7 @@ class Phases:
         self._classes = {listing.key: class_of(listing.row, self._shares) for listing in market.listings.values()}
         self._tables: dict[tuple[int, str, str, bool], Timetable] = {}
         self._halts = Halts()
+        self.any_halt = False
         self._timed = settings.pre_open or settings.closing_auction or settings.split_sessions
         if self._timed:
             market.every_day(self._lay_out)
@@ -94,6 +95,7 @@ class Phases:
         """
         self._check_name(target)
         self._halts.names.add(target)
+        self.any_halt = True
         if purge:
             self._market.expire([listing for listing in self._market.listings.values() if self.halted(listing)])
         if minutes is not None:
@@ -103,6 +105,7 @@ class Phases:
         """Trade again; the next print is a jump."""
         self._check_name(target)
         self._halts.names.discard(target)
+        self.any_halt = bool(self._halts)
 
     def break_circuit(self, level: int) -> int | None:
         """The market-wide breaker of 10, 15 or 20 per cent, now: minutes of the halt; None: rest of the day."""
@@ -120,6 +123,7 @@ class Phases:
     def roll(self) -> None:
         """A new day: what was halted for the rest of the day trades again."""
         self._halts.names.clear()
+        self.any_halt = False
 
     # auctions and breaks
 

@@ -7,7 +7,7 @@ at a time, so that years of candles cost nothing until they are played.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -108,26 +108,42 @@ class Tape:
         return (start + length) * SECOND
 
 
-class Instants(Sequence[Instant]):
-    """A day's instants in order: columns, turned into tuples a chunk at a time."""
+class Instants:
+    """A day's instants in order: columns, turned into tuples a chunk at a time, and a place among them."""
+
+    __slots__ = ("_at", "_chunk", "_columns", "_from")
 
     def __init__(self, columns: Columns) -> None:
         self._columns = columns
-        self._from = 0
-        self._chunk: list[Instant] = []
+        self._from = 0  # of the whole, where the chunk begins
+        self._at = 0  # within the chunk
+        self._chunk: list[Instant] = self._cut()
 
     def __len__(self) -> int:
         return len(self._columns[0])
 
-    def __getitem__(self, at: Any) -> Any:
-        inside = at - self._from
-        if 0 <= inside < len(self._chunk):
-            return self._chunk[inside]
-        if not 0 <= at < len(self):
-            raise IndexError(at)
-        self._from = at
-        self._chunk = list(zip(*(column[at : at + CHUNK].tolist() for column in self._columns), strict=True))
-        return self._chunk[0]
+    def __iter__(self) -> Iterator[Instant]:
+        """All of them, wherever the place is."""
+        return zip(*(column.tolist() for column in self._columns), strict=True)
+
+    def _cut(self) -> list[Instant]:
+        end = self._from + CHUNK
+        return list(zip(*(column[self._from : end].tolist() for column in self._columns), strict=True))
+
+    def peek(self) -> Instant | None:
+        """The next one; None after the last."""
+        if self._at < len(self._chunk):
+            return self._chunk[self._at]
+        if not self._chunk:
+            return None
+        self._from += len(self._chunk)
+        self._at = 0
+        self._chunk = self._cut()
+        return self._chunk[0] if self._chunk else None
+
+    def move(self) -> None:
+        """On to the one after."""
+        self._at += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,9 @@ class ExchangeSettings:
     else the contract's own).
     ``mtf`` allows margin trading, with ``mtf_margin`` of a purchase paid by the client.
 
-    **The market**: ``ticks`` are recorded ticks by ``EXCHANGE:SYMBOL``, a file or a
+    **The market**: ``chains`` lists futures and options by underlying, ``{"NIFTY": 10}``: three monthly futures,
+    and options of the next two weekly and the next monthly expiry, that many strikes on either side of the
+    spot (with ``seed`` they have candles). ``ticks`` are recorded ticks by ``EXCHANGE:SYMBOL``, a file or a
     :class:`~btkite.exchange.ticks.TickSeries`; they may stand beside candles of other symbols. ``depth`` is
     what each print displays: None or ``"unlimited"``; a quantity for each of five levels a side; up to five
     quantities; or ``"seeded"``. What an order finds beyond the last level: ``beyond_depth`` ``"wait"`` (the
@@ -247,6 +249,7 @@ class ExchangeSettings:
     mtf_margin: float = 0.5
 
     # the market
+    chains: Mapping[str, int] = field(default_factory=dict)
     ticks: Mapping[str, Any] = field(default_factory=dict)
     depth: str | int | Sequence[int] | None = None
     beyond_depth: str = "wait"

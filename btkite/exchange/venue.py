@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from . import settle, squareoff
@@ -22,8 +23,9 @@ from .faults import Delivery, Plan
 from .flow import OrderFlow
 from .funds import Funds
 from .gtt import Triggers
-from .instruments import make_rows, to_csv
+from .instruments import make_rows, rows_on, to_csv
 from .limits import ORDERS, Limits, Windows, too_many
+from .listed import explicit_rows, first_day
 from .listing import Listing
 from .market import Market, Step
 from .matching import Event
@@ -46,7 +48,7 @@ def load_candles(settings: ExchangeSettings) -> Mapping[str, CandleSeries]:
     if settings.seed is not None:
         from .generator import generate_market  # lazily: only a generated market needs it
 
-        return generate_market(settings)
+        return generate_market(settings, explicit_rows(settings, {}))
     return settings.candles
 
 
@@ -57,7 +59,13 @@ class Venue:
         self.settings = settings
         candles = load_candles(settings)
         keys = [*candles, *settings.symbols, *settings.ticks, *settings.holdings]
-        self.rows = make_rows(keys, settings.instruments, settings.tick_sizes, settings.lot_sizes)
+        self.rows = make_rows(
+            keys,
+            explicit_rows(settings, candles),
+            settings.tick_sizes,
+            settings.lot_sizes,
+            first_day(settings, candles),
+        )
         self.market = Market(
             self.rows,
             candles,
@@ -108,7 +116,7 @@ class Venue:
         self.told = 0  # changes of orders so far
         self.faults = Plan(self)
         self.faults.arm_all(settings.faults)
-        self.dump = to_csv(self.rows)
+        self._dump: tuple[int, bytes] = (-1, b"")
 
     # callbacks of the market
 
@@ -143,9 +151,7 @@ class Venue:
     def _on_roll(self) -> None:
         self.flow.on_roll()
         self.gtt.on_roll()
-        settle.roll(
-            self.account, self.market.listings, day_of(self.now), squares_off=squareoff.is_on(self)
-        )
+        settle.roll(self.account, self.market.listings, day_of(self.now), squares_off=squareoff.is_on(self))
         self.book.wipe()
         self._placed_with = {key: app for key, app in self._placed_with.items() if key in self.book.orders}
 
@@ -286,6 +292,18 @@ class Venue:
     def clock_state(self) -> dict[str, Any]:
         """What the clock says."""
         return {"now": iso(self.now), "speed": self.clock.speed, "done": self.done, "sent": self.hub.sent()}
+
+    @property
+    def dump(self) -> bytes:
+        """Today's instrument dump."""
+        today = self.now // DAY
+        if self._dump[0] != today:
+            self._dump = today, self.dump_of(day_of(self.now))
+        return self._dump[1]
+
+    def dump_of(self, day: date) -> bytes:
+        """The instrument dump of another day: without what was listed later or had expired."""
+        return to_csv(rows_on(self.rows, day))
 
     @property
     def etag(self) -> str:

@@ -183,7 +183,7 @@ def test_a_stops_limit_is_judged_when_it_goes_off() -> None:
 
 def test_2021_knew_no_band_here_and_checks_are_off_by_default() -> None:
     early = at("10:00", OPTION, day=datetime(2021, 11, 18), checks=("lpp",))
-    assert early.place("BUY", "LIMIT", price=150, **IN_OPTION).status == "OPEN"
+    assert early.place("BUY", "LIMIT", price=150, **{**IN_OPTION, "quantity": 50}).status == "OPEN"
     off = at("10:00", OPTION, checks=())
     assert off.place("BUY", "LIMIT", price=150, **IN_OPTION).status == "OPEN"
     assert off.venue.settings.enforced == frozenset()
