@@ -70,6 +70,19 @@ def find(url: str) -> Served | None:
         connection.close()
 
 
+def opens(url: str, api_key: str, access_token: str) -> bool:
+    """True if the exchange on ``url`` lets this pair in."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", "/user/profile", headers={"Authorization": f"token {api_key}:{access_token}"})
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 @contextmanager
 def started(
     config: Config, candles: Mapping[str, Candles], instruments: Mapping[str, Instrument], begin: datetime

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
-from datetime import date, datetime, time
+from datetime import datetime, time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
 from ..errors import ConfigError
 from .app import call_of
+from .conformance import conformance
+
+if TYPE_CHECKING:
+    from ..exchange import Exchange, Status
 
 BEFORE_OPEN = time(9, 14, 55)
 DAY_END = time(23, 59, 59)
 USUAL = ("NSE:INFY", "NSE:RELIANCE")
 """What is generated if no symbols are named."""
+STATUS_SECONDS = 0.5
 
 
 def _at(moment: datetime | None, usual: time) -> datetime | None:
@@ -34,10 +40,18 @@ def _speed(text: str) -> float | str:
         raise typer.BadParameter(f"{text!r}: give a number, realtime or lockstep", param_hint="--speed") from None
 
 
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]..."
+)
+app.command("conformance")(conformance)
+
+
+@app.callback()
 def exchange(
     ctx: typer.Context,
     port: Annotated[
-        int | None, typer.Option(metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one. Default: exchange.port.")
+        int | None,
+        typer.Option(metavar="PORT", help="Port on 127.0.0.1; 0 takes a free one. Default: exchange.port."),
     ] = None,
     speed: Annotated[
         str | None,
@@ -45,11 +59,17 @@ def exchange(
             metavar="SPEED", help="Market seconds per second, 'realtime' or 'lockstep'. Default: exchange.speed."
         ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Seed of the generated market. Default: exchange.seed.")
+    generate: Annotated[
+        int | None,
+        typer.Option(
+            "--generate", "--seed", metavar="SEED", help="Seed of the made-up market. Default: exchange.seed."
+        ),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Candle cache: EXCHANGE/SYMBOL/INTERVAL.parquet.")
+    candles: Annotated[
+        Path | None,
+        typer.Option(
+            "--candles", "--cache", metavar="FOLDER", help="Candles to replay: EXCHANGE/SYMBOL/INTERVAL.parquet."
+        ),
     ] = None,
     symbols: Annotated[
         str | None,
@@ -61,73 +81,140 @@ def exchange(
             metavar="INTERVAL", help="Candles that are played: minute, 5minute … day. Default: exchange.interval."
         ),
     ] = None,
+    day: Annotated[
+        str | None, typer.Option("--date", metavar="DATE", help="The one day that is played, as 2026-11-18.")
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option("--from", metavar="DATE", help="The market's first now, as 2026-11-18 or 2026-11-18T09:00."),
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The market's end.")] = None,
-    sessions: Annotated[int, typer.Option(metavar="N", help="Trading days of the generated market.")] = 5,
+    sessions: Annotated[int, typer.Option(metavar="N", help="Trading days of the made-up market.")] = 5,
+    account: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Cash, holdings and apps, YAML or JSON: docs/exchange.md."),
+    ] = None,
     cash: Annotated[
         float | None, typer.Option(metavar="RUPEES", help="Opening balance, ₹. Default: exchange.cash.")
     ] = None,
     api_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The simulated app's key. Default: exchange.api_key.")
     ] = None,
+    access_token: Annotated[
+        str | None,
+        typer.Option(metavar="TOKEN", help="A token that is valid from the start. Default: exchange.access_token."),
+    ] = None,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Faults that are armed, YAML or JSON: docs/exchange.md.")
+    ] = None,
+    profile: Annotated[
+        Literal["kite", "sandbox"],
+        typer.Option(help="The shape of Kite, or of its official sandbox: /oms, LIMIT orders only."),
+    ] = "kite",
     redirect_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where the login page sends the browser.")
     ] = None,
     keep_token: Annotated[bool, typer.Option(help="Access tokens survive 06:00 IST.")] = False,
 ) -> None:
-    """Run a simulated exchange that speaks Kite's wire, until Ctrl-C. Needs no account and no network."""
+    """Run a simulated exchange that speaks Kite's wire, until Ctrl-C. Needs no account and no network.
+
+    A page at / shows it and steers it.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
     from ..exchange import Exchange, ExchangeError, ExchangeSettings
     from ..series import moment
+    from . import exchange_files
 
+    if day is not None and (start is not None or end is not None):
+        raise ConfigError("give --date for one day, or --from and --to, not both")
     names = None if symbols is None else tuple(name.strip() for name in symbols.split(",") if name.strip())
     given = {
         "port": port,
         "speed": speed if speed is None else _speed(speed),
-        "seed": seed,
+        "seed": generate,
         "symbols": names,
         "interval": interval,
         "cash": cash,
         "api_key": api_key,
+        "access_token": access_token,
     }
     config = call_of(ctx).config({f"exchange.{key}": value for key, value in given.items()}).exchange
-    first, last = moment(start), moment(end)
-    day: date | None = first.date() if first else None
+    begin, finish = moment(day or start), moment(day or end)
+    values: dict[str, Any] = {"cash": config.cash, "user_id": config.user_id}
+    if account is not None:
+        values |= exchange_files.account(account)
+        values |= {"cash": cash} if cash is not None else {}
     try:
         settings = ExchangeSettings(
             host=config.host,
             port=config.port,
-            cache_dir=cache,
-            seed=None if cache else config.seed,
+            cache_dir=candles,
+            seed=None if candles else config.seed,
             symbols=config.symbols or USUAL,
             interval=config.interval,
-            generate_from=day,
-            generate_sessions=sessions,
-            start=_at(first, BEFORE_OPEN),
-            end=_at(last, DAY_END),
+            generate_from=begin.date() if begin else None,
+            generate_sessions=1 if day is not None else sessions,
+            start=_at(begin, BEFORE_OPEN),
+            end=_at(finish, DAY_END),
             speed=config.speed,
-            cash=config.cash,
-            user_id=config.user_id,
             api_key=config.api_key,
             api_secret=config.api_secret,
+            auto_token=config.access_token,
             redirect_url=redirect_url,
             expire_tokens=config.expire_tokens and not keep_token,
+            profile=profile,
+            faults=exchange_files.faults(faults) if faults is not None else (),
+            **values,
         )
         running = Exchange(settings)
         root = running.start()
     except ExchangeError as error:
         raise ConfigError(str(error)) from None
-    typer.echo(f"REST          {root}")
+    typer.echo(f"REST          {root}{'/oms' if profile == 'sandbox' else ''}")
     typer.echo(f"WebSocket     {running.ws_url}")
+    typer.echo(f"web page      {root}/")
     typer.echo(f"login page    {root}/connect/login?api_key={settings.api_key}&v=3")
     typer.echo(f"api key       {settings.api_key}")
     typer.echo(f"api secret    {settings.api_secret}")
     typer.echo(f"user          {settings.user_id}")
-    typer.echo(f"access token  {running.issue_token()}")
+    typer.echo(f"access token  {settings.auto_token}")
     typer.echo("Ctrl-C stops it.")
     try:
-        threading.Event().wait()
+        _wait(running, sys.stderr)
     except KeyboardInterrupt:
+        pass
+    finally:
         running.stop()
+
+
+def _wait(running: Exchange, out: TextIO) -> None:
+    """Until the process is interrupted; in a terminal, one line says how the market stands."""
+    never = threading.Event()
+    if not out.isatty():
+        never.wait()
+    shown = ""
+    while not never.wait(STATUS_SECONDS):
+        line = status_line(running.status())
+        if line != shown:
+            out.write(f"\r{line}\x1b[K")
+            out.flush()
+            shown = line
+
+
+def status_line(status: Status) -> str:
+    """The market in one line."""
+    if status.lockstep:
+        pace = "lock step"
+    else:
+        pace = f"{status.speed:g}×" if status.speed else "paused"
+    done = ", at its end" if status.done else ""
+    parts = [
+        f"{status.now:%a %d %b %Y %H:%M:%S}  {pace}{done}",
+        f"orders {status.orders} ({status.working} working)",
+        f"requests {status.requests}",
+        f"sockets {status.sockets}",
+    ]
+    if status.faults:
+        parts.append(f"faults {status.faults} armed")
+    return "  ·  ".join(parts)

@@ -1,7 +1,8 @@
 """The parts of the documents that are printed from the code: ``python -m btkite.cli.reference``.
 
-It rewrites ``config.yaml`` and ``env.example``, the tables of ``docs/configuration.md`` and the commands of
-``docs/cli.md`` in the working folder. A test fails while one of them says something else than the code.
+It rewrites ``config.yaml`` and ``env.example``, the tables of ``docs/configuration.md`` and ``docs/exchange.md``
+and the commands of ``docs/cli.md`` in the working folder. A test fails while one of them says something else
+than the code.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typer.main import get_command
 
 from ..config import Config
 from ..errors import ConfigError
+from ..exchange.faults import as_markdown as faults_as_markdown
 from ..settings import rendering
 from .app import VERBS, app
 
@@ -115,7 +117,11 @@ def files(folder: Path) -> dict[Path, str]:
         folder / "config.yaml": rendering.as_yaml(Config),
         folder / "env.example": rendering.as_env(Config),
     }
-    parts = {"configuration.md": rendering.as_markdown(Config), "cli.md": as_markdown()}
+    parts = {
+        "configuration.md": rendering.as_markdown(Config),
+        "cli.md": as_markdown(),
+        "exchange.md": faults_as_markdown(),
+    }
     for name, part in parts.items():
         document = folder / "docs" / name
         if not document.is_file():

@@ -41,6 +41,7 @@ from .errors import BadCandles, BadSettings, ExchangeError, PortInUse
 from .instruments import InstrumentRow
 from .server import Server
 from .settings import ExchangeSettings
+from .status import Status
 from .venue import Venue
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "ExchangeSettings",
     "InstrumentRow",
     "PortInUse",
+    "Status",
 ]
 
 
@@ -84,6 +86,10 @@ class Exchange:
         """An access token without a login; the one before it is dead."""
         venue = self._server.venue
         return self._server.call(lambda: venue.sessions.issue(venue.now))
+
+    def status(self) -> Status:
+        """How the market stands, in a few figures."""
+        return self._server.call(lambda: Status.of(self._server.venue))
 
     @property
     def port(self) -> int:

@@ -1,334 +1,323 @@
-"""The account: positions by Kite's formulas, holdings, and a plain margin ledger.
+"""The account: money by purse, positions, holdings, and what risk management says to an order.
 
-Positions follow the formulas verified on Kite's own samples (average of the whole side, not FIFO;
-``unrealised == pnl`` and ``realised == 0`` in every row). The margin model is simple and stated: CNC and
-MTF pay in full, MIS equity blocks a fifth, futures and short options 15 % of the contract's (the
-strike's) value, a bought option pays its premium; realised profit is usable at once, unrealised is not
-counted; of delivery sales ``sale_proceeds_usable`` may be used on the day. No charges are taken, and
-intraday positions are not squared off by the broker.
+Blocked is what :mod:`btkite.exchange.margins` says. An exit of what is held needs nothing; what goes beyond,
+and a second exit beside a working one, is a fresh order. Realised profit is usable at once
+(``intraday_profit_usable``), unrealised is not counted; of delivery sales ``sale_proceeds_usable`` may be used
+on the day. What a day's roll does is in :mod:`btkite.exchange.settle`.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
+from .charges import Executed
 from .errors import Refusal, bad_input
+from .holdings import Holding
 from .instruments import InstrumentRow
+from .ledger import COMMODITY, EQUITY, Ledger, paise
 from .listing import Listing
+from .margins import Leg, exposure_of, need, segment_of, span_of, span_together
 from .orders import Order
+from .positions import Position
+from .settings import ExchangeSettings
+
+__all__ = ["Account", "Holding", "Position", "product_allowed"]
 
 EQUITY_PRODUCTS = ("CNC", "MIS", "MTF")
 DERIVATIVE_PRODUCTS = ("NRML", "MIS")
-MIS_RATE = 0.2
-DERIVATIVE_RATE = 0.15
 
 Key = tuple[str, str]  # EXCHANGE:SYMBOL, product
 
 
-class Position:
-    """One row of positions. Quantities are signed only in ``overnight``; values in rupees."""
-
-    __slots__ = (
-        "buy_quantity",
-        "buy_value",
-        "close_price",
-        "listing",
-        "overnight",
-        "overnight_price",
-        "product",
-        "sell_quantity",
-        "sell_value",
-    )
-
-    def __init__(self, listing: Listing, product: str) -> None:
-        self.listing = listing
-        self.product = product
-        self.overnight = 0
-        self.overnight_price = 0.0
-        self.close_price = 0.0
-        self.buy_quantity = 0
-        self.buy_value = 0.0
-        self.sell_quantity = 0
-        self.sell_value = 0.0
-
-    @property
-    def quantity(self) -> int:
-        """Net, signed."""
-        return self.overnight + self.buy_quantity - self.sell_quantity
-
-    def sides(self) -> tuple[int, float, int, float]:
-        """Quantity and value bought, quantity and value sold, the overnight leg included."""
-        carried = abs(self.overnight) * self.overnight_price * self.listing.row.multiplier
-        if self.overnight > 0:
-            return self.buy_quantity + self.overnight, self.buy_value + carried, self.sell_quantity, self.sell_value
-        return self.buy_quantity, self.buy_value, self.sell_quantity - self.overnight, self.sell_value + carried
-
-    @property
-    def average_price(self) -> float:
-        """Rupees; the plain average of the open side."""
-        bought, bought_value, sold, sold_value = self.sides()
-        if self.quantity == 0:
-            return 0.0
-        value, count = (bought_value, bought) if self.quantity > 0 else (sold_value, sold)
-        return value / count / self.listing.row.multiplier
-
-    @property
-    def realised(self) -> float:
-        """Rupees made or lost on what is closed."""
-        bought, bought_value, sold, sold_value = self.sides()
-        closed = min(bought, sold)
-        return closed * (sold_value / sold - bought_value / bought) if closed else 0.0
-
-    @property
-    def pays_in_full(self) -> bool:
-        """Cash moves at once (delivery, options), instead of a margin."""
-        return self.product in ("CNC", "MTF") or self.listing.row.is_option
-
-    def cash_flow(self) -> float:
-        """Rupees that today's trades brought in."""
-        return self.sell_value - self.buy_value if self.pays_in_full else self.realised
-
-    def margin(self) -> float:
-        """Rupees blocked for it overnight or in the day."""
-        quantity = self.quantity
-        if not quantity:
-            return 0.0
-        row = self.listing.row
-        if row.is_option:
-            return DERIVATIVE_RATE * row.strike * -quantity * row.multiplier if quantity < 0 else 0.0
-        if self.pays_in_full:
-            return 0.0
-        rate = DERIVATIVE_RATE if row.is_derivative else MIS_RATE
-        return rate * abs(quantity) * self.average_price * row.multiplier
-
-    def row(self, *, day_only: bool = False) -> dict[str, Any]:
-        """Kite's row; ``day_only`` is the one of the ``day`` list, without the overnight leg."""
-        if day_only:
-            today = Position(self.listing, self.product)
-            today.buy_quantity, today.buy_value = self.buy_quantity, self.buy_value
-            today.sell_quantity, today.sell_value = self.sell_quantity, self.sell_value
-            today.close_price = self.close_price
-            return today.row()
-        instrument = self.listing.row
-        units = instrument.multiplier
-        bought, bought_value, sold, sold_value = self.sides()
-        net, last = self.quantity, self.listing.path
-        carried = abs(self.overnight) * self.close_price * units
-        buy_m2m = self.buy_value + (carried if self.overnight > 0 else 0.0)
-        sell_m2m = self.sell_value + (carried if self.overnight < 0 else 0.0)
-        worth = net * last * units
-        pnl = sold_value - bought_value + worth
-        return {
-            "tradingsymbol": instrument.tradingsymbol,
-            "exchange": instrument.exchange,
-            "instrument_token": instrument.instrument_token,
-            "product": self.product,
-            "quantity": net,
-            "overnight_quantity": self.overnight,
-            "multiplier": units,
-            "average_price": self.average_price,
-            "close_price": self.close_price,
-            "last_price": last,
-            "value": sold_value - bought_value,
-            "pnl": pnl,
-            "m2m": sell_m2m - buy_m2m + worth,
-            "unrealised": pnl,
-            "realised": 0,
-            "buy_quantity": bought,
-            "buy_price": _each(bought_value, bought, units),
-            "buy_value": bought_value,
-            "buy_m2m": buy_m2m,
-            "sell_quantity": sold,
-            "sell_price": _each(sold_value, sold, units),
-            "sell_value": sold_value,
-            "sell_m2m": sell_m2m,
-            "day_buy_quantity": self.buy_quantity,
-            "day_buy_price": _each(self.buy_value, self.buy_quantity, units),
-            "day_buy_value": self.buy_value,
-            "day_sell_quantity": self.sell_quantity,
-            "day_sell_price": _each(self.sell_value, self.sell_quantity, units),
-            "day_sell_value": self.sell_value,
-        }
-
-
-def _each(value: float, quantity: int, units: float) -> float:
-    return value / quantity / units if quantity else 0.0
-
-
-class Holding:
-    """Shares in the demat account. ``t1`` were bought on the trading day before."""
-
-    __slots__ = ("average_price", "listing", "quantity", "t1", "used")
-
-    def __init__(self, listing: Listing, quantity: int, average_price: float) -> None:
-        self.listing = listing
-        self.quantity = quantity
-        self.t1 = 0
-        self.used = 0
-        self.average_price = average_price
-
-    def row(self) -> dict[str, Any]:
-        instrument, last, close = self.listing.row, self.listing.last, self.listing.previous_close
-        change = last - close if close else 0.0
-        return {
-            "tradingsymbol": instrument.tradingsymbol,
-            "exchange": instrument.exchange,
-            "instrument_token": instrument.instrument_token,
-            "isin": "",
-            "product": "CNC",
-            "price": 0,
-            "quantity": self.quantity,
-            "used_quantity": self.used,
-            "t1_quantity": self.t1,
-            "realised_quantity": self.quantity,
-            "authorised_quantity": 0,
-            "authorised_date": "",
-            "authorisation": {},
-            "opening_quantity": self.quantity + self.t1,
-            "short_quantity": 0,
-            "collateral_quantity": 0,
-            "collateral_type": "",
-            "discrepancy": False,
-            "average_price": self.average_price,
-            "last_price": last,
-            "close_price": close,
-            "pnl": (last - self.average_price) * (self.quantity + self.t1),
-            "day_change": change,
-            "day_change_percentage": change / close * 100 if close else 0.0,
-            "mtf": {"quantity": 0, "used_quantity": 0, "average_price": 0, "value": 0, "initial_margin": 0},
-        }
+def segment_margins(cash: float, opening_balance: float, payin: float, utilised: Mapping[str, float]) -> dict[str, Any]:
+    """One segment of ``/user/margins``: ``net == live_balance == cash - debits``, as in Kite's samples."""
+    net = cash - utilised["debits"]
+    return {
+        "enabled": True,
+        "net": net,
+        "available": {
+            "adhoc_margin": 0,
+            "cash": cash,
+            "opening_balance": opening_balance,
+            "live_balance": net,
+            "collateral": 0,
+            "intraday_payin": payin,
+        },
+        "utilised": dict(utilised),
+    }
 
 
 class Account:
-    """One user's money, positions and holdings."""
+    """One user's money, positions and holdings. ``day`` is the trading day that is going on."""
 
-    def __init__(self, cash: float, sale_proceeds_usable: float) -> None:
-        self.opening_balance = float(cash)
+    def __init__(self, settings: ExchangeSettings, day: date) -> None:
+        self.settings = settings
+        self.day = day
+        opening = {EQUITY: settings.cash, COMMODITY: settings.commodity_cash or 0.0}
+        self.ledger = Ledger(opening)
+        self._at_open = {segment: self.ledger.exact(segment) for segment in opening}
         self.positions: dict[Key, Position] = {}
         self.holdings: dict[str, Holding] = {}
-        self._withheld = 1.0 - sale_proceeds_usable
+        self.auctions: dict[str, str] = {}  # EXCHANGE:SYMBOL of a holding -> number of the auction it may go to
+        self.authorisations: dict[str, dict[str, int]] = {}  # requests that wait for the user
+        self.executed: dict[str, Executed] = {}  # today's executed orders by id, for the contract note
+        self.squared_off: set[str] = set()  # of them, the ids of those that the broker placed
+        self._withheld = 1.0 - settings.sale_proceeds_usable
         self.working: Callable[[], list[Order]] = list  # the book's live orders; the venue connects it
 
     def add_holdings(self, holdings: Mapping[str, tuple[int, float]], listings: Mapping[str, Listing]) -> None:
         for key, (quantity, price) in holdings.items():
             self.holdings[key] = Holding(listings[key], quantity, price)
 
+    # purses
+
+    def purse(self, exchange: str) -> str:
+        """The purse that trades on ``exchange`` are paid from."""
+        return EQUITY if self.settings.commodity_cash is None else segment_of(exchange)
+
+    @property
+    def opening_balance(self) -> float:
+        """Rupees of the equity purse at the day's open."""
+        return self._at_open[EQUITY] / 100
+
+    def open_day(self, day: date) -> None:
+        """The balances of now are the opening balances of ``day``."""
+        self.day = day
+        self._at_open = {segment: self.ledger.exact(segment) for segment in (EQUITY, COMMODITY)}
+
+    def add_cash(self, amount: float, segment: str = EQUITY, text: str = "funds added") -> None:
+        """Rupees paid in (or, below zero, taken out) in the middle of the day."""
+        self.ledger.post(self.day, segment, "funds", text, paise(amount))
+
+    def set_cash(self, amount: float, segment: str = EQUITY) -> None:
+        """Make the purse's cash ``amount`` rupees: a shortfall at midday, or its end."""
+        self.add_cash((paise(amount) - self.ledger.exact(segment)) / 100, segment, "cash set")
+
+    def set_available(self, amount: float, segment: str = EQUITY) -> None:
+        """Make what a new order may use ``amount`` rupees."""
+        self.add_cash(amount - self.usable(segment), segment, "cash set")
+
     # trades
 
-    def trade(self, listing: Listing, product: str, buys: bool, quantity: int, price: float) -> None:
-        """Book one execution."""
-        position = self._position(listing, product)
-        value = quantity * price * listing.row.multiplier
-        if buys:
-            position.buy_quantity += quantity
-            position.buy_value += value
-        else:
-            position.sell_quantity += quantity
-            position.sell_value += value
+    def trade(
+        self, listing: Listing, product: str, buys: bool, quantity: int, price: float, order_id: str | None = None
+    ) -> None:
+        """Book one execution; with the order's id it is on the day's contract note."""
+        self._position(listing, product).book(buys, quantity, quantity * price * listing.row.multiplier)
         self._count_used(listing.key)
+        if order_id is not None:
+            known = self.executed.get(order_id)
+            fills = [*(known.fills if known else ()), (quantity, price)]
+            security = self.settings.securities.get(listing.key, "share")
+            self.executed[order_id] = Executed(listing.row, product, buys, fills, security)
 
     def _position(self, listing: Listing, product: str) -> Position:
         return self.positions.setdefault((listing.key, product), Position(listing, product))
 
-    def _count_used(self, key: str) -> None:
-        holding, position = self.holdings.get(key), self.positions.get((key, "CNC"))
-        if holding is not None:
-            holding.used = max(0, -position.quantity) if position else 0
+    def held(self, key: str, product: str) -> int:
+        """Net quantity of the day's position, signed."""
+        position = self.positions.get((key, product))
+        return position.quantity if position else 0
 
-    def convert(self, listing: Listing, old: str, new: str, buys: bool, quantity: int, overnight: bool) -> None:
-        """Move part of a position from one product to another at its average price."""
+    def _count_used(self, key: str) -> None:
+        holding = self.holdings.get(key)
+        if holding is not None:
+            holding.used = max(0, -self.held(key, "CNC"))
+            holding.mtf_used = max(0, -self.held(key, "MTF"))
+
+    def legs(self) -> list[Leg]:
+        """All open derivative positions, as the margin rules see them."""
+        return [one.leg() for one in self.positions.values() if one.quantity and one.listing.row.is_derivative]
+
+    # conversion
+
+    def convert(
+        self,
+        listing: Listing,
+        old: str,
+        new: str,
+        buys: bool,
+        quantity: int,
+        overnight: bool,
+        *,
+        after_cutoff: bool = False,
+    ) -> None:
+        """Move part of a position to another product at its price; what that needs more must be there."""
+        row = listing.row
+        if old == new:
+            raise bad_input("Invalid `new_product`: it is the product that the position has.")
+        if "CO" in (old, new):
+            raise bad_input("Cover order positions cannot be converted.")
+        product_allowed(row, new)
+        self._mtf_allowed(row, new)
+        if new == "MIS" and after_cutoff:
+            raise bad_input("Positions cannot be converted to MIS after the intraday square-off time.")
         position = self.positions.get((listing.key, old))
-        side = 1 if buys else -1
-        held = 0
-        if position is not None:
-            held = position.overnight if overnight else position.quantity - position.overnight
-        if position is None or quantity <= 0 or held * side < quantity:
-            raise bad_input(f"There is no {old} position of {quantity} in {listing.row.tradingsymbol} to convert.")
-        product_allowed(listing.row, new)
-        price = position.average_price
-        if overnight:
-            position.overnight -= side * quantity
-        elif buys:
-            position.buy_quantity -= quantity
-            position.buy_value -= quantity * price * listing.row.multiplier
-        else:
-            position.sell_quantity -= quantity
-            position.sell_value -= quantity * price * listing.row.multiplier
-        self.trade(listing, new, buys, quantity, price)
+        if position is None or quantity <= 0 or self._convertible(position, buys, overnight) < quantity:
+            raise bad_input(f"There is no {old} position of {quantity} in {row.tradingsymbol} to convert.")
+        if abs(position.quantity) - self._spoken_for(position) < quantity:
+            raise bad_input("Cancel the open orders that close this position before you convert it.")
+        if new in ("CNC", "MTF") and not buys:
+            holding = self.holdings.get(listing.key)
+            free = (holding.total if holding else 0) + self.held(listing.key, "CNC")
+            if free < quantity or new == "MTF":
+                raise _no_shares(max(0, free), quantity)
+        before = self._blocked()
+        undo = [(key, copy.copy(self.positions.get(key))) for key in ((listing.key, old), (listing.key, new))]
+        self._move(position, self._position(listing, new), buys, quantity, overnight)
+        segment = self.purse(row.exchange)
+        if self.settings.check_margin and self._blocked() > before and self.usable(segment) < 0:
+            wanted = self._blocked() - before
+            for key, copied in undo:
+                if copied is None:
+                    self.positions.pop(key, None)
+                else:
+                    self.positions[key] = copied
+            raise _no_funds(wanted, self.usable(segment))
         self._count_used(listing.key)
+
+    def _spoken_for(self, position: Position) -> int:
+        """How much of a position working orders are about to close (sales of shares: beyond those in demat)."""
+        holding = self.holdings.get(position.listing.key)
+        spare = holding.total if holding is not None and position.product == "CNC" else 0
+        reserved = sum(
+            order.reserved
+            for order in self.working()
+            if order.listing is position.listing
+            and order.product == position.product
+            and order.buys == (position.quantity < 0)
+        )
+        return max(0, reserved - spare)
+
+    def _blocked(self) -> float:
+        return sum(self._debits(segment)["debits"] for segment in (EQUITY, COMMODITY))
+
+    @staticmethod
+    def _convertible(position: Position, buys: bool, overnight: bool) -> int:
+        side = 1 if buys else -1
+        net, carried = position.quantity * side, position.overnight * side
+        left_of_carried = max(0, min(net, carried))
+        return left_of_carried if overnight else net - left_of_carried
+
+    @staticmethod
+    def _move(position: Position, other: Position, buys: bool, quantity: int, overnight: bool) -> None:
+        if overnight:
+            other.take_carried(position, quantity if buys else -quantity)
+            return
+        whole, total = (
+            (position.buy_quantity, position.buy_value) if buys else (position.sell_quantity, position.sell_value)
+        )
+        value = round(total * quantity / whole, 4)
+        position.book(buys, -quantity, -value)
+        other.book(buys, quantity, value)
 
     # money
 
     def debits(self) -> dict[str, float]:
-        """What is used of the opening balance, in Kite's words."""
-        span = premium = delivery = realised = turnover = unrealised = 0.0
+        """What is used of the equity purse, in Kite's words."""
+        return self._debits(EQUITY)
+
+    def _debits(self, segment: str) -> dict[str, float]:
+        """Kite's words for what is used. Its rows have no word for shares bought, intraday shares and orders
+        that wait: they are in ``debits`` alone, as in its samples, where the parts do not add up to it."""
+        span = exposure = premium = delivery = sold = realised = unrealised = unnamed = 0.0
+        together: list[Leg] = []
         for position in self.positions.values():
-            span += position.margin()
-            if position.listing.row.is_option:
+            row = position.listing.row
+            if self.purse(row.exchange) != segment:
+                continue
+            if row.is_option:
                 premium -= position.cash_flow()
             elif position.pays_in_full:
-                turnover -= position.cash_flow()
+                flow = self._paid(position)
                 if position.quantity < 0:
+                    sold -= flow
                     delivery += -position.quantity * position.average_price * self._withheld
+                else:
+                    unnamed -= flow
             else:
                 realised -= position.cash_flow()
-                unrealised -= position.row()["pnl"] - position.realised
-        blocked = sum(order.blocked for order in self.working())
+                unrealised -= position.unrealised()
+            if position.quantity and row.is_derivative:
+                leg = position.leg()
+                together.append(leg)
+                exposure += exposure_of(leg, self.settings)
+                span += span_of(leg, self.settings)
+            elif position.quantity and not position.pays_in_full:
+                unnamed += self.settings.mis_margin * abs(position.quantity) * position.average_price
+        if self.settings.spread_benefit:
+            span = span_together(together, self.settings)
+        if not self.settings.intraday_profit_usable:
+            realised = max(0.0, realised)
+        unnamed += sum(order.blocked for order in self.working() if self.purse(order.listing.row.exchange) == segment)
         return {
-            "debits": span + premium + delivery + turnover + realised + blocked,
-            "exposure": blocked,
+            "debits": span + exposure + premium + delivery + sold + realised + unnamed,
+            "exposure": exposure,
             "m2m_realised": realised,
             "m2m_unrealised": unrealised,
             "option_premium": premium,
             "payout": 0.0,
             "span": span,
-            "holding_sales": 0.0,
-            "turnover": turnover,
+            "holding_sales": sold,
+            "turnover": 0.0,
             "liquid_collateral": 0.0,
             "stock_collateral": 0.0,
             "delivery": delivery,
         }
 
+    def _paid(self, position: Position) -> float:
+        """Cash that a position in shares brought in today; of margin trading, the client's part."""
+        flow = position.cash_flow()
+        if position.product == "MTF" and position.quantity > 0:
+            flow += self.loan_of(position)
+        return flow
+
+    def loan_of(self, position: Position) -> float:
+        """Rupees of an MTF purchase of today that the broker pays."""
+        return round((1 - self.settings.mtf_margin) * position.quantity * position.average_price, 2)
+
     @property
     def available(self) -> float:
+        """Rupees of the equity purse that a new order may use."""
+        return self.usable(EQUITY)
+
+    def usable(self, segment: str) -> float:
         """Rupees that a new order may use."""
-        return self.opening_balance - self.debits()["debits"]
+        return self.ledger.balance(segment) - self._debits(segment)["debits"]
 
     def margins(self) -> dict[str, Any]:
-        """``/user/margins``: all money is in the equity segment."""
-        return {
-            "equity": self._segment(self.opening_balance, self.debits()),
-            "commodity": self._segment(0.0, dict.fromkeys(self.debits(), 0.0)),
-        }
+        """``/user/margins``."""
+        found = {}
+        for segment in (EQUITY, COMMODITY):
+            cash, opening = self.ledger.balance(segment), self._at_open[segment] / 100
+            payin = max(0.0, round(cash - opening, 2))
+            found[segment] = segment_margins(cash, opening, payin, self._debits(segment))
+        return found
 
-    @staticmethod
-    def _segment(cash: float, utilised: dict[str, float]) -> dict[str, Any]:
-        net = cash - utilised["debits"]
-        return {
-            "enabled": True,
-            "net": net,
-            "available": {
-                "adhoc_margin": 0,
-                "cash": cash,
-                "opening_balance": cash,
-                "live_balance": net,
-                "collateral": 0,
-                "intraday_payin": 0,
-            },
-            "utilised": utilised,
-        }
+    def worth(self) -> float:
+        """Rupees of everything at the last prices: both purses, open positions, holdings; loans taken off."""
+        money = self.ledger.balance(EQUITY) + self.ledger.balance(COMMODITY)
+        money += sum(position.cash_flow() + position.unrealised() for position in self.positions.values())
+        shares = sum(
+            (holding.total + holding.mtf_quantity) * holding.listing.last - holding.loan
+            for holding in self.holdings.values()
+        )
+        return round(money + shares, 4)
 
     # what an order needs
 
     def closable(self, order: Order) -> int:
         """How much of ``order`` closes what is held, after the working orders before it."""
-        position = self.positions.get((order.listing.key, order.product))
-        held = position.quantity if position else 0
+        held = self.held(order.listing.key, order.product)
         capacity = max(0, -held) if order.buys else max(0, held)
+        holding = self.holdings.get(order.listing.key)
         if not order.buys and order.product == "CNC":
-            holding = self.holdings.get(order.listing.key)
-            capacity = max(0, held + (holding.quantity + holding.t1 if holding else 0))
+            capacity = max(0, held + (holding.total if holding else 0))
+        elif not order.buys and order.product == "MTF":
+            capacity = max(0, held + (holding.mtf_quantity if holding else 0))
         for other in self.working():
             if (
                 other is not order
@@ -344,65 +333,63 @@ class Account:
         opening = order.pending_quantity - order.reserved
         if opening <= 0:
             return 0.0
-        row = order.listing.row
         price = order.price or max(order.trigger_price, order.listing.ask)
-        units = opening * row.multiplier
-        if row.is_option:
-            return units * price if order.buys else DERIVATIVE_RATE * row.strike * units
-        if row.is_derivative:
-            return DERIVATIVE_RATE * price * units
-        if order.product == "MIS":
-            return MIS_RATE * price * units
-        return price * units if order.buys else 0.0
+        leg = Leg(order.listing.row, order.product, opening if order.buys else -opening, price)
+        return need(leg, self.settings).total
 
     def reserve(self, order: Order, *, check_margin: bool, check_holdings: bool) -> None:
         """Hold margin for ``order``, or refuse it as Kite does."""
+        self._mtf_allowed(order.listing.row, order.product)
         order.reserved = self.closable(order)
         short = order.pending_quantity - order.reserved
-        if check_holdings and order.product == "CNC" and not order.buys and short > 0:
-            message = f"Insufficient holdings. Available: {order.reserved}, Requested: {order.pending_quantity}"
-            raise Refusal(400, "HoldingException", message)
+        if not order.buys and order.product in ("CNC", "MTF"):
+            if check_holdings and short > 0:
+                raise _no_shares(order.reserved, order.pending_quantity)
+            if self.settings.depository_authorisation and order.product == "CNC":
+                self._check_authorised(order)
         order.blocked = self.required(order)
         in_book = bool(order.history)  # then its own margin is among the debits
-        available = self.available + (order.blocked if in_book else 0.0)
-        if check_margin and order.blocked > available:
-            message = (
-                f"Insufficient funds. Required margin is {order.blocked:.2f} but available margin is {available:.2f}."
-            )
-            raise Refusal(400, "MarginException", message)
+        segment = self.purse(order.listing.row.exchange)
+        available = self.usable(segment) + (order.blocked if in_book else 0.0)
+        if not check_margin or not order.blocked:
+            return
+        if self._at_open[segment] < 0:  # nothing fresh until it is made good
+            available = min(available, self.ledger.balance(segment))
+        if order.blocked > available:
+            raise _no_funds(order.blocked, available)
 
-    # the day
+    def _mtf_allowed(self, row: InstrumentRow, product: str) -> None:
+        if product == "MTF" and not self.settings.mtf:
+            raise bad_input(f"Trading in {row.exchange} is not allowed using MTF product type.")
 
-    def roll(self) -> None:
-        """A new trading day: trades settle, delivery goes to the holdings, the rest is carried."""
-        for holding in self.holdings.values():
-            holding.quantity += holding.t1
-            holding.t1 = holding.used = 0
-        carried: dict[Key, Position] = {}
-        for key, position in self.positions.items():
-            self.opening_balance += position.cash_flow()
-            quantity = position.quantity
-            if quantity and position.product == "CNC":
-                self._deliver(position)
-            elif quantity:
-                kept = Position(position.listing, position.product)
-                kept.overnight = quantity
-                kept.overnight_price = position.average_price
-                kept.close_price = position.listing.last
-                carried[key] = kept
-        self.positions = carried
-        self.holdings = {key: holding for key, holding in self.holdings.items() if holding.quantity or holding.t1}
+    def _check_authorised(self, order: Order) -> None:
+        """Shares leave demat only with the day's authorisation; those on their way do not lie there yet."""
+        holding = self.holdings.get(order.listing.key)
+        if holding is None:
+            return
+        sold = sum(
+            other.pending_quantity
+            for other in self.working()
+            if other is not order and other.listing is order.listing and other.product == "CNC" and not other.buys
+        )
+        sold += max(0, -self.held(order.listing.key, "CNC")) + order.pending_quantity
+        from_demat = sold - holding.t1 - max(0, self.held(order.listing.key, "CNC"))
+        if from_demat > holding.authorised:
+            message = f"{order.pending_quantity} quantity needs authorisation at depository."
+            raise Refusal(428, "InputException", message)
 
-    def _deliver(self, position: Position) -> None:
-        listing, quantity = position.listing, position.quantity
-        holding = self.holdings.setdefault(listing.key, Holding(listing, 0, 0.0))
-        if quantity > 0:
-            total = holding.quantity + holding.t1
-            cost = total * holding.average_price + quantity * position.average_price
-            holding.average_price = cost / (total + quantity)
-            holding.t1 += quantity
-        else:
-            holding.quantity += quantity
+
+def _no_funds(wanted: float, available: float) -> Refusal:
+    return Refusal(
+        400,
+        "MarginException",
+        f"Insufficient funds. Required margin is {wanted:.2f} but available margin is {available:.2f}.",
+    )
+
+
+def _no_shares(free: int, wanted: int) -> Refusal:
+    message = f"Insufficient holdings. Available: {free}, Requested: {wanted}"
+    return Refusal(400, "HoldingException", message)
 
 
 def product_allowed(row: InstrumentRow, product: str) -> None:

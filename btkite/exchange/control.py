@@ -1,19 +1,23 @@
 """The control surface ``/_exchange/*``: for tests, demos and people who script a market day.
 
-Plain functions on a venue; times are ISO 8601 with +05:30. Loopback only (the server sees to it).
+Plain functions on a venue; times are ISO 8601 with +05:30. Loopback only (the server sees to it). What each
+call takes and answers is in docs/exchange.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import script
 from .clock import SECOND, parse_iso
 from .errors import BadSettings
+from .orders import AMO_RECEIVED
+from .script import number
 from .venue import BEFORE_OPEN, Venue
 
 Body = Mapping[str, Any]
+Action = Callable[[Venue, Body], Any]
 _CLOCK_KEYS = {"next", "until", "speed", "pause", "advance"}
 
 
@@ -33,50 +37,79 @@ def clock(venue: Venue, body: Body) -> dict[str, Any]:
     elif until is not None:
         venue.move_to(until)
     elif "advance" in body:
-        venue.move_to(venue.now + round(_positive(body, "advance") * SECOND))
+        venue.move_to(venue.now + round(number(body, "advance") * SECOND))
     elif "speed" in body:
         venue.lockstep = False
-        venue.clock.run(_positive(body, "speed"))
+        venue.clock.run(number(body, "speed"))
     elif body.get("pause"):
         venue.clock.run(0.0)
     return venue.clock_state()
 
 
-def _positive(body: Body, name: str) -> float:
-    value = body[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        raise BadSettings(f"{name} must be a number, zero or more")
-    return float(value)
-
-
 def market(venue: Venue, body: Body) -> dict[str, Any]:
-    """A print by hand, now."""
-    for later in ("depth", "script"):
-        if later in body:
-            raise BadSettings(f"{later} is not available on this exchange yet")
-    listing = venue.market.listings.get(f"{body.get('exchange')}:{body.get('tradingsymbol')}")
-    if listing is None:
-        raise BadSettings(f"{body.get('exchange')}:{body.get('tradingsymbol')} is not listed here")
-    price = _positive(body, "last_price") if "last_price" in body else 0.0
-    if not price:
-        raise BadSettings("last_price must be given, and above zero")
-    venue.print_by_hand(listing, round(price, listing.row.decimals), int(body.get("volume", 0)))
-    return {"now": venue.clock_state()["now"], "last_price": listing.last}
+    """A print or a book by hand, now (``after`` or ``at``: later), or a ``script`` of several."""
+    if "script" in body:
+        return {"now": venue.clock_state()["now"], "entered": script.enter(venue, body["script"])}
+    line = script.read(venue, body)
+    if line.us is not None and line.us > venue.now:
+        return {"now": venue.clock_state()["now"], "entered": script.enter(venue, [body])}
+    line.play(venue)
+    return {"now": venue.clock_state()["now"], "last_price": line.listing.last}
 
 
 def orders(venue: Venue, body: Body) -> dict[str, Any]:
-    """An order from outside the API (the web, the phone), or ``{"cancel": order_id}`` of any order."""
+    """An order from outside the API (the web, the phone); or ``{"cancel": order_id}``, or ``{"modify": order_id,
+    ...}``, of any order."""
+    form = {name: str(value) for name, value in body.items() if name not in ("variety", "placed_by", "modify")}
     if "cancel" in body:
-        return {"order_id": venue.cancel("regular", str(body["cancel"])).order_id}
-    form = {name: str(value) for name, value in body.items() if name not in ("variety", "placed_by")}
-    kept = venue.settings
-    venue.settings = replace(kept, require_market_protection=False)  # a rule of the API, not of the web
-    try:
-        placed_by = str(body.get("placed_by") or kept.user_id)
+        order = venue.cancel(_variety(venue, body, "cancel"), str(body["cancel"]))
+    elif "modify" in body:  # protection is a rule of the API, not of the web
+        order = venue.modify(_variety(venue, body, "modify"), str(body["modify"]), form, from_api=False)
+    else:
+        placed_by = str(body.get("placed_by") or venue.settings.user_id)
         order = venue.place(str(body.get("variety", "regular")), form, placed_by=placed_by)
-    finally:
-        venue.settings = kept
     return {"order_id": order.order_id}
+
+
+def _variety(venue: Venue, body: Body, name: str) -> str:
+    """The variety that an order is changed with: its own, but for an after-market order that was sent."""
+    order = venue.book.get(str(body[name]))
+    sent = order.variety == "amo" and order.status != AMO_RECEIVED
+    return str(body.get("variety") or ("regular" if sent else order.variety))
+
+
+def faults(venue: Venue, body: Body) -> dict[str, Any]:
+    """Arm a fault, or a storm of them."""
+    return venue.faults.arm(body)
+
+
+def faults_armed(venue: Venue, query: Body) -> list[dict[str, Any]]:
+    """What is armed or was, and how often it acted."""
+    return venue.faults.rows()
+
+
+def faults_clear(venue: Venue, query: Body) -> dict[str, Any]:
+    """Clear all, or the one with ``id``."""
+    given = str(query.get("id", ""))
+    if given and not given.isdigit():
+        raise BadSettings("id must be the number of a fault")
+    return {"cleared": venue.faults.disarm(int(given) if given else None)}
+
+
+def fault_kinds(venue: Venue, query: Body) -> list[dict[str, Any]]:
+    """The table of kinds, for pages and programs that offer a choice."""
+    from .faults import TABLE
+
+    return [
+        {
+            "kind": kind.name,
+            "where": kind.where,
+            "what": kind.what,
+            "match": dict(kind.match),
+            "args": {name: {"default": arg.default, "what": arg.what} for name, arg in kind.args.items()},
+        }
+        for kind in TABLE.values()
+    ]
 
 
 def session(venue: Venue, body: Body) -> dict[str, Any]:
@@ -89,6 +122,15 @@ def session(venue: Venue, body: Body) -> dict[str, Any]:
     raise BadSettings('say {"expire_token": true} or {"issue_token": true}')
 
 
+def message(venue: Venue, body: Body) -> dict[str, Any]:
+    """A text to every socket, as Kite's ``error`` and the broker's ``message`` come."""
+    kind, text = body.get("type", "message"), body.get("data")
+    if kind not in ("message", "error") or not isinstance(text, str):
+        raise BadSettings('say {"type": "message", "data": "a text"}, or "type": "error"')
+    venue.hub.tell(kind, text)
+    return {"sockets": len(venue.hub.sockets)}
+
+
 def day(venue: Venue, body: Body) -> dict[str, Any]:
     """On to the next trading day, a quarter of an hour before its open."""
     opens = venue.market.next_session()
@@ -98,9 +140,24 @@ def day(venue: Venue, body: Body) -> dict[str, Any]:
     return venue.clock_state()
 
 
-def state(venue: Venue, body: Body) -> dict[str, Any]:
+def state(venue: Venue, query: Body) -> dict[str, Any]:
     """Everything."""
     return venue.state()
 
 
-POSTS = {"clock": clock, "market": market, "orders": orders, "session": session, "day": day}
+def requests(venue: Venue, query: Body) -> list[dict[str, Any]]:
+    """The request log after ``since``."""
+    since = str(query.get("since", "0"))
+    if not since.isdigit():
+        raise BadSettings("since must be a whole number")
+    return [row for row in venue.requests if row["seq"] > int(since)]
+
+
+POSTS: Mapping[str, Action] = {
+    "clock": clock, "market": market, "orders": orders, "faults": faults, "session": session, "day": day,
+    "message": message,
+}  # fmt: skip
+GETS: Mapping[str, Action] = {
+    "state": state, "requests": requests, "faults": faults_armed, "faults/kinds": fault_kinds,
+}  # fmt: skip
+DELETES: Mapping[str, Action] = {"faults": faults_clear}

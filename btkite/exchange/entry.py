@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from . import checks, co, iceberg
 from .account import product_allowed
+from .checks import Terms
 from .errors import Refusal, bad_input
 from .listing import Listing
 from .orders import Order
-from .settings import ExchangeSettings
 
-VARIETIES = ("regular", "amo", "iceberg")
-LATER_VARIETIES = ("co", "auction", "bo")
+VARIETIES = ("regular", "amo", "co", "iceberg")
+FIXED_QUANTITY = ("co", "iceberg")
 ORDER_TYPES = ("MARKET", "LIMIT", "SL", "SL-M")
 VALIDITIES = ("DAY", "IOC", "TTL")
 MAX_TAG = 20
@@ -73,28 +74,42 @@ def find_listing(form: Form, listings: Mapping[str, Listing]) -> Listing:
     return listing
 
 
-def fill_in(order: Order, variety: str, form: Form) -> None:
+def fill_in(order: Order, variety: str, form: Form, terms: Terms) -> None:
     """Write what the form says into a new order."""
-    if variety in LATER_VARIETIES:
-        raise bad_input(f"Orders of variety {variety} are not available on this exchange yet.")
+    if variety == "auction":
+        if not form.get("auction_number"):
+            raise bad_input("Missing `auction_number`.")
+        raise bad_input("There is no auction that this holding is eligible for.")
     order.variety = _choice({"variety": variety}, "variety", VARIETIES)
     order.transaction_type = _choice(form, "transaction_type", ("BUY", "SELL"))
-    order.product = form.get("product") or "CNC"
+    order.product = co.PRODUCT if variety == "co" else form.get("product") or "CNC"
     order.quantity = _whole(form, "quantity")
     order.tag = form.get("tag") or None
     if order.tag is not None and len(order.tag) > MAX_TAG:
         raise bad_input("Invalid `tag`. It can be at most 20 characters.")
-    if order.variety == "iceberg":
-        legs = _whole(form, "iceberg_legs")
-        if not 2 <= legs <= 50:
-            raise bad_input("Invalid `iceberg_legs`. It must be between 2 and 50.")
+    order.algo_id = form.get("algo_id") or None
+    registered = terms.settings.algo_ids
+    if order.algo_id is not None and registered is not None and order.algo_id not in registered:
+        raise bad_input("Invalid `algo_id`.")
     _figures(order, form)
+    if variety == "iceberg":
+        check_quantity(order)
+        count, size = _whole(form, "iceberg_legs"), _whole(form, "iceberg_quantity")
+        iceberg.begin(order, order.quantity, count, size, terms.rules)
 
 
-def change(order: Order, form: Form) -> None:
-    """Write a modification's figures into ``order``; what the form leaves out stays."""
-    if form.get("quantity"):
-        quantity = _whole(form, "quantity")
+def change(order: Order, form: Form, *, remaining: bool = False) -> None:
+    """Write a modification's figures into ``order``; what the form leaves out stays.
+
+    The quantity is the new total, or with ``remaining`` what is still to trade.
+    """
+    if order.variety == "co":
+        co.check_change(order, form)
+    if order.variety in FIXED_QUANTITY:
+        if form.get("quantity") and _whole(form, "quantity") != order.quantity:
+            raise bad_input(f"The quantity of an order of variety {order.variety} cannot be changed.")
+    elif form.get("quantity"):
+        quantity = _whole(form, "quantity") + (order.filled_quantity if remaining else 0)
         if quantity < max(order.filled_quantity, 1):
             raise bad_input("Invalid `quantity`: it cannot be less than the quantity that is filled.")
         order.quantity = quantity
@@ -119,30 +134,38 @@ def _figures(order: Order, form: Form) -> None:
     order.validity_ttl = _whole(form, "validity_ttl") if order.validity == "TTL" else 0
     order.disclosed_quantity = _whole(form, "disclosed_quantity")
     order.price = _number(form, "price") if order.order_type in ("LIMIT", "SL") else 0.0
-    order.trigger_price = _number(form, "trigger_price") if order.order_type in ("SL", "SL-M") else 0.0
+    has_trigger = order.order_type in ("SL", "SL-M") or order.variety == "co"
+    order.trigger_price = _number(form, "trigger_price") if has_trigger else 0.0
     is_market = order.order_type in ("MARKET", "SL-M")
     order.market_protection = _number(form, "market_protection") if is_market else 0.0
 
 
-def check(order: Order, settings: ExchangeSettings, *, protection_known: bool = False) -> None:
-    """All that Kite refuses before an order reaches the exchange, but for hours and money.
-
-    ``protection_known`` is true for a change of an order that was a market order already.
-    """
-    row = order.listing.row
-    product_allowed(row, order.product)
+def check_quantity(order: Order) -> None:
+    """Above zero, and whole lots."""
     if order.quantity <= 0:
         raise bad_input("Invalid `quantity`.")
-    if order.quantity % row.lot_size:
-        raise bad_input(f"Order quantity must be a multiple of the lot size of {row.lot_size}.")
+    lot = order.listing.row.lot_size
+    if order.quantity % lot:
+        raise bad_input(f"Order quantity must be a multiple of the lot size of {lot}.")
+
+
+def check(order: Order, terms: Terms, *, protection_known: bool = False, sliced: bool = False) -> None:
+    """All that Kite refuses before an order reaches the exchange, but for hours and money.
+
+    ``protection_known`` is true for a change of an order that was a market order already; ``sliced`` for an
+    order that will be cut below the freeze quantity.
+    """
+    row, settings = order.listing.row, terms.settings
+    if order.variety == "co":
+        co.check_instrument(order.listing)
+    else:
+        product_allowed(row, order.product)
+    check_quantity(order)
     if order.disclosed_quantity > order.quantity:
         raise bad_input("Disclosed quantity cannot be greater than the order quantity.")
-    if order.validity == "TTL" and not 1 <= order.validity_ttl <= MAX_TTL:
-        raise bad_input(f"Invalid `validity_ttl`. It must be between 1 and {MAX_TTL} minutes.")
-    if order.validity == "IOC" and row.exchange == "MCX":
-        raise bad_input("IOC orders are not allowed on MCX.")
-    if order.order_type in ("MARKET", "SL-M") and not protection_known:
-        _check_protection(order, settings)
+    _check_validity(order, terms)
+    if order.order_type in ("MARKET", "SL-M"):
+        _check_protection(order, demanded=terms.protection_demanded and not protection_known)
     if order.order_type in ("LIMIT", "SL") and order.price <= 0:
         raise bad_input("Invalid `price`.")
     if order.is_stop and order.trigger_price <= 0:
@@ -150,20 +173,34 @@ def check(order: Order, settings: ExchangeSettings, *, protection_known: bool = 
     if settings.check_tick_size:
         _check_tick(row.tick_size, order.price, "price")
         _check_tick(row.tick_size, order.trigger_price, "trigger price")
+    if order.variety == "co" and order.parent_order_id is None:
+        co.check_trigger(order, settings.co_range_percent)
+    circuit = settings.check_circuit or "circuit" in terms.enforced
     if settings.check_trigger_side and order.is_stop:
         if order.order_type == "SL":
             _check_stop_limit(order)
         _check_side(order)
-    if settings.check_circuit:
+        if circuit:
+            _check_trigger_circuit(order)
+    if circuit:
         _check_circuit(order)
+    checks.check(order, terms, sliced=sliced)
 
 
-def _check_protection(order: Order, settings: ExchangeSettings) -> None:
+def _check_validity(order: Order, terms: Terms) -> None:
+    exchange = order.listing.row.exchange
+    if order.validity == "TTL" and not 1 <= order.validity_ttl <= MAX_TTL:
+        raise bad_input(f"Invalid `validity_ttl`. It must be between 1 and {MAX_TTL} minutes.")
+    if not terms.rules.takes(order.validity, exchange):
+        raise bad_input(f"{order.validity} orders are not allowed on {exchange}.")
+
+
+def _check_protection(order: Order, *, demanded: bool) -> None:
     protection = order.market_protection
     if protection == -1 or 0 < protection <= 100:
         return
     if protection == 0:
-        if settings.require_market_protection:
+        if demanded:
             raise bad_input(NO_PROTECTION)
         return
     raise bad_input("Invalid `market_protection`.")
@@ -193,6 +230,20 @@ def _check_side(order: Order) -> None:
         raise bad_input("Trigger price for stoploss buy orders should be higher than the last traded price")
     if not order.buys and order.trigger_price >= last:
         raise bad_input("Trigger price for stoploss sell orders should be lower than the last traded price")
+
+
+def _check_trigger_circuit(order: Order) -> None:
+    lower, upper = order.listing.circuit()
+    if order.buys and order.trigger_price > upper:
+        raise bad_input(
+            "Trigger price for stoploss buy orders cannot be above the upper circuit price. "
+            f"Please try placing the order with trigger price below {upper:g}."
+        )
+    if not order.buys and order.trigger_price < lower:
+        raise bad_input(
+            "Trigger price for stoploss sell orders cannot be below the lower circuit price. "
+            f"Please try placing the order with trigger price above {lower:g}."
+        )
 
 
 def _check_circuit(order: Order) -> None:

@@ -1,14 +1,16 @@
 """Made-up candles that look like a market's: the same seed gives the same candles, on every machine.
 
 A session's minutes follow a random walk whose size and volume are U-shaped over the day (busy at the open
-and the close), with a gap overnight; candles of any interval are grouped from the same minutes. Options
-are priced from their underlying's path by Black and Scholes, so that a straddle behaves.
+and the close), with a gap overnight; candles of any interval are grouped from the same minutes. Futures and
+options follow their underlying's own path, futures with a cost of carry, options by Black and Scholes with a
+smile, so that a straddle behaves and a hedge hedges.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,10 @@ from numpy.typing import NDArray
 
 from . import hours
 from .candles import DAY_SECONDS, CandleSeries, interval_seconds
-from .clock import day_number
+from .clock import day_from_number, day_number
 from .errors import BadSettings
 from .instruments import InstrumentRow, describe
+from .timetable import auction_shares
 
 if TYPE_CHECKING:
     from .settings import ExchangeSettings
@@ -41,7 +44,19 @@ BASE_PRICES = {
 }
 DAILY_VOLATILITY = 0.012
 STEPS = 4  # of the walk within a minute
-OPTION_VOLATILITY = 0.13  # a year
+OPTION_VOLATILITY = 0.2  # a year, at the money: a little above the walk's own
+SMILE = 1.5  # how volatility grows with the square of the distance of strike and spot
+CARRY = 0.06  # a year
+# The index on which contracts of a name are written.
+INDEX_OF = {
+    "NIFTY": "NSE:NIFTY 50",
+    "BANKNIFTY": "NSE:NIFTY BANK",
+    "FINNIFTY": "NSE:NIFTY FIN SERVICE",
+    "MIDCPNIFTY": "NSE:NIFTY MID SELECT",
+    "NIFTYNXT50": "NSE:NIFTY NEXT 50",
+    "SENSEX": "BSE:SENSEX",
+    "BANKEX": "BSE:BANKEX",
+}
 DEFAULT_FIRST_DAY = date(2026, 11, 2)
 _ERF = np.frompyfunc(math.erf, 1, 1)
 
@@ -92,7 +107,12 @@ def _minutes(
 
 
 def _candles(
-    starts: NDArray[np.int64], paths: NDArray[np.float64], volumes: NDArray[np.int64], interval: str, tick: float
+    starts: NDArray[np.int64],
+    paths: NDArray[np.float64],
+    volumes: NDArray[np.int64],
+    interval: str,
+    tick: float,
+    interest: NDArray[np.int64] | None = None,
 ) -> CandleSeries:
     """Candles of ``interval`` from minutes, on tick."""
     ticks = np.maximum(np.rint(paths / tick), 1.0)
@@ -115,6 +135,7 @@ def _candles(
         low=np.minimum.reduceat(prices.min(axis=1), first),
         close=prices[last, -1],
         volume=np.add.reduceat(volumes, first),
+        oi=None if interest is None else interest[last],
     )
 
 
@@ -150,10 +171,84 @@ def option_price(
     spot: NDArray[np.float64], strike: float, years: NDArray[np.float64], kind: str
 ) -> NDArray[np.float64]:
     """Black and Scholes without interest, rupees; ``kind`` is CE or PE, ``years`` the time to expiry."""
-    deviation = OPTION_VOLATILITY * np.sqrt(np.maximum(years, 1e-9))
+    volatility = OPTION_VOLATILITY * (1 + SMILE * np.log(spot / strike) ** 2)
+    deviation = volatility * np.sqrt(np.maximum(years, 1e-9))
     d1 = np.log(spot / strike) / deviation + deviation / 2
     call = spot * _normal(d1) - strike * _normal(d1 - deviation)
     return call if kind == "CE" else call - spot + strike
+
+
+def underlying_key(row: InstrumentRow) -> str:
+    """``EXCHANGE:SYMBOL`` of what a contract is written on."""
+    return INDEX_OF.get(row.name) or f"{'BSE' if row.exchange == 'BFO' else 'NSE'}:{row.name}"
+
+
+def _underlying(
+    row: InstrumentRow, days: list[date], seed: int, price: float | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Starts and spot prices of the contract's minutes; after its own market's close the spot walks on quietly."""
+    key = underlying_key(row)
+    starts, spots, _ = _minutes(
+        key.partition(":")[0], days, _random(seed, key), price or usual_price(row.name), 0.0, DAILY_VOLATILITY
+    )
+    after = _random(seed, f"{key} after hours")
+    wanted, paths = [], []
+    for day in days:
+        opens, closes = hours.session_for_candles(row.exchange, day)
+        midnight = day_number(day) * DAY_SECONDS
+        own = midnight + opens + 60 * np.arange((closes - opens) // 60, dtype=np.int64)
+        at = np.searchsorted(starts, own)
+        known = (at < len(starts)) & (starts[np.minimum(at, len(starts) - 1)] == own)
+        path = np.empty((len(own), STEPS + 1))
+        path[known] = spots[at[known]]
+        level = 0.0
+        for i in np.flatnonzero(~known):
+            level = float(path[i - 1, -1]) if i else float(spots[min(int(at[0]), len(spots) - 1), 0])
+            steps = after.standard_normal(STEPS) * DAILY_VOLATILITY / math.sqrt(375 * STEPS) / 2
+            path[i] = level * np.exp(np.r_[0.0, np.cumsum(steps)])
+        wanted.append(own)
+        paths.append(path)
+    return np.concatenate(wanted), np.concatenate(paths)
+
+
+def _years_left(row: InstrumentRow, starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    assert row.expiry is not None
+    _, closes = hours.session_for_candles(row.exchange, row.expiry)
+    left = day_number(row.expiry) * DAY_SECONDS + closes - starts
+    within = np.arange(STEPS + 1) * 60.0 / STEPS
+    return np.maximum(left[:, None] - within, 0.0) / (365.0 * DAY_SECONDS)
+
+
+def generate_derivative(
+    row: InstrumentRow,
+    start_date: date,
+    sessions: int,
+    interval: str = "minute",
+    seed: int = 1,
+    underlying_price: float | None = None,
+) -> CandleSeries:
+    """Candles of a future or an option, from the same underlying path for every expiry, strike and kind.
+
+    The days are those up to its expiry; raises BadSettings if there are none.
+    """
+    if row.expiry is None or (row.is_option and not row.strike):
+        raise BadSettings(f"{row.key} has no strike or expiry in its symbol: pass its InstrumentRow")
+    days = [day for day in trading_days(row.exchange, start_date, sessions) if day <= row.expiry]
+    if not days:
+        raise BadSettings(f"{row.key} expired on {row.expiry}, before {start_date}")
+    starts, spots = _underlying(row, days, seed, underlying_price)
+    years = _years_left(row, starts)
+    random = _random(seed, row.key)
+    if row.is_option:
+        prices = option_price(spots, row.strike, years, row.instrument_type)
+        near = math.exp(-(((row.strike / float(spots[0, 0]) - 1) / 0.03) ** 2))
+    else:
+        prices, near = spots * np.exp(CARRY * years), 1.0
+    lots = np.rint(random.gamma(2.0, 2.0 + 40.0 * near, len(starts))).astype(np.int64)
+    interest = np.maximum(1000 + np.cumsum(np.rint(random.standard_normal(len(starts)) * (2 + lots / 10))), 100)
+    return _candles(
+        starts, prices, lots * row.lot_size, interval, row.tick_size, interest.astype(np.int64) * row.lot_size
+    )
 
 
 def generate_option(
@@ -164,38 +259,52 @@ def generate_option(
     seed: int = 1,
     underlying_price: float | None = None,
 ) -> CandleSeries:
-    """Candles of an option from the same underlying path for every strike and both kinds.
-
-    The days are those up to its expiry; raises BadSettings if there are none.
-    """
-    if row.expiry is None or not row.strike:
-        raise BadSettings(f"{row.key} has no strike or expiry in its symbol: pass its InstrumentRow")
-    days = [day for day in trading_days(row.exchange, start_date, sessions) if day <= row.expiry]
-    if not days:
-        raise BadSettings(f"{row.key} expired on {row.expiry}, before {start_date}")
-    price = underlying_price or usual_price(row.name)
-    starts, spots, _ = _minutes(row.exchange, days, _random(seed, row.name), price, 0.0, DAILY_VOLATILITY * 0.7)
-    _, closes = hours.session_for_candles(row.exchange, row.expiry)
-    left = day_number(row.expiry) * DAY_SECONDS + closes - starts
-    within = np.arange(STEPS + 1) * 60.0 / STEPS
-    years = np.maximum(left[:, None] - within, 0.0) / (365.0 * DAY_SECONDS)
-    lots = np.rint(_random(seed, row.key).gamma(2.0, 20.0, len(starts))).astype(np.int64)
-    return _candles(starts, option_price(spots, row.strike, years, row.instrument_type), lots * row.lot_size, interval,
-                    row.tick_size)  # fmt: skip
+    """Candles of an option; see :func:`generate_derivative`."""
+    return generate_derivative(row, start_date, sessions, interval, seed, underlying_price)
 
 
-def generate_market(settings: ExchangeSettings) -> dict[str, CandleSeries]:
-    """Candles of all symbols of the settings, from their seed."""
+def _with_auction(series: CandleSeries, exchange: str) -> CandleSeries:
+    """Without the minutes of the closing auction, but for its one print at the end of order entry."""
+    keep = np.ones(len(series), dtype=bool)
+    flat = []
+    for day in np.unique(series.start // DAY_SECONDS).tolist():
+        auction = hours.closing_auction(exchange, day_from_number(day))
+        if auction is None:
+            continue
+        begin = day * DAY_SECONDS + auction[0]
+        keep &= (series.start < begin) | (series.start // DAY_SECONDS != day)
+        prints = np.flatnonzero(series.start == begin + 14 * 60).tolist()
+        keep[prints] = True
+        flat += prints
+    columns = {name: getattr(series, name).copy() for name in ("open", "high", "low", "close", "volume", "oi")}
+    for at in flat:
+        for name in ("open", "high", "low"):
+            columns[name][at] = columns["close"][at]
+    return CandleSeries(
+        interval=series.interval,
+        start=series.start[keep].astype("datetime64[s]"),
+        **{name: column[keep] for name, column in columns.items()},
+    )
+
+
+def generate_market(settings: ExchangeSettings, rows: Iterable[InstrumentRow] = ()) -> dict[str, CandleSeries]:
+    """Candles of all symbols of the settings, from their seed; ``rows`` are further contracts to make."""
     first = settings.generate_from or (settings.start.date() if settings.start else DEFAULT_FIRST_DAY)
-    rows = {row.key: row for row in settings.instruments}
+    given = {row.key: row for row in (*settings.instruments, *rows)}
+    keys = dict.fromkeys([*settings.symbols, *(row.key for row in rows)])
+    listed = [
+        given.get(key)
+        or describe(key, tick_size=settings.tick_sizes.get(key), lot_size=settings.lot_sizes.get(key), on=first)
+        for key in keys
+    ]
+    shares = auction_shares(listed, settings)
     found = {}
-    for key in settings.symbols:
-        row = rows.get(key) or describe(
-            key, tick_size=settings.tick_sizes.get(key), lot_size=settings.lot_sizes.get(key)
-        )
+    for row in listed:
         seed, sessions, interval = settings.seed or 0, settings.generate_sessions, settings.interval
-        if row.is_option:
-            found[key] = generate_option(row, first, sessions, interval, seed)
-        else:
-            found[key] = generate(key, first, sessions, interval, seed, tick=row.tick_size)
+        if row.is_option or (row.instrument_type == "FUT" and row.expiry and row.exchange in ("NFO", "BFO")):
+            found[row.key] = generate_derivative(row, first, sessions, interval, seed)
+            continue
+        series = generate(row.key, first, sessions, interval, seed, tick=row.tick_size)
+        frozen = settings.closing_auction and row.is_index
+        found[row.key] = _with_auction(series, row.exchange) if row.key in shares or frozen else series
     return found

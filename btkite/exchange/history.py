@@ -56,6 +56,8 @@ def candles(listing: Listing, interval: str, begin: int, end: int, oi: bool) -> 
     if low >= high:
         return []
     columns = _columns(listing, low, high)
+    if not len(columns[0]):
+        return []
     if want != have:
         columns = _grouped(listing, columns, want, interval)
     rows = []
@@ -67,22 +69,31 @@ def candles(listing: Listing, interval: str, begin: int, end: int, oi: bool) -> 
 
 
 def _columns(listing: Listing, low: int, high: int) -> Columns:
-    """Start, o, h, l, c, v, oi of the candles ``low:high``; the last one as far as it was printed."""
+    """Start, o, h, l, c, v, oi of the candles ``low:high``; the last one as far as it was printed.
+
+    A candle that was not played as recorded (a halt, moved prices) is what was printed of it, or missing.
+    """
     tape = listing.tape
     assert tape is not None
     series = tape.series
     names = ("start", "open", "high", "low", "close", "volume", "oi")
     columns: list[NDArray[Any]] = [getattr(series, name)[low:high] for name in names]
-    if high == listing.candle + 1 and listing.candle_print < 3:
-        at = listing.candle
-        up = series.close[at] >= series.open[at]
-        turns = (series.low[at], series.high[at]) if up else (series.high[at], series.low[at])
-        printed = [series.open[at], *turns, series.close[at]][: listing.candle_print + 1]
-        volume = series.volume[at] * (listing.candle_print + 1) // 4
-        columns = [column.copy() for column in columns]
-        for column, value in zip(columns[2:6], (max(printed), min(printed), printed[-1], volume), strict=True):
-            column[-1] = value
-    return tuple(columns)
+    altered = {at: prints for at, prints in listing.altered.items() if low <= at < high}
+    at = listing.candle
+    if high == at + 1 and at not in altered and (forming := tape.forming(at, listing.candle_print)) is not None:
+        altered[at] = forming + listing.sampled
+    if not altered:
+        return tuple(columns)
+    columns = [column.copy() for column in columns]
+    kept = np.ones(high - low, dtype=bool)
+    for at, prints in altered.items():
+        kept[at - low] = bool(prints)
+        if prints:
+            prices = [price for price, _ in prints]
+            values = (prices[0], max(prices), min(prices), prices[-1], sum(quantity for _, quantity in prints))
+            for column, value in zip(columns[1:6], values, strict=True):
+                column[at - low] = value
+    return tuple(column[kept] for column in columns)
 
 
 def _grouped(listing: Listing, columns: Columns, want: int, interval: str) -> Columns:

@@ -1,24 +1,29 @@
-"""When an exchange is open on a date: the dated table, else the regular hours.
+"""When an exchange is open on a date: the dated exceptions, else the regular hours of that date.
 
-The table (``btkite/data/sessions.csv``) holds the exceptions: holidays, muhurat, special and broken
-sessions, with a source in each row. The regular hours and their changes are those of its companion
-notes: NSE/BSE 09:15-15:30; NFO/BFO to 15:40 since 2026-08-03; MCX 09:00-23:30 in the US summer, else
-23:55; CDS/BCD 09:00-17:00. A broken session counts as one, from its first open to its last close.
+``btkite/data/sessions.csv`` holds the exceptions (holidays, muhurat, special and broken sessions),
+``btkite/data/hours.csv`` the regular hours with their changes, by exchange and class of instrument; each row
+of both has its source. A *broken* day has two windows; as one session it counts from the first open to the
+last close.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 Session = tuple[int, int]  # open and close in seconds of the day
 
-TABLE = Path(__file__).resolve().parent.parent / "data" / "sessions.csv"
+DATA = Path(__file__).resolve().parent.parent / "data"
+TABLE = DATA / "sessions.csv"
+REGULAR = DATA / "hours.csv"
 ORDINARY: Session = (9 * 3600 + 15 * 60, 15 * 3600 + 30 * 60)
-_DERIVATIVES_TO_1540 = date(2026, 8, 3)
+CAS, FUTURES = "cas", "futures"
+CONTINUOUS, PRE_OPEN, CLOSING_AUCTION = "continuous", "pre_open", "closing_auction"
+_LIMITS_ONLY_SINCE = date(2026, 9, 7)
 
 
 def _seconds(text: str) -> int:
@@ -27,20 +32,47 @@ def _seconds(text: str) -> int:
 
 
 @lru_cache(maxsize=4)
-def _exceptions(path: Path) -> Mapping[tuple[date, str], Session | None]:
-    """(date, exchange) -> session, or None if closed. An opening beats a closure of the same date."""
-    found: dict[tuple[date, str], Session | None] = {}
+def _exceptions(path: Path) -> Mapping[tuple[date, str], tuple[Session, ...]]:
+    """(date, exchange) -> its windows, none if closed. An opening beats a closure of the same date."""
+    found: dict[tuple[date, str], tuple[Session, ...]] = {}
     if not path.is_file():
         return found
     with path.open(newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
             key = (date.fromisoformat(row["date"]), row["exchange_segment"])
-            close = row["second_close"] or row["close"]
-            if row["kind"] == "closed" or not row["open"] or not close:
-                found.setdefault(key, None)
+            if row["kind"] == "closed" or not row["open"] or not (row["close"] or row["second_close"]):
+                found.setdefault(key, ())
+            elif not row["second_open"] or not row["close"]:  # the time of a stop may be unknown: no gap then
+                found[key] = ((_seconds(row["open"]), _seconds(row["second_close"] or row["close"])),)
             else:
-                found[key] = (_seconds(row["open"]), _seconds(close))
+                first = (_seconds(row["open"]), _seconds(row["close"]))
+                found[key] = (first, (_seconds(row["second_open"]), _seconds(row["second_close"])))
     return found
+
+
+class _Hours(NamedTuple):
+    since: date
+    opens: int
+    closes: int
+    closes_winter: int
+
+
+@lru_cache(maxsize=4)
+def _regular(path: Path) -> Mapping[tuple[str, str, str], tuple[_Hours, ...]]:
+    """(exchange, class, kind) -> its hours, oldest first."""
+    found: dict[tuple[str, str, str], list[_Hours]] = {}
+    with path.open(newline="", encoding="utf-8") as lines:
+        for row in csv.DictReader(_without_comments(lines)):
+            closes = _seconds(row["close"])
+            winter = _seconds(row["close_winter"]) if row["close_winter"] else closes
+            found.setdefault((row["exchange"], row["instrument_class"], row["kind"]), []).append(
+                _Hours(date.fromisoformat(row["from"]), _seconds(row["open"]), closes, winter)
+            )
+    return {key: tuple(sorted(rows)) for key, rows in found.items()}
+
+
+def _without_comments(lines: Iterator[str]) -> Iterator[str]:
+    return (line for line in lines if not line.startswith("#"))
 
 
 def _us_summer(day: date) -> bool:
@@ -51,26 +83,69 @@ def _us_summer(day: date) -> bool:
     return starts <= day < ends
 
 
+def window(exchange: str, kind: str, day: date, of: str = "") -> Session | None:
+    """The ordinary hours of ``kind`` on ``day`` for the class ``of`` (``cas``, ``futures`` or none); None without."""
+    exchange = "MCX" if exchange == "NCO" else exchange
+    table = _regular(REGULAR)
+    rows = [row for row in table.get((exchange, of, kind), ()) if row.since <= day]
+    if not rows and of:
+        return window(exchange, kind, day) if kind == CONTINUOUS else None
+    if not rows:
+        return None
+    latest = rows[-1]
+    return latest.opens, latest.closes if _us_summer(day) else latest.closes_winter
+
+
 def regular(exchange: str, day: date) -> Session:
     """The ordinary hours of ``exchange`` on ``day``, were it open."""
-    if exchange in ("NFO", "BFO") and day >= _DERIVATIVES_TO_1540:
-        return ORDINARY[0], _seconds("15:40")
-    if exchange in ("CDS", "BCD"):
-        return _seconds("09:00"), _seconds("17:00")
-    if exchange in ("MCX", "NCO"):
-        return _seconds("09:00"), _seconds("23:30") if _us_summer(day) else _seconds("23:55")
-    return ORDINARY
+    return window(exchange, CONTINUOUS, day) or ORDINARY
 
 
-def session(exchange: str, day: date) -> Session | None:
-    """Open and close of ``exchange`` on ``day`` in seconds of the day; None if it is closed."""
+def windows(exchange: str, day: date) -> tuple[Session, ...]:
+    """The continuous sessions of ``exchange`` on ``day`` in seconds of the day; none if it is closed."""
     table = _exceptions(TABLE)
     segment = "MCX" if exchange == "NCO" else exchange
     if (day, segment) in table:
         return table[day, segment]
-    return None if day.weekday() >= 5 else regular(exchange, day)
+    return () if day.weekday() >= 5 else (regular(exchange, day),)
+
+
+def ordinary_day(exchange: str, day: date) -> bool:
+    """True if ``exchange`` has its regular hours on ``day``."""
+    return windows(exchange, day) == (regular(exchange, day),)
+
+
+def session(exchange: str, day: date) -> Session | None:
+    """Open and close of ``exchange`` on ``day`` in seconds of the day; None if it is closed."""
+    found = windows(exchange, day)
+    return (found[0][0], found[-1][1]) if found else None
 
 
 def session_for_candles(exchange: str, day: date) -> Session:
     """The session in which candles of ``day`` are played: on a closed date 09:15-15:30."""
     return session(exchange, day) or ORDINARY
+
+
+def pre_open(exchange: str, day: date, of: str = "") -> tuple[int, int, int] | None:
+    """Begin, from when limit orders only, and end of order entry before the open; None if there is none.
+
+    It ends as long before the open as on an ordinary day, whatever the day's hours are.
+    """
+    found, opens = window(exchange, PRE_OPEN, day, of), session(exchange, day)
+    if found is None or opens is None:
+        return None
+    shift = opens[0] - regular(exchange, day)[0]
+    begin, end = found[0] + shift, found[1] + shift
+    return begin, begin + 300 if day >= _LIMITS_ONLY_SINCE else end, end
+
+
+def closing_auction(exchange: str, day: date) -> Session | None:
+    """Begin (the end of continuous trading) and end of the closing auction, if ``day`` has one.
+
+    A special session has it too, with the same durations, at its own end.
+    """
+    found, today = window(exchange, CLOSING_AUCTION, day, CAS), session(exchange, day)
+    if found is None or today is None:
+        return None
+    shift = today[1] - regular(exchange, day)[1]
+    return found[0] + shift, found[1] + shift

@@ -10,11 +10,11 @@ import csv
 import io
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
-from . import hours
+from . import contracts
 from .errors import BadSettings
 
 SEGMENT_CODES = {"NSE": 1, "NFO": 2, "CDS": 3, "BSE": 4, "BFO": 5, "BCD": 6, "MCX": 7, "NCO": 12}
@@ -71,7 +71,7 @@ class InstrumentRow:
     """One row of the dump. ``tick_size`` and ``strike`` in rupees, ``lot_size`` in units.
 
     ``multiplier`` is the rupees of one unit's move of one rupee (1000 for LEADMINI); it is not in the
-    dump, only in positions.
+    dump, only in positions. ``listed`` is its first day (None: long ago).
     """
 
     exchange: str
@@ -85,6 +85,7 @@ class InstrumentRow:
     instrument_type: str = "EQ"
     segment: str = ""
     multiplier: float = 1.0
+    listed: date | None = None
 
     @property
     def key(self) -> str:
@@ -135,27 +136,15 @@ class InstrumentRow:
         ]
 
 
-def _month_end_expiry(exchange: str, year: int, month: int) -> date:
-    """The last expiry weekday of a month, moved before a holiday (NSE: Tuesday since 2025-09, then BSE Thursday)."""
-    new = (year, month) >= (2025, 9)
-    weekday = (1 if new else 3) if exchange == "NFO" else (3 if new else 4)
-    day = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
-    while day.weekday() != weekday:
-        day -= timedelta(days=1)
-    while hours.session(exchange, day) is None:
-        day -= timedelta(days=1)
-    return day
-
-
 def _derivative(exchange: str, symbol: str) -> dict[str, object]:
     """What a derivative's symbol says; empty if it says nothing."""
     if match := _FUTURE.fullmatch(symbol):
         month = _MONTHS.index(match["month"]) + 1
-        expiry = _month_end_expiry(exchange, 2000 + int(match["yy"]), month)
+        expiry = contracts.monthly_expiry(exchange, match["name"], 2000 + int(match["yy"]), month)
         return {"name": match["name"], "expiry": expiry, "instrument_type": "FUT", "segment": f"{exchange}-FUT"}
     if match := _MONTHLY.fullmatch(symbol):
         month = _MONTHS.index(match["month"]) + 1
-        expiry = _month_end_expiry(exchange, 2000 + int(match["yy"]), month)
+        expiry = contracts.monthly_expiry(exchange, match["name"], 2000 + int(match["yy"]), month)
     elif match := _WEEKLY.fullmatch(symbol):
         try:
             expiry = date(2000 + int(match["yy"]), _WEEKLY_MONTHS.index(match["month"]) + 1, int(match["dd"]))
@@ -186,8 +175,13 @@ def _own_token(key: str, segment: int, taken: set[int]) -> int:
     return number << 8 | segment
 
 
-def describe(key: str, *, tick_size: float | None = None, lot_size: int | None = None) -> InstrumentRow:
-    """The row of ``EXCHANGE:TRADINGSYMBOL`` as its name tells it, still without a token of its own."""
+def describe(
+    key: str, *, tick_size: float | None = None, lot_size: int | None = None, on: date | None = None
+) -> InstrumentRow:
+    """The row of ``EXCHANGE:TRADINGSYMBOL`` as its name tells it, still without a token of its own.
+
+    The lot of an index contract is that of ``on`` (None: the latest).
+    """
     exchange, _, symbol = key.partition(":")
     if exchange not in SEGMENT_CODES or not symbol:
         known = ", ".join(SEGMENT_CODES)
@@ -197,7 +191,7 @@ def describe(key: str, *, tick_size: float | None = None, lot_size: int | None =
         facts.update(_derivative(exchange, symbol))
     elif _is_index(exchange, symbol):
         facts["segment"] = "INDICES"
-    lot = lot_size or (INDEX_LOTS.get(str(facts["name"]), 1) if exchange in DERIVATIVES else 1)
+    lot = lot_size or (_lot(str(facts["name"]), facts.get("expiry"), on) if exchange in DERIVATIVES else 1)
     return InstrumentRow(
         exchange=exchange,
         tradingsymbol=symbol,
@@ -208,17 +202,47 @@ def describe(key: str, *, tick_size: float | None = None, lot_size: int | None =
     )
 
 
+def _lot(name: str, expiry: object, on: date | None) -> int:
+    if on is not None and isinstance(expiry, date):
+        found = contracts.lot_size(name, expiry, on)
+        if found is not None:
+            return found
+    return INDEX_LOTS.get(name, 1)
+
+
+def chain_rows(chains: Mapping[str, int], on: date, spot_of: Callable[[str], float]) -> list[InstrumentRow]:
+    """Futures and options on the names of ``chains``, as listed on ``on``, that many strikes about the spot."""
+    found = []
+    for name, strikes in chains.items():
+        spot = spot_of(name)
+        index = name in contracts.STRIKE_STEPS
+        for one in contracts.chain(name, on, spot, strikes):
+            kind = (
+                "opt"
+                if one.strike
+                else "index_fut_bse"
+                if one.exchange == "BFO"
+                else "index_fut"
+                if index
+                else "stock_fut"
+            )
+            tick = contracts.tick_size(kind, spot, on)
+            found.append(replace(describe(one.key, tick_size=tick, on=on), listed=one.listed))
+    return found
+
+
 def make_rows(
     keys: Iterable[str],
     explicit: Iterable[InstrumentRow],
     tick_sizes: Mapping[str, float],
     lot_sizes: Mapping[str, int],
+    on: date | None = None,
 ) -> list[InstrumentRow]:
     """All rows, in ascending order of key, each with a token; explicit rows win over what names say."""
     rows = {row.key: row for row in explicit}
     for key in keys:
         if key not in rows:
-            rows[key] = describe(key, tick_size=tick_sizes.get(key), lot_size=lot_sizes.get(key))
+            rows[key] = describe(key, tick_size=tick_sizes.get(key), lot_size=lot_sizes.get(key), on=on)
     taken = {row.instrument_token for row in rows.values() if row.instrument_token}
     done = []
     for key in sorted(rows):
@@ -236,6 +260,13 @@ def make_rows(
     if len(set(tokens)) != len(tokens):
         raise BadSettings("two instruments have the same instrument_token: leave it 0 to have one chosen")
     return done
+
+
+def rows_on(rows: Iterable[InstrumentRow], day: date) -> list[InstrumentRow]:
+    """Those that the dump of ``day`` holds: listed by then, and not expired."""
+    return [
+        row for row in rows if (row.listed is None or row.listed <= day) and (row.expiry is None or row.expiry >= day)
+    ]
 
 
 def to_csv(rows: Iterable[InstrumentRow]) -> bytes:

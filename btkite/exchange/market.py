@@ -7,21 +7,28 @@ after an order event, in the middle of a segment if need be (docs/fills.md, rule
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from . import hours, schedule
+from .agenda import Action, Agenda, Rule
 from .candles import CandleSeries, interval_seconds
 from .clock import DAY, MINUTE, SECOND, day_from_number, stamp
-from .errors import BadCandles
+from .depth import Book, Side, put_side, shape_of
+from .errors import BadCandles, BadSettings
 from .instruments import InstrumentRow
 from .listing import Listing
-from .matching import Event, Segment, next_event
+from .matching import Event, Segment, next_event, sized, standing_event
 from .orders import Order
+from .phases import Phases
 from .settings import ExchangeSettings
+from .ticks import TickTape
+from .ticks import load as load_ticks
+from .timetable import auction_shares
 
 _DAYS_BY_HAND = 31
+ALL_PRINTS = 1 << 30
 
 
 class Step(Enum):
@@ -67,6 +74,13 @@ class Market:
         on_open: Callable[[str], None],
         on_roll: Callable[[], None],
     ) -> None:
+        self._shape = shape_of(settings)
+        self._beyond = settings.beyond_depth == "walk"
+        self._impact = settings.impact
+        self._prints = settings.prints_per_candle
+        shares = auction_shares(rows, settings)
+        recorded = load_ticks(settings.ticks)
+        self._banded = settings.check_circuit
         self._on_event, self._on_expiry = on_event, on_expiry
         self._on_open, self._on_roll = on_open, on_roll
         self.listings: dict[str, Listing] = {}
@@ -75,12 +89,15 @@ class Market:
         self._tapes: list[schedule.Tape] = []
         for row in rows:
             series = candles.get(row.key)
-            tape = None
-            if series is not None and len(series):
-                rounded = series.rounded(row.decimals)
-                tape = schedule.Tape.of(len(self._ranked), row, rounded)
+            tape: schedule.Tape | None = None
+            if row.key in recorded:
+                tape = TickTape.record(len(self._ranked), row, recorded[row.key])
                 self._tapes.append(tape)
-            listing = Listing(row, tape, settings.spread_ticks)
+            elif series is not None and len(series):
+                rounded = series.rounded(row.decimals)
+                tape = schedule.Tape.of(len(self._ranked), row, rounded, auction=row.key in shares)
+                self._tapes.append(tape)
+            listing = Listing(row, tape, settings.spread_ticks, settings.price_bands.get(row.key, settings.price_band))
             self._ranked.append(listing)
             self.listings[row.key] = listing
             self.by_token[row.instrument_token] = listing
@@ -91,11 +108,12 @@ class Market:
         self.now = 0
         self._walk: Walk | None = None
         self._expiries: list[tuple[int, int, Order]] = []
+        self._agenda = Agenda()
         self._plan: schedule.DayPlan | None = None
-        self._next = 0
         self._first_day = 0
         self.end = 0
         self._begin(settings)
+        self.phases = Phases(self, settings)
 
     # where the day stands
 
@@ -115,21 +133,18 @@ class Market:
         for listing in self._ranked:
             self._stand_before(listing, self._days[0] if self._days else today)
         self._load_next_day()
-        while self._plan is not None and self._next < len(self._plan.instants):
-            instant = self._plan.instants[self._next]
+        while self._plan is not None and (instant := self._plan.instants.peek()) is not None:
             if instant[0] >= self.now:
                 break
             if instant[1] == schedule.PRINT:
                 walk = self._walk_of(instant)
                 self._arrive(walk)
-            self._next += 1
+            self._plan.instants.move()
         self.touched.clear()
         if settings.end is not None:
             self.end = stamp(settings.end)
         elif self._days:
-            last = (
-                schedule.plan_day(self._days[-1], self._tapes, self._exchanges) if len(self._days) > 1 else self._plan
-            )
+            last = self._plan_of(self._days[-1]) if len(self._days) > 1 else self._plan
             self.end = last.last_bar if last is not None else self.now
         else:
             self.end = self.now
@@ -148,9 +163,9 @@ class Market:
         session = schedule.sessions_of(number, [tape])[tape.row.exchange]
         start, length = tape.spans(number, session)
         price = float(series.close[at])
-        listing.last = listing.path = price
+        listing.last = listing.path = listing.shown = price
         listing.last_us = int(start[at - begin] + length[at - begin] - 1) * SECOND
-        listing.candle, listing.candle_print = at, 3
+        listing.candle, listing.candle_print = at, ALL_PRINTS
         listing.previous_close = price
 
     def _load_next_day(self) -> None:
@@ -158,8 +173,12 @@ class Market:
             later = [day for day in self._days if day > self._plan.day]
         else:
             later = self._days
-        self._plan = schedule.plan_day(later[0], self._tapes, self._exchanges) if later else None
-        self._next = 0
+        self._plan = self._plan_of(later[0]) if later else None
+        if self._plan is not None:
+            self._agenda.lay_out(self._plan.day, self.now, schedule.NOTICE)
+
+    def _plan_of(self, day: int) -> schedule.DayPlan:
+        return schedule.plan_day(day, self._tapes, self._exchanges, self._prints)
 
     def session(self, exchange: str, us: int) -> tuple[int, int] | None:
         """Open and close, as moments, of ``exchange`` on the day of ``us``; None if it is closed."""
@@ -179,6 +198,9 @@ class Market:
             return self._walk.segment.us
         plan = self._peek()
         first = plan[0] if plan is not None else None
+        appointment = self._agenda.first()
+        if appointment is not None and (first is None or appointment[0] < first):
+            first = appointment[0]
         if self._expiries and (first is None or self._expiries[0][0] <= first):
             return self._expiries[0][0]
         return first
@@ -210,20 +232,93 @@ class Market:
         if order in listing.orders:
             listing.orders.remove(order)
         listing.orders.append(order)
+        listing.packets.clear()
         if order.deadline:
             heapq.heappush(self._expiries, (order.deadline, arrival, order))
+        if listing.book is not None and listing.book.standing:
+            order.dry = 0
+            if order.works_from > self.now:
+                self.at(order.works_from, lambda us: self._meet_standing(listing, order))
+            else:
+                self._meet_standing(listing, order)
 
     def remove(self, order: Order) -> None:
         """``order`` works no longer."""
         if order in order.listing.orders:
             order.listing.orders.remove(order)
+            order.listing.packets.clear()
+
+    def expire(self, listings: Iterable[Listing], which: Callable[[Order], bool] = lambda order: True) -> bool:
+        """Cancel the orders of ``listings`` that ``which`` picks; True if there were any."""
+        lapsing = [order for listing in listings for order in listing.orders if which(order)]
+        for order in lapsing:
+            order.deadline = self.now
+        if lapsing:
+            self._on_expiry(sorted(lapsing, key=lambda order: order.arrival))
+        return bool(lapsing)
+
+    def tell(self, listing: Listing) -> None:
+        """Something changed that no print of the plan brought: it is published with this instant."""
+        if listing not in self.touched:
+            self.touched.append(listing)
+
+    def _meet_standing(self, listing: Listing, arriving: Order | None = None) -> bool:
+        """What the standing book offers, to one order or to all that rest; True if any traded."""
+        traded = False
+        here = Segment(listing.path, listing.path, listing.path, False, listing.printed + 1, self.now)
+        while listing.book is not None and listing.book.standing:
+            event = standing_event(listing.orders, here, listing.book, arriving=arriving, stops=False)
+            sure = sized(event, listing.book, 0.0) if event is not None else None
+            if sure is not None:
+                traded = True
+                self.carry_out(sure, listing)
+            if event is None or (arriving is not None and arriving.terminal):
+                return traded
+        return traded
+
+    def put_depth(self, listing: Listing, bids: Sequence[Sequence[float]], asks: Sequence[Sequence[float]]) -> None:
+        """A book by hand, best price first or not: it stands until the next print. Who crosses it trades now.
+
+        Each level is ``[price, quantity]`` or ``[price, quantity, orders]``; resting orders that it passes
+        trade at their own prices, orders that arrive later at its levels' prices. Raises BadSettings.
+        """
+        decimals = listing.row.decimals
+        bid_side, ask_side = put_side(bids, True, decimals), put_side(asks, False, decimals)
+        book = Book(listing.path, bid_side, ask_side, standing=True)
+        best_bid, best_ask = book.best(False), book.best(True)
+        if best_bid and best_ask and best_bid >= best_ask:
+            raise BadSettings(f"the best bid, {best_bid:g}, must lie below the best ask, {best_ask:g}")
+        if not listing.path:
+            book.price = listing.path = best_bid or best_ask
+        listing.show(book)
+        self._meet_standing(listing)
+
+    # appointments
+
+    def at(self, us: int, action: Action, *, rank: int = schedule.NOTICE) -> None:
+        """Do ``action(us)`` when the market comes to ``us``: at once, if that is past.
+
+        At one moment it comes after closes, ends of bars and opens, and before prints, unless ``rank``
+        (one of :mod:`btkite.exchange.schedule`) says otherwise. If it returns True, an order changed and
+        a lock-step pull stops there.
+        """
+        self._agenda.at(us, action, rank)
+
+    def every_day(self, rule: Rule) -> None:
+        """Ask ``rule(day_number)`` for the moments and actions of each day, today's included."""
+        self._agenda.every_day(rule)
+        if self._plan is not None:
+            self._agenda.lay_out(self._plan.day, self.now, schedule.NOTICE, [rule])
 
     # motion
 
     def _peek(self) -> schedule.Instant | None:
-        while self._plan is not None and self._next >= len(self._plan.instants):
+        while self._plan is not None:
+            instant = self._plan.instants.peek()
+            if instant is not None:
+                return instant
             self._load_next_day()
-        return None if self._plan is None else self._plan.instants[self._next]
+        return None
 
     @property
     def mid_instant(self) -> bool:
@@ -231,7 +326,7 @@ class Market:
         if self._walk is not None:
             return True
         following = self._peek()
-        return following is not None and following[0] == self.now and following[1] == schedule.PRINT
+        return following is not None and following[0] == self.now and following[1] >= schedule.PRINT
 
     def step(self, limit: int, end: int) -> Step:
         """Do the next thing before ``limit``; expiries and closes at ``limit`` itself are done too.
@@ -239,28 +334,41 @@ class Market:
         Nothing after ``end`` is done.
         """
         if self._walk is not None:
-            return self._go_on(self._walk) if self._walk.segment.us < limit else Step.NOTHING
+            walk = self._walk
+            if self.phases.halted(walk.listing):
+                self._walk = None
+                return self._drop(walk.listing, walk.candle, walk.candle_print)
+            return self._go_on(walk) if walk.segment.us < limit else Step.NOTHING
         instant = self._peek()
         while self._expiries and self._expiries[0][2].terminal:
             heapq.heappop(self._expiries)
         if self._expiries and (instant is None or self._expiries[0][0] <= instant[0]):
             return self._expire(limit) if self._expiries[0][0] <= end else Step.DONE
+        appointment = self._agenda.first()
+        if appointment is not None and (instant is None or appointment < instant[:2]):
+            return self._keep(appointment, limit, end)
         if instant is None or instant[0] > end:
             return Step.DONE
         us, kind = instant[0], instant[1]
+        plan = self._plan
+        assert plan is not None
         if us > limit or (us == limit and kind != schedule.CLOSE):
             return Step.NOTHING
-        self._next += 1
+        plan.instants.move()
         self.now = max(self.now, us)
         if kind == schedule.PRINT:
+            if self.phases.any_halt and self.phases.halted(self._ranked[instant[2]]):
+                return self._drop(self._ranked[instant[2]], instant[6], instant[7])
             self._walk = self._walk_of(instant)
             return self._go_on(self._walk)
+        if kind == schedule.SAMPLE:
+            return self._sample(instant)
         if kind == schedule.BAR:
             return Step.BAR
         if kind == schedule.CLOSE:
-            return self._close(instant[2])
+            return self._close(self._exchange_of(instant))
         if kind == schedule.OPEN:
-            self._on_open(instant[2])
+            self._on_open(self._exchange_of(instant))
             following = self._peek()
             several = following is not None and following[0] == us and following[1] == schedule.OPEN
             return Step.QUIET if several else Step.OPEN
@@ -278,6 +386,19 @@ class Market:
         self._on_expiry([order])
         return Step.EVENT
 
+    def _keep(self, appointment: tuple[int, int], limit: int, end: int) -> Step:
+        us, rank = appointment
+        if us > end:
+            return Step.DONE
+        if us > limit or (us == limit and rank > schedule.CLOSE):
+            return Step.NOTHING
+        self.now = max(self.now, us)
+        return Step.EVENT if self._agenda.keep() else Step.QUIET
+
+    def _exchange_of(self, instant: schedule.Instant) -> str:
+        assert self._plan is not None
+        return self._plan.exchanges[instant[2]]
+
     def _close(self, exchange: str) -> Step:
         lapsing = [order for listing in self._ranked if listing.row.exchange == exchange for order in listing.orders]
         if not lapsing:
@@ -288,39 +409,128 @@ class Market:
     def _roll(self) -> None:
         for listing in self._ranked:
             listing.start_day(listing.last)
+        self.phases.roll()
         self._on_roll()
 
     def _walk_of(self, instant: schedule.Instant) -> Walk:
         us, _, rank, price, volume, quantity, candle, candle_print = instant
         listing = self._ranked[rank]
         assert listing.tape is not None
-        start = listing.path or price
-        segment = Segment(start, start, price, candle_print == 0, listing.printed + 1, us)
-        return Walk(listing, segment, volume, quantity, int(listing.tape.series.oi[candle]), candle, candle_print)
+        end = self._shifted(listing, price, candle_print) if listing.shift else price
+        start = listing.path or end
+        segment = Segment(start, start, end, candle_print == 0 or listing.gap, listing.printed + 1, us)
+        listing.gap = False
+        tape = listing.tape
+        if tape.recorded:
+            listing.show(tape.book_at(candle, candle_print))
+        elif self._shape is not None or listing.book is not None:
+            self._show(listing, end)
+        return Walk(listing, segment, volume, quantity, tape.oi_at(candle, candle_print), candle, candle_print)
+
+    def _shifted(self, listing: Listing, price: float, candle_print: int) -> float:
+        """Where the print of a moved market lies; the move halves with every candle."""
+        tick = listing.row.tick_size
+        if candle_print == 0:
+            listing.shift = listing.shift / 2 if abs(listing.shift) > tick else 0.0
+        return max(round(price + round(listing.shift / tick) * tick, listing.row.decimals), tick)
+
+    def _show(self, listing: Listing, price: float) -> None:
+        """The depth of the coming print; at a price limit nobody stands on one side."""
+        if self._shape is None:
+            listing.show(None)
+            return
+        ask_offset, bid_offset = listing.spread
+        book = self._shape.book(listing.row, price, price + ask_offset, price - bid_offset, listing.printed + 1)
+        if self._banded and listing.band is not None and listing.previous_close:
+            lower, upper = listing.circuit()
+            if price >= upper:
+                book.asks = Side(())
+            if price <= lower:
+                book.bids = Side(())
+        listing.show(book)
+
+    def _next_event(self, listing: Listing, segment: Segment) -> Event | None:
+        book = listing.book
+        if book is None:
+            return next_event(listing.orders, segment)
+        beyond = listing.row.tick_size if self._beyond else 0.0
+        while True:
+            if book.standing:
+                event = standing_event(listing.orders, segment, book)
+            else:
+                event = next_event(listing.orders, segment, book.number)
+            if event is None:
+                return None
+            sure = sized(event, book, beyond)
+            if sure is not None:
+                return sure
+
+    def carry_out(self, event: Event, listing: Listing) -> None:
+        """An order event happens; with ``impact`` it moves the prices to come."""
+        if self._impact and event.parts:
+            moved = event.parts[-1][1] - event.parts[0][1]
+            listing.shift += self._impact * moved
+        self._on_event(event, listing)
+        listing.packets.clear()
 
     def _go_on(self, walk: Walk) -> Step:
         listing, segment = walk.listing, walk.segment
-        event = next_event(listing.orders, segment) if listing.orders else None
+        event = self._next_event(listing, segment) if listing.orders and not self.phases.still(listing) else None
         if event is None:
             self._walk = None
             self._arrive(walk)
             return Step.PRINT
         walk.segment = segment._replace(at=event.at)
-        listing.path = event.at
+        listing.pass_through(event.at)
         if segment.jump or event.at == segment.end:
             listing.printed = segment.number  # on the print: whoever arrives now meets the one after
-        self._on_event(event, listing)
+        self.carry_out(event, listing)
         return Step.EVENT
 
     def _arrive(self, walk: Walk) -> None:
         listing, segment = walk.listing, walk.segment
         listing.printed = segment.number
+        if listing.tape is not None and walk.candle >= 0:
+            self._note(walk)
         listing.take_print(segment.us, segment.end, walk.volume + listing.by_hand, walk.quantity, walk.oi)
         listing.candle, listing.candle_print = walk.candle, walk.candle_print
         for order in listing.orders:
             if order.works_from > segment.us:
                 order.after = segment.number
         self.touched.append(listing)
+
+    def _note(self, walk: Walk) -> None:
+        """Keep the prints of a candle that is not played as recorded."""
+        listing = walk.listing
+        if walk.candle in listing.altered:
+            listing.altered[walk.candle].append((walk.segment.end, walk.quantity))
+        elif listing.shift:
+            listing.altered[walk.candle] = [
+                *self._played(listing, walk.candle, walk.candle_print), (walk.segment.end, walk.quantity)
+            ]  # fmt: skip
+
+    @staticmethod
+    def _played(listing: Listing, candle: int, count: int) -> list[tuple[float, int]]:
+        """The first ``count`` prints of a candle, as recorded."""
+        return listing.tape.prints(candle)[:count] if listing.tape is not None else []
+
+    def _drop(self, listing: Listing, candle: int, candle_print: int) -> Step:
+        """A print of an instrument that is halted never happens."""
+        listing.altered.setdefault(candle, self._played(listing, candle, candle_print))
+        listing.candle, listing.candle_print = candle, candle_print
+        listing.gap = True
+        return Step.QUIET
+
+    def _sample(self, instant: schedule.Instant) -> Step:
+        """A print between two of a candle's four: shown only (docs/fills.md knows four)."""
+        us, _, rank, price, volume, quantity, candle, _ = instant
+        listing = self._ranked[rank]
+        if self.phases.halted(listing) or listing.shift:
+            return Step.QUIET
+        assert listing.tape is not None
+        listing.sample(us, price, volume + listing.by_hand, quantity, int(listing.tape.series.oi[candle]))
+        self.touched.append(listing)
+        return Step.PRINT
 
     def print_by_hand(self, listing: Listing, price: float, quantity: int) -> None:
         """A print that no candle holds, now; its events happen at once.
@@ -331,6 +541,8 @@ class Market:
         jump = not listing.last_us or listing.last_us // (length * SECOND) != self.now // (length * SECOND)
         start = listing.path or price
         segment = Segment(start, start, price, jump, listing.printed + 1, self.now)
+        if self._shape is not None or listing.book is not None:
+            self._show(listing, price)
         volume = listing.volume - listing.by_hand
         walk = Walk(listing, segment, volume, quantity, listing.oi, listing.candle, listing.candle_print)
         waiting, listing.by_hand = self._walk, listing.by_hand + quantity

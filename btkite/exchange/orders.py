@@ -14,6 +14,7 @@ from .listing import Listing
 OPEN = "OPEN"
 TRIGGER_PENDING = "TRIGGER PENDING"
 AMO_RECEIVED = "AMO REQ RECEIVED"
+RECEIVED = "PUT ORDER REQ RECEIVED"
 COMPLETE = "COMPLETE"
 CANCELLED = "CANCELLED"
 REJECTED = "REJECTED"
@@ -26,12 +27,15 @@ class Order:
 
     __slots__ = (
         "after",
+        "algo_id",
         "arrival",
         "average_price",
         "blocked",
         "cancelled_quantity",
+        "child",
         "deadline",
         "disclosed_quantity",
+        "dry",
         "exchange_order_id",
         "exchange_us",
         "filled_quantity",
@@ -44,10 +48,12 @@ class Order:
         "modifications",
         "order_id",
         "order_type",
+        "parent_order_id",
         "placed_by",
         "placed_us",
         "price",
         "product",
+        "protected",
         "quantity",
         "reserved",
         "status",
@@ -83,6 +89,10 @@ class Order:
         self.price = 0.0
         self.trigger_price = 0.0
         self.market_protection = 0.0
+        self.algo_id: str | None = None
+        self.parent_order_id: str | None = None
+        self.child: Order | None = None  # the second leg of a cover order
+        self.protected = False  # was MARKET or SL-M, and its protection binds
         self.tag: str | None = None
         self.system_tags: list[str] = []
         self.iceberg: dict[str, int] = {}
@@ -97,6 +107,7 @@ class Order:
         self.triggered = False
         self.arrival = 0  # order of arrival in the market; a change of the order is a new arrival
         self.after = 0  # its instrument's print count at arrival: it meets the next print
+        self.dry = 0  # the print whose displayed depth it has used up
         self.works_from = 0
         self.deadline = 0
         self.blocked = 0.0  # rupees of margin held for it
@@ -126,6 +137,11 @@ class Order:
         """A stop that has not been triggered yet."""
         return self.order_type in ("SL", "SL-M") and not self.triggered
 
+    @property
+    def rests(self) -> bool:
+        """A limit order that stands in the exchange's book."""
+        return self.status == OPEN and self.price > 0 and self.order_type in ("LIMIT", "SL") and not self.is_stop
+
     def note(self, status: str, us: int, *, at_exchange: bool = False, shown: str | None = None) -> dict[str, Any]:
         """Pass to ``status`` and write the row; ``shown`` is written instead where the two differ."""
         self.status = status
@@ -147,7 +163,7 @@ class Order:
             "placed_by": self.placed_by,
             "order_id": self.order_id,
             "exchange_order_id": self.exchange_order_id,
-            "parent_order_id": None,
+            "parent_order_id": self.parent_order_id,
             "status": self.status,
             "status_message": self.status_message,
             "status_message_raw": self.status_message_raw,

@@ -21,7 +21,9 @@ _FULL = struct.Struct(">16I" + "IIHxx" * 10)
 _INDEX_QUOTE = struct.Struct(">6Ii")
 _INDEX_FULL = struct.Struct(">6IiI")
 _COUNT = struct.Struct(">H")
+_LENGTHS = [_COUNT.pack(size) for size in range(256)]
 _MAX = 0xFFFF_FFFF
+_MAX_ORDERS = 0xFFFF
 _NO_LEVEL = (0, 0, 0)
 
 
@@ -37,41 +39,58 @@ def frame(packets: Sequence[bytes]) -> bytes:
     """One frame of any number of packets."""
     parts = [_COUNT.pack(len(packets))]
     for one in packets:
-        parts.append(_COUNT.pack(len(one)))
+        parts.append(_LENGTHS[len(one)])
         parts.append(one)
     return b"".join(parts)
 
 
 def _build(listing: Listing, mode: str) -> bytes:
-    divisor = listing.row.divisor
+    row = listing.row
+    divisor = row.divisor
     last = round(listing.last * divisor)
     if mode == "ltp":
         return _LTP.pack(listing.token, last)
-    prices = [round(price * divisor) for price in (listing.open, listing.high, listing.low, listing.previous_close)]
-    if listing.row.is_index:
-        return _index(listing, mode, last, prices)
+    day_open, high = round(listing.open * divisor), round(listing.high * divisor)
+    low, close = round(listing.low * divisor), round(listing.previous_close * divisor)
+    if row.is_index:
+        return _index(listing, mode, last, high, low, day_open, close)
     bids, asks = listing.depth()
+    buys = sells = 0
+    levels: list[int] = []
+    for price, quantity, orders in bids:
+        buys += quantity
+        levels += (quantity, round(price * divisor), orders) if quantity else _NO_LEVEL
+    for price, quantity, orders in asks:
+        sells += quantity
+        levels += (quantity, round(price * divisor), orders) if quantity else _NO_LEVEL
     head = (
         listing.token,
         last,
-        min(listing.last_quantity, _MAX),
+        listing.last_quantity,
         round(listing.average * divisor),
-        min(listing.volume, _MAX),
-        min(sum([level[1] for level in bids]), _MAX),
-        min(sum([level[1] for level in asks]), _MAX),
-        *prices,
+        listing.volume,
+        buys,
+        sells,
+        day_open,
+        high,
+        low,
+        close,
     )
-    if mode == "quote":
-        return _QUOTE.pack(*head)
     traded_at = wire_epoch(listing.last_us)
-    depth: list[int] = []
-    for price, quantity, orders in (*bids, *asks):
-        depth += (quantity, round(price * divisor), orders) if quantity else _NO_LEVEL
-    return _FULL.pack(*head, traded_at, listing.oi, listing.oi_high, listing.oi_low, traded_at, *depth)
+    try:
+        if mode == "quote":
+            return _QUOTE.pack(*head)
+        return _FULL.pack(*head, traded_at, listing.oi, listing.oi_high, listing.oi_low, traded_at, *levels)
+    except struct.error:  # a figure that four bytes do not hold: the largest that they do
+        capped = [min(figure, _MAX) for figure in head]
+        if mode == "quote":
+            return _QUOTE.pack(*capped)
+        interest = [min(figure, _MAX) for figure in (listing.oi, listing.oi_high, listing.oi_low)]
+        levels = [min(figure, _MAX_ORDERS if at % 3 == 2 else _MAX) for at, figure in enumerate(levels)]
+        return _FULL.pack(*capped, traded_at, *interest, traded_at, *levels)
 
 
-def _index(listing: Listing, mode: str, last: int, prices: list[int]) -> bytes:
-    day_open, high, low, close = prices
+def _index(listing: Listing, mode: str, last: int, high: int, low: int, day_open: int, close: int) -> bytes:
     change = last - close if close else 0
     if mode == "quote":
         return _INDEX_QUOTE.pack(listing.token, last, high, low, day_open, close, change)

@@ -1,8 +1,7 @@
 """The wire: one aiohttp server on one port, REST and WebSocket, in a thread of its own.
 
-Every request of Kite's goes through one door (:meth:`Server._kite`): time is caught up, the request is
-written down, token and rate are checked, and whatever comes of it becomes Kite's JSON. Faults will be
-put into that door too.
+Every request of Kite's goes through one door (``door.py``); here are the thread, the motion of the market,
+the sockets' upgrade and the control surface.
 """
 
 from __future__ import annotations
@@ -11,38 +10,25 @@ import asyncio
 import ipaddress
 import socket as sockets
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import orjson
 from aiohttp import WSMsgType, web
 
-from . import control, routes
-from .clock import SECOND, iso
+from . import control
+from .clock import SECOND
+from .door import Door, json_reply, no_route, refused, write_down
 from .errors import BadSettings, ExchangeError, PortInUse, Refusal, bad_input
+from .faults import without_type
+from .page import page
 from .settings import ExchangeSettings
 from .stream import Socket
 from .venue import Venue
 
-HEARTBEAT_SECONDS = 1.0
 STOP_SECONDS = 5.0
-SECRETS = {"api_secret", "access_token", "request_token", "refresh_token", "checksum", "enctoken", "public_token"}
-
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _json(body: Any, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type=routes.JSON)
-
-
-def _refused(refusal: Refusal) -> web.Response:
-    body = {"status": "error", "message": refusal.message, "data": refusal.data, "error_type": refusal.error_type}
-    return _json(body, refusal.code)
-
-
-def _masked(fields: Mapping[str, str]) -> dict[str, str]:
-    return {name: "***" if name in SECRETS else value for name, value in fields.items()}
 
 
 class Server:
@@ -146,16 +132,17 @@ class Server:
         assert self._changed is not None
         while True:
             venue = self.venue
-            pause = HEARTBEAT_SECONDS / 2
+            beat = venue.settings.heartbeat_seconds
+            pause = beat / 2
             if venue.clock.speed:
                 venue.catch_up()
                 venue.skip_closed()
-                following = venue.market.next_instant()
+                following = venue.next_stop()
                 if following is not None:
                     pause = min(pause, max(following - venue.clock.now(), 0) / SECOND / venue.clock.speed)
             if not venue.lockstep:
-                venue.hub.heartbeat(HEARTBEAT_SECONDS)
-            venue.hub.start_flush()
+                venue.hub.heartbeat(beat)
+            venue.after_call()
             self._changed.clear()
             try:
                 await asyncio.wait_for(self._changed.wait(), max(pause, 0.001))
@@ -166,92 +153,49 @@ class Server:
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=4 * 1024 * 1024)
-        app.router.add_get("/_exchange/state", self._state)
-        app.router.add_get("/_exchange/requests", self._requests)
         for name, action in control.POSTS.items():
             app.router.add_post(f"/_exchange/{name}", self._control(action))
+        for name, action in control.GETS.items():
+            app.router.add_get(f"/_exchange/{name}", self._control(action))
+        for name, action in control.DELETES.items():
+            app.router.add_delete(f"/_exchange/{name}", self._control(action))
         app.router.add_route("*", "/_exchange/{rest:.*}", self._no_control)
         app.router.add_get("/", self._root)
         app.router.add_get("/ws", self._root)
-        for route in routes.TABLE:
-            if route.method == "GET":
-                app.router.add_get(route.path, self._kite(route), allow_head=False)
-            else:
-                app.router.add_route(route.method, route.path, self._kite(route))
+        app.router.add_route("*", "/{rest:.*}", Door(lambda: self.venue).answer)
+        app.on_response_prepare.append(without_type)
         return app
-
-    def _kite(self, route: routes.Route) -> Handler:
-        async def door(request: web.Request) -> web.StreamResponse:
-            venue = self.venue
-            form: dict[str, str] = {}
-            if request.method in ("POST", "PUT") and request.content_type != routes.JSON:
-                form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-            venue.catch_up()
-            record = self._write_down(venue, request, form)
-            call = routes.Call(
-                venue, request.match_info, request.query, form, lambda name: request.query.getall(name, [])
-            )
-            try:
-                if route.needs_token:
-                    venue.sessions.check_header(request.headers.get("Authorization", ""), venue.now)
-                if venue.limited:
-                    venue.limits.count(route.kind, venue.now)
-                answer = route.answer(call)
-            except Refusal as refusal:
-                response = _refused(refusal)
-            else:
-                response = self._answer(answer)
-            record["status"] = response.status
-            venue.hub.start_flush()
-            return response
-
-        return door
-
-    @staticmethod
-    def _answer(answer: Any) -> web.Response:
-        if not isinstance(answer, routes.Raw):
-            return _json({"status": "success", "data": answer})
-        headers = {"Location": answer.location} if answer.location else None
-        return web.Response(body=answer.body, status=answer.status, content_type=answer.content_type, headers=headers)
-
-    @staticmethod
-    def _write_down(venue: Venue, request: web.Request, form: Mapping[str, str]) -> dict[str, Any]:
-        venue.request_count += 1
-        record = {
-            "seq": venue.request_count,
-            "time": iso(venue.now),
-            "method": request.method,
-            "path": request.path,
-            "form": _masked({**request.query, **form}),
-            "status": None,
-            "fault": None,
-        }
-        venue.requests.append(record)
-        return record
 
     # the stream
 
     async def _root(self, request: web.Request) -> web.StreamResponse:
         venue = self.venue
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            return _refused(Refusal(404, "GeneralException", "Route not found"))
+            return self._page(request)
         venue.catch_up()
-        record = self._write_down(venue, request, {})
-        api_key = request.query.get("api_key", "")
-        if not venue.sessions.valid(api_key, request.query.get("access_token", ""), venue.now):
+        record = write_down(venue, request, request.query)
+        app = venue.sessions.find(request.query.get("api_key", ""))
+        token = request.query.get("access_token", "")
+        if app is None or not app.market_data or not venue.sessions.valid(app.api_key, token, venue.now):
             record["status"] = 403
-            return _refused(Refusal(403, "TokenException", "Authentication failed."))
-        if venue.hub.count(api_key) >= venue.settings.max_sockets:
+            return json_reply({"status": "error", "message": "Authentication failed."}, 403)
+        if venue.hub.count(app.api_key) >= venue.settings.max_sockets:
             record["status"] = 429
-            return _refused(Refusal(429, "NetworkException", "Too many requests"))
+            return refused(Refusal(429, "NetworkException", "Too many requests"))
+        refusal = venue.faults.at_upgrade(record)
+        if refusal is not None:
+            record["status"] = refusal.code
+            return refused(refusal)
         record["status"] = 101
-        return await self._stream(venue, request, api_key)
+        return await self._stream(venue, request, app.api_key, token)
 
-    async def _stream(self, venue: Venue, request: web.Request, api_key: str) -> web.StreamResponse:
+    async def _stream(self, venue: Venue, request: web.Request, api_key: str, token: str) -> web.StreamResponse:
         response = web.WebSocketResponse(compress=False, timeout=1.0)
         await response.prepare(request)
         peer = request.transport.get_extra_info("peername") if request.transport else ("", 0)
-        socket = Socket(response, f"{peer[0]}:{peer[1]}", api_key, request.transport)
+        socket = Socket(response, f"{peer[0]}:{peer[1]}", api_key, request.transport, token)
+        if venue.settings.profile == "sandbox" and request.query.get("user_id") != venue.settings.user_id:
+            socket.deaf = True
         venue.hub.greet(socket, len(venue.rows), venue.etag)
         try:
             await socket.flush()
@@ -261,7 +205,17 @@ class Server:
                     socket.start_flush()
         finally:
             venue.hub.sockets.remove(socket)
+            venue.faults.forget(socket)
         return response
+
+    def _page(self, request: web.Request) -> web.StreamResponse:
+        try:
+            self._own(request)
+        except Refusal as refusal:
+            return refused(refusal)
+        if request.path != "/":
+            return refused(no_route())
+        return web.Response(body=page(), content_type="text/html", charset="utf-8")
 
     # the control surface
 
@@ -269,22 +223,25 @@ class Server:
         """Only this machine may steer the market."""
         if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104 - not an address to bind
             raise Refusal(403, "PermissionException", "The control surface answers on loopback only.")
+        origin = request.headers.get("Origin")
+        if origin is not None and origin != f"{request.scheme}://{request.host}":
+            raise Refusal(403, "PermissionException", "The control surface is not for pages of other sites.")
 
-    def _control(self, action: Callable[[Venue, control.Body], dict[str, Any]]) -> Handler:
+    def _control(self, action: control.Action) -> Handler:
         async def steer(request: web.Request) -> web.StreamResponse:
             venue = self.venue
             try:
                 self._own(request)
-                body = await self._body(request)
+                body = await self._body(request) if request.method == "POST" else request.query
                 venue.catch_up()
                 data = action(venue, body)
             except Refusal as refusal:
-                return _refused(refusal)
+                return refused(refusal)
             except BadSettings as error:
-                return _refused(bad_input(str(error)))
+                return refused(bad_input(str(error)))
             self._wake()
             await venue.hub.flush()
-            return _json({"status": "success", "data": data})
+            return json_reply({"status": "success", "data": data})
 
         return steer
 
@@ -304,9 +261,9 @@ class Server:
         try:
             self._own(request)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         venue.catch_up()
-        return _json({"status": "success", "data": venue.state()})
+        return json_reply({"status": "success", "data": venue.state()})
 
     async def _requests(self, request: web.Request) -> web.StreamResponse:
         venue = self.venue
@@ -314,10 +271,10 @@ class Server:
             self._own(request)
             since = int(request.query.get("since", "0"))
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except ValueError:
-            return _refused(bad_input("since must be a whole number"))
-        return _json({"status": "success", "data": [row for row in venue.requests if row["seq"] > since]})
+            return refused(bad_input("since must be a whole number"))
+        return json_reply({"status": "success", "data": [row for row in venue.requests if row["seq"] > since]})
 
     async def _no_control(self, request: web.Request) -> web.StreamResponse:
-        return _refused(Refusal(404, "GeneralException", f"{request.path}: no such control call"))
+        return refused(Refusal(404, "GeneralException", f"{request.path}: no such control call"))

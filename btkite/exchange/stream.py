@@ -2,12 +2,15 @@
 
 A frame is written in two steps: appended in the order of the market's events, then flushed. A lock-step
 answer waits for the flush, so that what it counts is on its way.
+
+In lock step every instant is a frame of its own. While the clock runs, what was printed within a snapshot's
+length of market time is held and told once, as it stands at the end, and only if it changed.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -18,28 +21,62 @@ from .listing import Listing
 from .packets import HEARTBEAT, MODES, frame, packet
 
 BACKLOG = 20_000  # frames that a reader may lag behind before it is cut, as Kite cuts slow readers
+BACKLOG_BYTES = 256 * 1024 * 1024
+FOREVER = 1 << 62
+Gate = Callable[["Socket", "bytes | str"], "list[bytes | str]"]
+"""What a fault makes of a frame."""
 
 
 class Socket:
-    """One client's connection. ``modes`` maps the tokens it asked for to ``ltp``, ``quote`` or ``full``."""
+    """One client's connection. ``modes`` maps the tokens it asked for to ``ltp``, ``quote`` or ``full``.
+
+    ``seen`` is the last packet of each; a ``deaf`` one is open but is told nothing of market and orders.
+    """
 
     def __init__(
-        self, response: web.WebSocketResponse, peer: str, api_key: str, transport: asyncio.Transport | None
+        self,
+        response: web.WebSocketResponse,
+        peer: str,
+        api_key: str,
+        transport: asyncio.Transport | None,
+        token: str = "",
     ) -> None:
         self.response = response
         self._transport = transport
         self.peer = peer
         self.api_key = api_key
+        self.token = token
+        self.deaf = False
         self.modes: dict[int, str] = {}
+        self.seen: dict[int, bytes] = {}
         self.sent = 0
         self.last_sent = monotonic()
+        self.gate: Gate | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._waiting: list[bytes | str] = []
         self._flushing: asyncio.Task[None] | None = None
 
     def append(self, message: bytes | str) -> None:
-        """Count and queue one frame."""
-        self.sent += 1
-        self._waiting.append(message)
+        """Count and queue one frame, or what a fault makes of it."""
+        for one in (message,) if self.gate is None else self.gate(self, message):
+            self.sent += 1
+            self._waiting.append(one)
+
+    def stop_listening(self) -> None:
+        """Read nothing any more, not even a ping."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def tear(self, part: bytes) -> None:
+        """Write what is queued, then ``part`` of a message as it is, and end the connection."""
+
+        async def end() -> None:
+            await self.flush()
+            if self._transport is not None:
+                self._transport.write(part)
+                self._transport.close()
+
+        self._ending = asyncio.create_task(end())
 
     def start_flush(self) -> None:
         """Write what is queued, without waiting for it."""
@@ -68,8 +105,17 @@ class Socket:
                 return
 
     @property
-    def backlog(self) -> int:
-        return len(self._waiting)
+    def lags(self) -> bool:
+        """True if its reader is too slow to be waited for."""
+        waiting = self._waiting
+        if len(waiting) > BACKLOG:
+            return True
+        return len(waiting) > 16 and sum(map(len, waiting)) > BACKLOG_BYTES
+
+    def drop(self, token: int) -> None:
+        """It wants no more of an instrument."""
+        self.modes.pop(token, None)
+        self.seen.pop(token, None)
 
     def abort(self) -> None:
         """Cut the connection without a word."""
@@ -80,11 +126,20 @@ class Socket:
 class Hub:
     """All sockets, and what they are told."""
 
-    def __init__(self, by_token: Mapping[int, Listing], user_id: str, max_tokens: int) -> None:
+    def __init__(self, by_token: Mapping[int, Listing], max_tokens: int, snapshot_us: int = 0) -> None:
         self._by_token = by_token
-        self._user_id = user_id
         self._max_tokens = max_tokens
+        self._snapshot_us = snapshot_us
+        self._held: dict[Listing, None] = {}
+        self.due = FOREVER  # when what is held must be told
         self.sockets: list[Socket] = []
+        self._gate: Gate | None = None
+
+    def set_gate(self, gate: Gate | None) -> None:
+        """Let ``gate`` say what becomes of each frame; None: nothing but the frame."""
+        self._gate = gate
+        for socket in self.sockets:
+            socket.gate = gate
 
     def count(self, api_key: str) -> int:
         """Open sockets of one app."""
@@ -97,6 +152,7 @@ class Hub:
     def greet(self, socket: Socket, instruments: int, etag: str) -> None:
         """A socket opened."""
         self.sockets.append(socket)
+        socket.gate = self._gate
         message = {"type": "instruments_meta", "data": {"count": instruments, "etag": etag}}
         socket.append(orjson.dumps(message).decode())
 
@@ -104,25 +160,53 @@ class Hub:
         """All that was printed at one instant: one frame for each socket."""
         printed = list(listings)
         for socket in self.sockets:
-            modes = socket.modes
-            packets = [packet(listing, modes[listing.token]) for listing in printed if listing.token in modes]
-            if packets:
+            modes, seen = socket.modes, socket.seen
+            packets = []
+            for listing in printed:
+                mode = modes.get(listing.token)
+                if mode is not None:
+                    packets.append(packet(listing, mode))
+                    seen[listing.token] = packets[-1]
+            if packets and not socket.deaf:
                 socket.append(frame(packets))
 
-    def tell_order(self, row: Mapping[str, Any]) -> None:
-        """An order update, to every socket of the user, whatever it subscribed to."""
+    def hold(self, listings: Iterable[Listing], now: int) -> None:
+        """All that was printed at one instant, to be told with the snapshot that it falls into."""
+        if not self._snapshot_us:
+            self.publish(listings)
+        elif self.sockets:
+            self._held.update(dict.fromkeys(listings))
+            if self.due == FOREVER:
+                self.due = (now // self._snapshot_us + 1) * self._snapshot_us
+
+    def release(self) -> None:
+        """Tell what is held: to each socket what changed for it, in one frame."""
+        self.due = FOREVER
+        if not self._held:
+            return
+        held, self._held = self._held, {}
+        for socket in self.sockets:
+            modes, seen = socket.modes, socket.seen
+            packets = []
+            for listing in held:
+                mode = modes.get(listing.token)
+                if mode is None:
+                    continue
+                one = packet(listing, mode)
+                if seen.get(listing.token) != one:
+                    seen[listing.token] = one
+                    packets.append(one)
+            if packets and not socket.deaf:
+                socket.append(frame(packets))
+
+    def tell(self, kind: str, data: Any) -> None:
+        """A text to every socket: an ``order`` update, an ``error``, a broker's ``message``."""
         if not self.sockets:
             return
-        data = {
-            **row,
-            "user_id": self._user_id,
-            "unfilled_quantity": row["pending_quantity"],
-            "app_id": 1,
-            "checksum": "",
-        }
-        text = orjson.dumps({"type": "order", "data": data}).decode()
+        text = orjson.dumps({"type": kind, "data": data}).decode()
         for socket in self.sockets:
-            socket.append(text)
+            if not socket.deaf:
+                socket.append(text)
 
     def heartbeat(self, seconds: float) -> None:
         """One byte to whoever was sent nothing for ``seconds``."""
@@ -134,7 +218,7 @@ class Hub:
     def start_flush(self) -> None:
         """Write all that is queued, without waiting for slow readers; cut those that lag too far."""
         for socket in self.sockets:
-            if socket.backlog > BACKLOG:
+            if socket.lags:
                 socket.abort()
             socket.start_flush()
 
@@ -152,7 +236,7 @@ class Hub:
                 self._subscribe(socket, value)
             elif action == "unsubscribe":
                 for token in value:
-                    socket.modes.pop(token, None)
+                    socket.drop(token)
             elif action == "mode":
                 mode, tokens = value
                 if mode in MODES:
@@ -177,10 +261,10 @@ class Hub:
 
     def _snapshot(self, socket: Socket, tokens: Iterable[int]) -> None:
         """The cached packets at once, with their true (perhaps old) exchange times."""
-        packets = [
-            packet(self._by_token[token], socket.modes[token])
-            for token in dict.fromkeys(tokens)
-            if self._by_token[token].last_us
-        ]
-        if packets:
+        packets = []
+        for token in dict.fromkeys(tokens):
+            if self._by_token[token].last_us:
+                packets.append(packet(self._by_token[token], socket.modes[token]))
+                socket.seen[token] = packets[-1]
+        if packets and not socket.deaf:
             socket.append(frame(packets))

@@ -6,30 +6,38 @@ between two steps.
 
 from __future__ import annotations
 
-import copy
-import hashlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from . import entry
+from . import settle, squareoff
 from .account import Account
+from .alerts import Alerts
+from .apps import App
 from .book import Book
 from .candles import CandleSeries, read_cache
-from .clock import MINUTE, SECOND, MarketClock, iso, stamp
-from .errors import BadSettings, Refusal, bad_input
-from .instruments import make_rows, to_csv
-from .limits import Limits
+from .clock import DAY, MINUTE, SECOND, MarketClock, day_of, iso, stamp, wire_epoch
+from .errors import BadSettings
+from .faults import Delivery, Plan
+from .flow import OrderFlow
+from .funds import Funds
+from .gtt import Triggers
+from .instruments import make_rows, rows_on, to_csv
+from .limits import ORDERS, Limits, Windows, too_many
+from .listed import explicit_rows, first_day
 from .listing import Listing
 from .market import Market, Step
 from .matching import Event
-from .orders import AMO_RECEIVED, Order
+from .orders import Order
+from .postbacks import Postbacks, update_of
+from .quoting import quote_row
 from .session import Sessions
 from .settings import ExchangeSettings
-from .stream import Hub
+from .stream import FOREVER, Hub
 
-FOREVER = 1 << 62
 KEPT_REQUESTS = 200_000
+DUMP_AT = 8 * 3600 * SECOND
 BEFORE_OPEN = 15 * MINUTE  # where a jump over closed time lands
 
 
@@ -40,7 +48,7 @@ def load_candles(settings: ExchangeSettings) -> Mapping[str, CandleSeries]:
     if settings.seed is not None:
         from .generator import generate_market  # lazily: only a generated market needs it
 
-        return generate_market(settings)
+        return generate_market(settings, explicit_rows(settings, {}))
     return settings.candles
 
 
@@ -50,8 +58,14 @@ class Venue:
     def __init__(self, settings: ExchangeSettings) -> None:
         self.settings = settings
         candles = load_candles(settings)
-        keys = [*candles, *settings.symbols, *settings.holdings]
-        self.rows = make_rows(keys, settings.instruments, settings.tick_sizes, settings.lot_sizes)
+        keys = [*candles, *settings.symbols, *settings.ticks, *settings.holdings]
+        self.rows = make_rows(
+            keys,
+            explicit_rows(settings, candles),
+            settings.tick_sizes,
+            settings.lot_sizes,
+            first_day(settings, candles),
+        )
         self.market = Market(
             self.rows,
             candles,
@@ -61,47 +75,85 @@ class Venue:
             on_open=self._on_open,
             on_roll=self._on_roll,
         )
-        self.account = Account(settings.cash, settings.sale_proceeds_usable)
+        self.account = Account(settings, day_of(self.market.now))
         self.account.add_holdings(settings.holdings, self.market.listings)
-        self.hub = Hub(self.market.by_token, settings.user_id, settings.max_tokens_per_socket)
-        self.book = Book(self.account, self._announce, duplicate_cancelled=settings.duplicate_cancelled)
+        self.account.auctions.update(settings.auctions)
+        self.hub = Hub(self.market.by_token, settings.max_tokens_per_socket, settings.snapshot_ms * 1000)
+        self.alerts = Alerts(self.market.listings, settings.user_id)
+        self.funds = Funds(settings.funds, settings.fund_holdings, settings.user_id)
+        self.postbacks = Postbacks(settings.postback_timeout)
+        self.caller: App | None = None  # whose request is being answered
+        self._placed_with: dict[str, App] = {}
+        self.book = Book(
+            self.account,
+            self._announce,
+            duplicate_cancelled=settings.duplicate_cancelled,
+            as_seen=settings.history_profile == "seen",
+        )
+        self.flow = OrderFlow(settings, self.market, self.account, self.book, self._on_new)
+        self.gtt = Triggers(
+            self.market.listings,
+            settings.user_id,
+            settings.app_id,
+            place=self.flow.place,
+            terms=self.flow.terms,
+            now=lambda: self.market.now,
+        )
+        self.market.every_day(lambda day: squareoff.appointments(self, day))
         self.sessions = Sessions(settings, self.market.now)
-        self.limits = Limits()
+        self.limits = Limits(
+            self._order_windows,
+            abuse_refusals=settings.abuse_refusals,
+            abuse_block=settings.abuse_block_seconds * SECOND,
+        )
+        self.flow.admit_slice = self._count_slice
         self.clock = MarketClock(self.market.now, settings.initial_speed)
         self.lockstep = settings.lockstep
         self._hard_end = stamp(settings.end) if settings.end is not None else FOREVER
         self.done = False
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
         self.request_count = 0
-        self.dump = to_csv(self.rows)
-        self.etag = f'W/"{hashlib.sha256(self.dump).hexdigest()[:8]}-{len(self.dump):x}"'
+        self.told = 0  # changes of orders so far
+        self.faults = Plan(self)
+        self.faults.arm_all(settings.faults)
+        self._dump: tuple[int, bytes] = (-1, b"")
 
     # callbacks of the market
 
     def _announce(self, order: Order, row: dict[str, Any]) -> None:
-        self.hub.tell_order(row)
+        app = self._app_of(order)
+        self.told += 1
+        for one in self.faults.updates(update_of(row, self.settings.user_id, app), app.postback_url if app else None):
+            self.send_update(one)
+
+    def send_update(self, one: Delivery) -> None:
+        """An order update by its channels."""
+        if one.stream:
+            self.hub.tell("order", one.row)
+        if one.postback:
+            self.postbacks.put(one.postback, one.row)
+
+    def _app_of(self, order: Order) -> App | None:
+        """The app that an order was placed with; what no request of an app placed is the first one's."""
+        if order.foreign:
+            return None
+        return self._placed_with.get(order.order_id, self.sessions.first)
 
     def _on_event(self, event: Event, listing: Listing) -> None:
-        self.book.carry_out(event, self.market.now)
-        if event.order.terminal:
-            self.market.remove(event.order)
+        self.flow.on_event(event)
 
     def _on_expiry(self, orders: list[Order]) -> None:
-        for order in orders:
-            self.market.remove(order)
-            self.book.end(order, self.market.now)
+        self.flow.on_expiry(orders)
 
     def _on_open(self, exchange: str) -> None:
-        for order in self.book.live():
-            if order.status == AMO_RECEIVED and order.listing.row.exchange == exchange:
-                self.book.release(order, self.market.now)
-                self._send(order)
+        self.flow.on_open(exchange)
 
     def _on_roll(self) -> None:
-        leftovers = [order for order in self.book.live() if order.status != AMO_RECEIVED]
-        self._on_expiry(leftovers)
-        self.account.roll()
+        self.flow.on_roll()
+        self.gtt.on_roll()
+        settle.roll(self.account, self.market.listings, day_of(self.now), squares_off=squareoff.is_on(self))
         self.book.wipe()
+        self._placed_with = {key: app for key, app in self._placed_with.items() if key in self.book.orders}
 
     # orders
 
@@ -109,83 +161,29 @@ class Venue:
     def now(self) -> int:
         return self.market.now
 
-    def _send(self, order: Order) -> None:
-        """To the market, where it meets the next print."""
-        order.works_from = self.now + round(self.settings.latency * SECOND)
-        order.deadline = self.now + order.validity_ttl * MINUTE if order.validity == "TTL" else 0
-        self.market.add(order, self.book.next_arrival())
+    def _on_new(self, order: Order, origin: Order | None) -> None:
+        """An order exists, and nothing was told of it yet: remember whose it is."""
+        app = self.caller if origin is None else self._placed_with.get(origin.order_id)
+        if app is not None:
+            self._placed_with[order.order_id] = app
+        if origin is not None and order.variety == "iceberg" and self.limited:
+            self.limits.add(ORDERS, self.now)  # each leg is an order at the exchange
 
     def place(self, variety: str, form: Mapping[str, str], *, placed_by: str | None = None) -> Order:
         """A new order, or Kite's refusal."""
-        listing = entry.find_listing(form, self.market.listings)
-        order = Order(self.book.new_id(self.now), listing, self.now, placed_by or self.settings.user_id)
-        order.foreign = placed_by is not None
-        entry.fill_in(order, variety, form)
-        entry.check(order, self.settings)
-        is_open = self.market.is_open(listing.row.exchange)
-        amo = order.variety == "amo"
-        if not is_open and not amo:
-            raise bad_input(entry.NO_AMO, {"hints": ["switch_to_amo"]})
-        if is_open and amo:
-            raise bad_input("After Market Orders (AMO) can only be placed outside of market hours.")
-        self._reserve(order)
-        if amo:
-            self.book.enter_amo(order, self.now)
-        else:
-            self.book.enter(order, self.now)
-            self._send(order)
-        return order
+        return self.flow.place(variety, form, placed_by=placed_by)
 
-    def _reserve(self, order: Order) -> None:
-        self.account.reserve(
-            order, check_margin=self.settings.check_margin, check_holdings=self.settings.check_holdings
-        )
-
-    def modify(self, variety: str, order_id: str, form: Mapping[str, str]) -> Order:
+    def modify(self, variety: str, order_id: str, form: Mapping[str, str], *, from_api: bool = True) -> Order:
         """Change a live order, or Kite's refusal; a refused change leaves it as it was."""
-        order = self.book.get(order_id)
-        if order.terminal:
-            raise bad_input("Order cannot be modified as it is being processed. Try later.")
-        if order.modifications >= self.settings.max_modifications:
-            raise entry.too_many_changes()
-        trial = copy.copy(order)
-        entry.change(trial, form)
-        was_market = order.order_type in ("MARKET", "SL-M")
-        entry.check(trial, self.settings, protection_known=was_market and trial.order_type == order.order_type)
-        kept = order.blocked, order.reserved
-        order.blocked = 0.0
-        order.reserved = 0
-        try:
-            trial.history = []  # judged as if it were new, beside the others
-            self._reserve(trial)
-        except Refusal:
-            order.blocked, order.reserved = kept
-            raise
+        return self.flow.modify(variety, order_id, form, from_api=from_api)
 
-        def apply() -> None:
-            for name in (
-                "quantity", "order_type", "validity", "validity_ttl", "price", "trigger_price",
-                "disclosed_quantity", "market_protection", "triggered", "blocked", "reserved",
-            ):  # fmt: skip
-                setattr(order, name, getattr(trial, name))
-
-        order.modifications += 1
-        self.book.changed(order, self.now, apply)
-        if order.pending_quantity == 0:  # reduced to what is filled already
-            self.market.remove(order)
-            self.book.end(order, self.now)
-        elif order.status != AMO_RECEIVED:
-            self._send(order)
-        return order
-
-    def cancel(self, variety: str, order_id: str) -> Order:
+    def cancel(self, variety: str, order_id: str, parent_order_id: str | None = None) -> Order:
         """Cancel a live order, or Kite's refusal."""
-        order = self.book.get(order_id)
-        if order.terminal:
-            raise bad_input("Order cannot be cancelled as it is being processed. Try later.")
-        self.market.remove(order)
-        self.book.cancel(order, self.now)
-        return order
+        return self.flow.cancel(variety, order_id, parent_order_id)
+
+    def take_cash(self, amount: float) -> None:
+        """Rupees that leave the account in the middle of the day."""
+        self.account.add_cash(-amount, text="taken out")
 
     # time
 
@@ -196,8 +194,9 @@ class Venue:
         limit = FOREVER if until is None else max(until, market.now)
         while True:
             step = market.step(limit, market.end)
-            if step is Step.PRINT:
+            if market.touched:
                 self._publish()
+            if step is Step.PRINT:
                 if stop_at_prints and not market.mid_instant:
                     break
             elif step in (Step.EVENT, Step.BAR, Step.OPEN):
@@ -212,13 +211,15 @@ class Venue:
 
     def play_until(self, limit: int) -> None:
         """Everything before ``limit``, without a stop."""
-        market = self.market
+        market, hub = self.market, self.hub
         while True:
-            step = market.step(limit, self._hard_end)
-            if step is Step.PRINT:
+            step = market.step(min(limit, hub.due), self._hard_end)
+            if market.touched:
                 self._publish()
-            elif step is Step.NOTHING:
-                break
+            if step is Step.NOTHING:
+                if hub.due > limit:
+                    break
+                hub.release()
             elif step is Step.DONE:
                 self.done = True
                 break
@@ -249,13 +250,41 @@ class Venue:
     def _publish(self) -> None:
         market = self.market
         if not market.mid_instant:
-            self.hub.publish(market.touched)
+            self.gtt.on_prints(market.touched)
+            self.alerts.look(market.touched, market.now)
+            if self.clock.speed:
+                self.hub.hold(market.touched, market.now)
+            else:
+                self.hub.publish(market.touched)
             market.touched.clear()
+
+    def next_stop(self) -> int | None:
+        """While the clock runs: when there is something to play or to tell; None if there is nothing."""
+        following = self.market.next_instant()
+        return self.hub.due if self.hub.due < (following or FOREVER) else following
+
+    def after_call(self) -> None:
+        """Send what a call or a while of the clock left to be sent; nobody waits for slow readers."""
+        if not self.clock.speed:
+            self.hub.release()
+        if self.settings.ws_kill_on_expiry:
+            for socket in list(self.hub.sockets):
+                if not self.sessions.valid(socket.api_key, socket.token, self.now):
+                    socket.abort()
+        self.hub.start_flush()
+        self.postbacks.start()
 
     def print_by_hand(self, listing: Listing, price: float, quantity: int) -> None:
         """One print that no candle holds."""
         self.market.print_by_hand(listing, price, quantity)
         self.market.touched.remove(listing)
+        self.gtt.on_prints([listing])
+        self.alerts.look([listing], self.now)
+        self.hub.publish([listing])
+
+    def depth_by_hand(self, listing: Listing, bids: Sequence[Sequence[float]], asks: Sequence[Sequence[float]]) -> None:
+        """A book that no candle holds; it stands until the next print."""
+        self.market.put_depth(listing, bids, asks)
         self.hub.publish([listing])
 
     # the record
@@ -263,6 +292,34 @@ class Venue:
     def clock_state(self) -> dict[str, Any]:
         """What the clock says."""
         return {"now": iso(self.now), "speed": self.clock.speed, "done": self.done, "sent": self.hub.sent()}
+
+    @property
+    def dump(self) -> bytes:
+        """Today's instrument dump."""
+        today = self.now // DAY
+        if self._dump[0] != today:
+            self._dump = today, self.dump_of(day_of(self.now))
+        return self._dump[1]
+
+    def dump_of(self, day: date) -> bytes:
+        """The instrument dump of another day: without what was listed later or had expired."""
+        return to_csv(rows_on(self.rows, day))
+
+    @property
+    def etag(self) -> str:
+        """What the stream's greeting says of the dump: when it was made (08:00 IST of the day), how long it is."""
+        made = wire_epoch(self.now - self.now % DAY + DUMP_AT)
+        return f'W/"{made:x}-{len(self.dump):x}"'
+
+    def _count_slice(self) -> None:
+        """A slice counts like an order; what is over the limit is refused alone."""
+        if self.limited and not self.limits.take(ORDERS, self.now):
+            raise too_many()
+        self.faults.at_slice()
+
+    def _order_windows(self, now: int) -> Windows:
+        rules = self.flow.rules_of(now // DAY)
+        return (SECOND, rules.orders_per_second), (MINUTE, rules.orders_per_minute), (DAY, rules.orders_per_day)
 
     @property
     def limited(self) -> bool:
@@ -280,8 +337,13 @@ class Venue:
                 "opening_balance": self.account.opening_balance,
                 "available": self.account.available,
                 "margins": self.account.margins(),
+                "ledger": [entry.row() for entry in self.account.ledger.entries],
             },
-            "orders": [{**order.latest(), "history": order.history} for order in self.book.orders.values()],
+            "orders": [
+                {**order.latest(), "algo_id": order.algo_id, "history": order.history}
+                for order in self.book.orders.values()
+            ],
+            "gtt": self.gtt.rows(),
             "trades": self.book.trades,
             "positions": self.positions(),
             "holdings": [holding.row() for holding in self.account.holdings.values()],
@@ -293,6 +355,8 @@ class Venue:
                 }
                 for socket in self.hub.sockets
             ],
+            "faults": self.faults.rows(),
+            "market": [quote_row(listing) for listing in self.market.listings.values()],
         }
 
     def positions(self) -> dict[str, list[dict[str, Any]]]:

@@ -50,7 +50,10 @@ def config_at(settings: Config, url: str, ours: bool, market: simulator.Served |
     if ours:
         changes["broker.kite_connect.endpoint"] = url
         changes["broker.kite_connect.user_id"] = settings.exchange.user_id
-        changes["broker.kite_connect.api_key"] = kite.api_key or settings.exchange.api_key
+        key = changes["broker.kite_connect.api_key"] = kite.api_key or settings.exchange.api_key
+        token = settings.exchange.access_token
+        if market is not None and not kite.access_token.get_secret_value() and simulator.opens(url, key, token):
+            changes["broker.kite_connect.access_token"] = token  # else the one of `btkite login`
     if market is not None:
         changes["exchange.speed"] = "lockstep" if market.lockstep else "realtime"
     return settings.with_(**changes) if changes else settings

@@ -237,6 +237,9 @@ class Exchange(Section):
     api_secret: kinds.Text = Field(
         default="simulator", min_length=1, description="Secret of that app; it protects nothing but play money."
     )
+    access_token: kinds.Text = Field(
+        default="simulator", min_length=1, description="Token of that app, valid from the start without a login."
+    )
     symbols: kinds.Symbols = Field(
         default=("NSE:INFY", "NSE:RELIANCE", "NSE:TCS"), description="EXCHANGE:TRADINGSYMBOL of what it trades."
     )

@@ -17,6 +17,8 @@ _HOME = {
     "Bars": "canned",
     "KiteExchange": "wire",
     "Outcome": "outcome",
+    "Steering": "steering",
+    "SteeringError": "steering",
     "bars": "canned",
     "run_strategy": "run",
     "plain_config": "run",
@@ -44,4 +46,6 @@ if TYPE_CHECKING:
     from .outcome import Outcome as Outcome
     from .run import plain_config as plain_config
     from .run import run_strategy as run_strategy
+    from .steering import Steering as Steering
+    from .steering import SteeringError as SteeringError
     from .wire import KiteExchange as KiteExchange

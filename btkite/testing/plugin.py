@@ -45,7 +45,7 @@ def _kite_exchange_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def kite_exchange(_kite_exchange_server: Any) -> KiteExchange:
     """A started simulated exchange on a free port, fresh for each test: ``.reset("uptrend")``, ``.config()``,
-    ``.run_strategy(MyStrategy, mode="live")``."""
+    ``.run_strategy(MyStrategy, mode="live")``, ``.steer.arm("html_502")``."""
     exchange: KiteExchange = _kite_exchange_server
     exchange.reset()
     return exchange

@@ -14,6 +14,7 @@ from ..market.calendar import calendar
 from ..series import moment
 from .outcome import Outcome
 from .run import Given, equip, plain_config, series_of
+from .steering import Steering
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -95,6 +96,11 @@ class KiteExchange:
     def ws_url(self) -> str:
         """Root of the WebSocket, for ``KiteTicker(root=...)``."""
         return self._exchange.ws_url
+
+    @property
+    def steer(self) -> Steering:
+        """Its control surface: time, prices by hand, orders from outside, faults, tokens, days."""
+        return Steering(self.url)
 
     @property
     def api_key(self) -> str:

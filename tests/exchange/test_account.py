@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from btkite.exchange import InstrumentRow
 from btkite.exchange.account import Position
-from btkite.exchange.errors import Refusal
+from btkite.exchange.errors import BadSettings, Refusal
 from btkite.exchange.listing import Listing
 
-from .scene import KEY, Scene, form
+from .samples import sample
+from .scene import DAY, KEY, Scene, candles, form
+from .scene_days import joined, next_day
 
 FLAT = (100.0, 100.0, 100.0, 100.0)
-SHARED = Path(os.environ.get("BTKITE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 NUMBERS = (
     "quantity", "overnight_quantity", "average_price", "close_price", "last_price", "value", "pnl", "m2m",
     "unrealised", "realised", "buy_quantity", "buy_price", "buy_value", "buy_m2m", "sell_quantity", "sell_price",
@@ -37,23 +36,20 @@ def rebuilt(row: dict[str, Any]) -> Position:
     position = Position(listing, row["product"])
     position.overnight, position.close_price = row["overnight_quantity"], row["close_price"]
     carried = row["buy_value"] - row["day_buy_value"] + row["sell_value"] - row["day_sell_value"]
-    if position.overnight:
-        position.overnight_price = carried / abs(position.overnight) / row["multiplier"]
+    position.overnight_value = position.settled_value = carried
     position.buy_quantity, position.buy_value = row["day_buy_quantity"], row["day_buy_value"]
     position.sell_quantity, position.sell_value = row["day_sell_quantity"], row["day_sell_value"]
     return position
 
 
 def test_positions_equal_kites_own_sample_rows() -> None:
-    sample = SHARED / "data" / "kite_mocks" / "positions.json"
-    if not sample.is_file():
-        pytest.skip("Kite's sample responses are not beside the repository (BTKITE_SHARED)")
-    data = json.loads(sample.read_text())["data"]
+    data = sample("positions")
     rows = [*data["net"], *data["day"]]
     assert len(rows) >= 5
     for row in rows:
         ours = rebuilt(row).row()
         assert {name: ours[name] for name in NUMBERS} == pytest.approx({name: row[name] for name in NUMBERS})
+        assert list(ours) == list(row)
 
 
 def test_products_do_not_net_and_flat_rows_stay_for_the_day() -> None:
@@ -141,8 +137,6 @@ def test_conversion_moves_the_day_leg_to_the_other_product() -> None:
 
 def test_futures_and_options_are_margined_by_their_contract() -> None:
     future, call = "NFO:NIFTY26NOVFUT", "NFO:NIFTY26N2426000CE"
-    from .scene import candles
-
     series = {future: candles([(26000.0,) * 4] * 2), call: candles([(100.0,) * 4] * 2)}
     scene = Scene(candles=series, cash=2_000_000.0).opened()
     venue = scene.venue
@@ -159,3 +153,147 @@ def test_futures_and_options_are_margined_by_their_contract() -> None:
     scene.to_end()
     short = 0.15 * 26000 * 65
     assert venue.account.available == pytest.approx(money + 130 * 100 - short)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"mis_margin": 20.0},
+        {"derivative_margin": 0.1, "exposure_margin": 0.2},
+        {"securities": {KEY: "bond"}},
+    ],
+)
+def test_senseless_money_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadSettings):
+        Scene([FLAT], **wrong)
+
+
+def bought(*, product: str = "MIS", quantity: int = 10, **more: Any) -> tuple[Scene, Listing]:
+    """Flat at 100, and so much bought."""
+    scene = Scene([FLAT] * 4, **more).opened()
+    scene.bar()
+    scene.place("BUY", product=product, quantity=quantity)
+    scene.bar()
+    return scene, scene.venue.market.listings[KEY]
+
+
+def rows(scene: Scene) -> dict[str, int]:
+    return {row["product"]: row["quantity"] for row in scene.venue.positions()["net"]}
+
+
+def test_a_conversion_beyond_the_money_is_refused_and_changes_nothing() -> None:
+    scene, listing = bought(cash=500.0)  # 200 of it are blocked
+    with pytest.raises(Refusal) as refused:
+        scene.venue.account.convert(listing, "MIS", "CNC", True, 10, False)
+    assert refused.value.error_type == "MarginException"
+    assert "Required margin is 800.00 but available margin is 300.00" in str(refused.value)
+    assert rows(scene) == {"MIS": 10}
+    assert scene.venue.account.available == 300.0
+    scene.venue.account.convert(listing, "MIS", "CNC", True, 3, False)
+    assert rows(scene) == {"MIS": 7, "CNC": 3}
+    scene.venue.account.convert(listing, "CNC", "MIS", True, 3, False)
+    assert rows(scene) == {"MIS": 10, "CNC": 0}
+    assert scene.venue.account.available == 300.0
+
+
+def test_a_short_position_becomes_a_delivery_only_of_shares_that_are_there() -> None:
+    for held, allowed in ((4, False), (10, True)):
+        scene = Scene([FLAT] * 4, holdings={KEY: (held, 80.0)}).opened()
+        listing = scene.venue.market.listings[KEY]
+        scene.place("SELL")
+        scene.bar()
+        if not allowed:
+            with pytest.raises(Refusal, match="Available: 4, Requested: 10"):
+                scene.venue.account.convert(listing, "MIS", "CNC", False, 10, False)
+            continue
+        scene.venue.account.convert(listing, "MIS", "CNC", False, 10, False)
+        assert scene.venue.account.holdings[KEY].used == 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "buys", "quantity", "overnight", "text"),
+    [
+        ("MIS", "MIS", True, 5, False, "it is the product"),
+        ("MIS", "NRML", True, 5, False, "not allowed using NRML"),
+        ("MIS", "CO", True, 5, False, "Cover order"),
+        ("MIS", "CNC", True, 11, False, "no MIS position of 11"),
+        ("MIS", "CNC", True, 0, False, "no MIS position of 0"),
+        ("MIS", "CNC", False, 5, False, "no MIS position of 5"),
+        ("MIS", "CNC", True, 5, True, "no MIS position of 5"),
+        ("MIS", "MTF", True, 5, False, "not allowed using MTF"),
+    ],
+)
+def test_what_cannot_be_converted_is_said(
+    old: str, new: str, buys: bool, quantity: int, overnight: bool, text: str
+) -> None:
+    scene, listing = bought()
+    with pytest.raises(Refusal, match=text):
+        scene.venue.account.convert(listing, old, new, buys, quantity, overnight)
+    assert rows(scene) == {"MIS": 10}
+
+
+def test_a_position_that_an_open_order_closes_is_not_converted_under_it() -> None:
+    scene, listing = bought()
+    exit_ = scene.place("SELL", "LIMIT", price=150.0, quantity=6)
+    with pytest.raises(Refusal, match="Cancel the open orders"):
+        scene.venue.account.convert(listing, "MIS", "CNC", True, 5, False)
+    scene.venue.account.convert(listing, "MIS", "CNC", True, 4, False)
+    scene.venue.cancel("regular", exit_.order_id)
+    scene.venue.account.convert(listing, "MIS", "CNC", True, 6, False)
+    assert rows(scene) == {"MIS": 0, "CNC": 10}
+
+
+def test_a_carried_leg_is_converted_as_it_is() -> None:
+    future = "NFO:NIFTY26DECFUT"
+    series = joined([candles([(26000.0 + 10 * day,) * 4] * 3, day=DAY + timedelta(days=day)) for day in range(2)])
+    scene = Scene(candles={future: series}, charges=False).opened()
+    scene.venue.place("regular", form("BUY", symbol="NIFTY26DECFUT", exchange="NFO", product="NRML", quantity=130))
+    next_day(scene)
+    scene.bar(), scene.bar()
+    account, listing = scene.venue.account, scene.venue.market.listings[future]
+    worth = account.worth()
+    with pytest.raises(Refusal, match="no NRML position of 65"):
+        account.convert(listing, "NRML", "MIS", True, 65, False)  # none of it is of today
+    account.convert(listing, "NRML", "MIS", True, 65, True)
+    net = {row["product"]: row for row in scene.venue.positions()["net"]}
+    for row in net.values():
+        assert (row["overnight_quantity"], row["average_price"], row["close_price"]) == (65, 26000.0, 26000.0)
+        assert (row["pnl"], row["m2m"]) == (650.0, 650.0)
+    assert account.worth() == worth
+
+
+def test_money_can_be_taken_and_given_in_the_middle_of_the_day() -> None:
+    scene, _ = bought(cash=10_000.0)
+    account = scene.venue.account
+    account.set_available(50.0)
+    assert account.available == 50.0
+    with pytest.raises(Refusal, match=r"Required margin is 60\.00 but available margin is 50\.00"):
+        scene.place("BUY", quantity=3)
+    account.set_cash(20_000.0)
+    row = account.margins()["equity"]
+    assert (row["available"]["cash"], row["available"]["opening_balance"]) == (20_000.0, 10_000.0)
+    assert row["available"]["intraday_payin"] == 10_000.0
+    assert row["net"] == 20_000 - 200
+    scene.venue.take_cash(5_000.0)
+    assert account.available == 15_000 - 200
+
+
+def test_the_days_profit_may_be_withheld_until_the_next() -> None:
+    for usable, wanted in ((True, 10_100.0), (False, 10_000.0)):
+        scene = Scene(
+            [FLAT, FLAT, (110.0,) * 4, (110.0,) * 4], cash=10_000.0, intraday_profit_usable=usable
+        ).opened()  # fmt: skip
+        scene.place("BUY")
+        scene.bar(), scene.bar(), scene.bar()
+        scene.place("SELL")
+        scene.to_end()
+        assert scene.venue.account.available == wanted
+
+
+def test_shares_sold_are_shown_with_the_part_that_is_withheld() -> None:
+    scene = Scene([FLAT] * 4, cash=10_000.0, holdings={KEY: (10, 80.0)}).opened()
+    scene.bar()
+    scene.place("SELL", product="CNC")
+    scene.bar()
+    utilised = scene.venue.account.margins()["equity"]["utilised"]
+    assert (utilised["holding_sales"], utilised["delivery"], utilised["debits"]) == pytest.approx((-1000, 200, -800))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from btkite.exchange import BadSettings
 from btkite.exchange.generator import generate, generate_option, option_price, trading_days
 from btkite.exchange.instruments import describe
+
+from .scene import KEY, Scene
 
 FIRST = date(2026, 11, 9)
 
@@ -75,3 +78,52 @@ def test_an_expired_option_is_refused() -> None:
 
 def test_trading_days_know_the_budget_sunday() -> None:
     assert trading_days("NSE", date(2026, 1, 31), 2) == [date(2026, 2, 1), date(2026, 2, 2)]
+
+
+def test_futures_and_options_follow_the_index_that_is_listed_beside_them() -> None:
+    made = Scene(
+        seed=3, symbols=("NSE:NIFTY 50",), chains={"NIFTY": 1}, generate_from=date(2026, 11, 18), generate_sessions=1
+    ).venue.market.listings
+    index, future = made["NSE:NIFTY 50"].tape.series, made["NFO:NIFTY26NOVFUT"].tape.series
+    call, put = made["NFO:NIFTY26D0126000CE"].tape.series, made["NFO:NIFTY26D0126000PE"].tape.series
+    assert (len(index), len(future), len(call)) == (375, 385, 385)
+    assert np.abs(call.close[:375] - put.close[:375] + 26000 - index.close).max() <= 0.15
+    carry = future.close[:375] / index.close - 1
+    assert 0 < carry.min() <= carry.max() < 0.003
+    assert (future.oi > 0).all()
+
+
+def test_a_chain_is_listed_with_the_lots_and_ticks_of_its_day_and_yesterdays_dump_lacks_what_is_new() -> None:
+    venue = Scene(
+        seed=3, symbols=("NSE:NIFTY 50",), chains={"NIFTY": 1}, generate_from=date(2024, 11, 29), generate_sessions=1
+    ).venue  # fmt: skip
+    rows = {row.key: row for row in venue.rows}
+    lots = {row.expiry: row.lot_size for row in rows.values() if row.name == "NIFTY" and row.is_option}
+    assert lots[date(2024, 12, 26)] == 25
+    assert rows["NFO:NIFTY25JANFUT"].lot_size == 75
+    assert rows["NFO:NIFTY25FEBFUT"].listed == date(2024, 11, 29)
+    assert b"NIFTY25FEBFUT" in venue.dump
+    assert b"NIFTY25FEBFUT" not in venue.dump_of(date(2024, 11, 28))
+    assert b"NIFTY24DECFUT" in venue.dump_of(date(2024, 11, 28))
+    assert b"NIFTY24DECFUT" not in venue.dump_of(date(2024, 12, 27))
+
+
+def test_a_generated_day_of_the_closing_auction_ends_in_its_print() -> None:
+    made = Scene(
+        seed=3,
+        symbols=(KEY, "NSE:SBIN", "NSE:NIFTY 50"),
+        generate_from=date(2026, 11, 18),
+        generate_sessions=1,
+        closing_auction=True,
+        auction_shares=[KEY],
+    ).venue.market.listings
+    ends = {key: [int(one) % 86_400 // 60 for one in made[key].tape.series.start[-2:]] for key in made}
+    assert ends[KEY] == ends["NSE:NIFTY 50"] == [15 * 60 + 14, 15 * 60 + 29]
+    assert ends["NSE:SBIN"] == [15 * 60 + 28, 15 * 60 + 29]
+
+
+def test_fifty_symbols_of_a_month_are_made_in_a_moment() -> None:
+    before = time.process_time()
+    for number in range(50):
+        generate(f"NSE:STOCK{number}", FIRST, 20)
+    assert time.process_time() - before < 3.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
@@ -236,11 +237,24 @@ def test_orders_go_through_the_wire_and_back(load: Load) -> None:
     assert client.refused("GET", "/orders/1")[2] == "Couldn't find that `order_id`."
 
 
-@pytest.mark.parametrize("path", ["/gtt/triggers", "/mf/orders", "/charges/orders", "/margins/orders", "/nothing"])
-def test_what_is_not_carried_is_said_and_not_faked(load: Load, path: str) -> None:
-    status, kind, message = load([FLAT]).refused("GET", path)
-    assert (status, kind) == (404, "GeneralException")
-    assert ("not available on this exchange yet" in message) == (path != "/nothing")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("path", ["/nothing", "/orders/1/2/3", "/user", "/gtt", "/oms/orders", "/orders/"])
+def test_a_path_that_kite_does_not_have_is_404_in_json(load: Load, method: str, path: str) -> None:
+    assert load([FLAT]).refused(method, path) == (404, "GeneralException", "Route not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/orders"), ("PUT", "/quote"), ("DELETE", "/user/profile"), ("GET", "/charges/orders"),
+     ("PATCH", "/orders/regular/1"), ("POST", "/gtt/triggers/1")],
+)  # fmt: skip
+def test_a_method_that_a_path_does_not_have_is_405_in_json(load: Load, method: str, path: str) -> None:
+    assert load([FLAT]).refused(method, path)[:2] == (405, "GeneralException")
+
+
+def test_a_head_is_no_get(load: Load) -> None:
+    status, headers, body = load([FLAT]).raw("HEAD", "/user/profile")
+    assert (status, headers["Content-Type"], body) == (405, "application/json", b"")
 
 
 def test_rate_limits_count_calendar_seconds_of_the_exchanges_clock(load: Load) -> None:
@@ -261,3 +275,34 @@ def test_the_json_content_type_is_bare(load: Load) -> None:
     _, headers, body = load([FLAT]).raw("GET", "/user/margins")
     assert headers["Content-Type"] == "application/json"
     assert set(json.loads(body)["data"]) == {"equity", "commodity"}
+
+
+def test_a_dump_is_packed_for_who_takes_it(load: Load) -> None:
+    client = load(candles={f"NSE:S{number}": candles([FLAT]) for number in range(40)})
+    plain = client.raw("GET", "/instruments")[2]
+    _, headers, packed = client.raw("GET", "/instruments", **{"Accept-Encoding": "gzip, deflate"})
+    assert (headers["Content-Encoding"], headers["Content-Type"]) == ("gzip", "text/csv")
+    assert gzip.decompress(packed) == plain
+    assert len(packed) < len(plain) / 2
+
+
+@pytest.mark.parametrize("path", ["/margins/orders", "/margins/basket", "/charges/orders"])
+@pytest.mark.parametrize("body", [b"", b"{", b"{}", b"[]", b"[1]", b'"text"'])
+def test_a_json_call_without_a_list_of_orders_is_bad_input(load: Load, path: str, body: bytes) -> None:
+    status, _, text = load([FLAT]).raw("POST", path, body, **{"Content-Type": "application/json"})
+    answer = json.loads(text)
+    assert (status, answer["status"], answer["error_type"]) == (400, "error", "InputException")
+
+
+def test_the_request_log_holds_no_secret(load: Load) -> None:
+    client = load([FLAT])
+    token = log_in(client)
+    client.raw("GET", f"/connect/finish?request_token={token}&status=success")
+    fields = {"api_key": "sandboxkey000000", "request_token": token, "checksum": checksum(token)}
+    session = client.data("POST", "/session/token", **fields)
+    client.call("DELETE", "/session/token", api_key="sandboxkey000000", access_token=session["access_token"])
+    client.raw("GET", f"/ws?api_key=sandboxkey000000&access_token={session['access_token']}")
+    log = client.raw("GET", "/_exchange/requests")[2].decode()
+    secrets = (token, fields["checksum"], session["access_token"], TOKEN, SECRET)
+    assert [secret for secret in secrets if secret in log] == []
+    assert log.count('"***"') >= 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -207,5 +208,181 @@ def test_a_reset_cuts_the_sockets_of_the_former_market(load: Load, running: Exch
         await asyncio.to_thread(load, [FLAT])
         message = await socket.receive(timeout=SECONDS)
         assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+    run(test)
+
+
+def last_price_of(one: bytes) -> tuple[int, int]:
+    return struct.unpack(">II", one[:8])  # type: ignore[return-value]
+
+
+def test_while_the_clock_runs_the_prints_of_a_snapshot_are_one_packet_as_it_stands_at_its_end(load: Load) -> None:
+    bars = [UP, (102.0, 103.0, 101.0, 101.5), FLAT]
+    client = load(candles={KEY: candles(bars), "NSE:SBIN": candles(bars)}, speed=0.0, snapshot_ms=60_000,
+                  heartbeat_seconds=60.0)  # fmt: skip
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await subscribe(socket, "full", INFY, SBIN)
+        await heard(client, socket, 2)
+        client.control("clock", until="2026-11-18T09:15:00+05:30")
+        client.control("clock", speed=600)
+        frames = [packets(await socket.receive_bytes(timeout=SECONDS)) for _ in range(3)]
+        assert [[last_price_of(one) for one in frame] for frame in frames] == [
+            [(INFY, price), (SBIN, price)] for price in (10200, 10150, 10000)
+        ]
+        volumes = [struct.unpack(">I", frame[0][16:20])[0] for frame in frames]
+        assert volumes == [100, 200, 300]
+
+    run(test)
+
+
+def test_while_the_clock_runs_what_did_not_change_is_not_told_again(load: Load) -> None:
+    client = load(candles={KEY: candles([FLAT] * 3), "NSE:SBIN": candles([UP, UP, UP])}, speed=0.0,
+                  heartbeat_seconds=60.0)  # fmt: skip
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await subscribe(socket, "ltp", INFY, SBIN)
+        await heard(client, socket, 2)
+        client.control("clock", until="2026-11-18T09:15:00+05:30")
+        client.control("clock", speed=600)
+        told = []
+        while len(told) < 9:
+            told += [last_price_of(one) for one in packets(await socket.receive_bytes(timeout=SECONDS))]
+        assert [token for token, _ in told].count(INFY) == 1
+        assert [price for token, price in told if token == SBIN] == [10000, 9800, 10400, 10200] * 2
+
+    run(test)
+
+
+def test_without_snapshots_every_instant_is_told_while_the_clock_runs(load: Load) -> None:
+    client = load([FLAT, FLAT], speed=0.0, snapshot_ms=0, heartbeat_seconds=60.0)
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await subscribe(socket, "ltp", INFY)
+        await heard(client, socket, 1)
+        client.control("clock", until="2026-11-18T09:15:00+05:30")
+        client.control("clock", speed=600)
+        frames = [packets(await socket.receive_bytes(timeout=SECONDS)) for _ in range(8)]
+        assert {last_price_of(one) for frame in frames for one in frame} == {(INFY, 10000)}
+
+    run(test)
+
+
+def test_an_update_bears_the_seal_of_the_app_that_placed_the_order_and_a_web_order_none(load: Load) -> None:
+    client = load([FLAT] * 3, app_id=77)
+    client.control("clock", next="bar")
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 1, "product": "MIS",
+                 "order_type": "LIMIT", "price": 99}  # fmt: skip
+        ours = client.data("POST", "/orders/regular", **order)["order_id"]
+        client.data("DELETE", f"/orders/regular/{ours}")
+        told = (await socket.receive_json(timeout=SECONDS))["data"]
+        text = f"{ours}{told['order_timestamp']}sandboxsecret000000000000000000"
+        assert (told["app_id"], told["checksum"]) == (77, hashlib.sha256(text.encode()).hexdigest())
+        await socket.receive_json(timeout=SECONDS)  # the second CANCELLED
+        web = client.control("orders", **order)["order_id"]
+        client.control("orders", cancel=web)
+        told = (await socket.receive_json(timeout=SECONDS))["data"]
+        assert (told["order_id"], told["app_id"], told["checksum"]) == (web, 0, "")
+
+    run(test)
+
+
+def upgrade(client: Client, query: str) -> tuple[int, Any]:
+    """Status and body of a socket's opening that is refused."""
+    status, _, body = client.raw(
+        "GET", f"/?{query}", Upgrade="websocket", Connection="Upgrade",
+        **{"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version": "13"},
+    )  # fmt: skip
+    return status, json.loads(body)
+
+
+def test_a_refused_upgrade_says_it_in_kites_words(load: Load) -> None:
+    right = f"api_key=sandboxkey000000&access_token={TOKEN}"
+    failed = (403, {"status": "error", "message": "Authentication failed."})
+    client = load([FLAT])
+    for query in ("", "api_key=sandboxkey000000", f"api_key=other&access_token={TOKEN}", right + "x"):
+        assert upgrade(client, query) == failed
+    assert upgrade(load([FLAT], plan="personal"), right) == failed  # the free plan has no socket
+    client = load([FLAT])
+    client.control("session", expire_token=True)
+    assert upgrade(client, right) == failed
+
+
+def test_a_socket_may_die_with_its_token(load: Load) -> None:
+    client = load([FLAT] * 2, ws_kill_on_expiry=True)
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        client.control("session", expire_token=True)
+        message = await socket.receive(timeout=SECONDS)
+        assert message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+    run(test)
+
+
+def test_one_instrument_too_many_is_an_error_text_and_the_others_stay(load: Load) -> None:
+    client = load(candles={KEY: candles([UP]), "NSE:SBIN": candles([UP])}, max_tokens_per_socket=1)
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        await socket.send_json({"a": "subscribe", "v": [INFY, SBIN]})
+        message = await socket.receive_json(timeout=SECONDS)
+        assert message["type"] == "error"
+        assert isinstance(message["data"], str)
+        state = json.loads((await asyncio.to_thread(client.raw, "GET", "/_exchange/state"))[2])["data"]
+        assert [known["subscriptions"] for known in state["sockets"]] == [{str(INFY): "quote"}]
+
+    run(test)
+
+
+def test_on_the_sandbox_a_socket_without_the_user_id_opens_but_stays_without_ticks(load: Load) -> None:
+    client = load([UP, UP], profile="sandbox", speed=0.0, heartbeat_seconds=0.1)
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        deaf = await connect(session, client)
+        hearing = await session.ws_connect(f"{address(client)}&user_id=SIM001")
+        assert (await hearing.receive_json(timeout=SECONDS))["type"] == "instruments_meta"
+        for socket in (deaf, hearing):
+            await subscribe(socket, "ltp", INFY)
+        await heard(client, hearing, 2)
+        client.control("clock", until="2026-11-18T09:15:01+05:30")
+        told = b""
+        while len(told) <= 1:
+            told = await hearing.receive_bytes(timeout=SECONDS)
+        assert last_price_of(packets(told)[0]) == (INFY, 10000)
+        assert [await deaf.receive_bytes(timeout=SECONDS) for _ in range(3)] == [b"\x00"] * 3
+
+    run(test)
+
+
+def test_the_greeting_counts_the_dump_and_dates_it(load: Load) -> None:
+    client = load([UP])
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await session.ws_connect(address(client))
+        data = (await socket.receive_json(timeout=SECONDS))["data"]
+        made, _, length = data["etag"].removeprefix('W/"').removesuffix('"').partition("-")
+        assert data["count"] == 1
+        assert int(made, 16) == 1_763_433_000 + 31_536_000  # 2026-11-18 08:00 IST
+        assert int(length, 16) == len(client.raw("GET", "/instruments")[2])
+
+    run(test)
+
+
+def test_a_brokers_message_and_an_error_come_as_texts(load: Load) -> None:
+    client = load([FLAT])
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        for kind in ("message", "error"):
+            assert client.control("message", type=kind, data="Exchange is slow today.") == {"sockets": 1}
+            assert await socket.receive_json(timeout=SECONDS) == {"type": kind, "data": "Exchange is slow today."}
+        assert client.raw("POST", "/_exchange/message", b'{"type": "order"}')[0] == 400
 
     run(test)

@@ -14,12 +14,12 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "testing.md").read_text(e
 
 def test_the_example_of_the_page_passes(tmp_path):
     blocks = re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL)
-    assert [name for name, _ in blocks] == ["breakout.py", "test_breakout.py"]
+    assert [name for name, _ in blocks] == ["breakout.py", "test_breakout.py", "test_broken.py"]
     for name, code in blocks:
         (tmp_path / name).write_text(code, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=tmp_path)
-    assert "3 passed" in ran.stdout, ran.stdout + ran.stderr
+    assert "5 passed" in ran.stdout, ran.stdout + ran.stderr
 
 
 def test_every_shape_is_on_the_page_in_the_words_of_the_code():

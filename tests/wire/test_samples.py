@@ -12,6 +12,7 @@ from kiteconnect import KiteConnect
 
 from btkite.exchange import Exchange
 
+from . import shapes
 from .conftest import FLAT, KEY
 from .test_kiteconnect import clock
 
@@ -80,3 +81,36 @@ def test_our_answers_have_the_shape_of_kites(samples: Path, busy: KiteConnect, n
 def test_the_dump_has_kites_columns(samples: Path, busy: KiteConnect) -> None:
     ours = busy.reqsession.get(f"{busy.root}/instruments").text.splitlines()[0]
     assert ours == (samples / "instruments_all.csv").read_text().splitlines()[0].strip()
+
+
+SAMPLES = {
+    "alerts_create": shapes.ALERT, "alerts_create_ato": shapes.ALERT, "alerts_get": [shapes.ALERT],
+    "alerts_get_one": shapes.ALERT, "alerts_history": [shapes.ALERT_HISTORY], "alerts_modify": shapes.ALERT,
+    "auctions_list": [shapes.AUCTION], "full_profile": shapes.FULL_PROFILE, "generate_session": shapes.SESSION,
+    "gtt_get_order": shapes.GTT, "gtt_get_orders": [shapes.GTT], "holdings": [shapes.HOLDING],
+    "holdings_compact": [shapes.COMPACT], "holdings_summary": shapes.SUMMARY, "margin_commodity": shapes.SEGMENT,
+    "margins_equity": shapes.SEGMENT, "margins": {"equity": shapes.SEGMENT, "commodity": shapes.SEGMENT},
+    "mf_holdings": [shapes.MF_HOLDING], "mf_orders": [shapes.MF_ORDER], "mf_orders_info": shapes.MF_ORDER,
+    "mf_sip_info": shapes.SIP, "order_margins": [shapes.MARGIN], "profile": shapes.PROFILE,
+    "basket_margins": {"initial": shapes.MARGIN, "final": shapes.MARGIN, "orders": [shapes.MARGIN],
+                       "charges": shapes.CHARGES},
+    "order_trades": [shapes.TRADE], "trades": [shapes.TRADE], "virtual_contract_note": [shapes.NOTE],
+    "positions": {"net": [shapes.POSITION], "day": [shapes.POSITION]}, "quote": {KEY: shapes.QUOTE},
+    "ltp": {KEY: shapes.LTP}, "ohlc": {KEY: {**shapes.LTP, "ohlc": shapes.OHLC}},
+    "trigger_range": {KEY: shapes.RANGE, "NSE:RELIANCE": shapes.RANGE}, "orders": [shapes.ORDER],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_table_of_shapes_is_that_of_kites_samples(samples: Path, name: str) -> None:
+    """Both ways: the sample fits the table, and has no name that the table lacks."""
+    sample = json.loads((samples / f"{name}.json").read_text())["data"]
+    assert shapes.misfits(SAMPLES[name], sample) == []
+    assert shapes.surplus(SAMPLES[name], sample) <= {
+        "account_id",
+        "tags",
+        "validity_ttl",
+        "terminal_id",
+        "basket",
+        "auction_number",
+    }

@@ -1,0 +1,446 @@
+"""The faults that are armed, and the places where they act.
+
+The same seed, the same calls and the same market give the same faults: every chance is drawn from a
+generator of the fault's own, in the order in which things are held against it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ..clock import SECOND, iso
+from ..errors import BadSettings, Refusal
+from . import frames, replies, states, updates
+from .frames import Effect, Message, Skewed, sort_of
+from .kinds import Args, Kind
+from .match import COUNTS, Match, read_match
+from .past import Past
+from .replies import Ask, error
+from .updates import Delivery
+
+if TYPE_CHECKING:
+    from ..stream import Socket
+    from ..venue import Venue
+
+TABLE: Mapping[str, Kind] = {kind.name: kind for kind in (*replies.KINDS, *updates.KINDS, *frames.KINDS, *states.KINDS)}
+_NOT_IN_STORMS = {
+    "bad_tick", "clock_skew", "freeze_rejection", "instruments_of_yesterday", "ip_refused", "margin_shortfall",
+    "needs_authorisation", "no_permission", "price_spike", "token_exception",
+}  # fmt: skip
+PASSING: tuple[str, ...] = tuple(name for name in TABLE if name not in _NOT_IN_STORMS)
+"""What a storm draws from: what a client should get over without a loss."""
+_KEYS = {"kind", "match", "times", "args", "seed"}
+_STORM_KEYS = {"seed", "every", "kinds", "args", "until"}
+_KEPT_LOG = 10_000
+
+
+class Fault:
+    """A kind that is armed. ``times``: how often it may act (None: without limit)."""
+
+    def __init__(self, number: int, kind: Kind, match: Match, args: Args, times: int | None, seed: int) -> None:
+        self.number = number
+        self.kind = kind
+        self.match = match
+        self.args = args
+        self.times = times
+        self.seed = seed
+        self.seen = 0
+        self.fired = 0
+        self.waits = False
+        self._chance = random.Random(f"{kind.name}:{seed}")  # noqa: S311 - play
+
+    @property
+    def spent(self) -> bool:
+        """True if it will not act again."""
+        return self.times is not None and self.fired >= self.times
+
+    def hits(self, now: int, method: str, path: str, fields: Mapping[str, Any]) -> bool:
+        """Hold it against something; True if it acts on that."""
+        if self.spent or not self.match.fits(now, method, path, fields):
+            return False
+        self.seen += 1
+        past = self.seen - self.match.nth
+        if past < 0 or past % self.match.every:
+            return False
+        if self.match.probability < 1 and self._chance.random() >= self.match.probability:
+            return False
+        self.fired += 1
+        return True
+
+    def row(self) -> dict[str, Any]:
+        """As the control surface shows it."""
+        match: dict[str, Any] = {"method": self.match.method, "path": self.match.path}
+        match |= {"nth": self.match.nth, "every": self.match.every, "probability": self.match.probability}
+        for name in ("at", "until"):
+            us = getattr(self.match, name)
+            match[name] = iso(us) if us is not None else None
+        return {
+            "id": self.number,
+            "kind": self.kind.name,
+            "match": {**match, "fields": dict(self.match.fields)},
+            "times": self.times,
+            "args": dict(self.args),
+            "seed": self.seed,
+            "seen": self.seen,
+            "fired": self.fired,
+            "spent": self.spent,
+        }
+
+
+class Storm:
+    """One fault of random kind every ``every`` seconds of the market, from a seed."""
+
+    def __init__(self, number: int, body: Mapping[str, Any]) -> None:
+        unknown = sorted(set(body) - _STORM_KEYS)
+        if unknown:
+            raise BadSettings(f"a storm knows {', '.join(sorted(_STORM_KEYS))}; not {', '.join(unknown)}")
+        self.number = number
+        self.seed = _whole("seed of a storm", body.get("seed", 0), least=0)
+        every = body.get("every", 60)
+        if isinstance(every, bool) or not isinstance(every, (int, float)) or every <= 0:
+            raise BadSettings("every of a storm must be a number of seconds above zero")
+        self.every = round(every * SECOND)
+        self.kinds = tuple(body.get("kinds") or PASSING)
+        for name in self.kinds:
+            kind_of(name)
+        self.args: Mapping[str, Mapping[str, Any]] = body.get("args") or {}
+        self.until = read_match("a storm", {"until": body.get("until")}).until
+        self._chance = random.Random(f"storm:{self.seed}")  # noqa: S311 - play
+
+    def draw(self) -> dict[str, Any]:
+        """The next fault, as one would arm it."""
+        name = self._chance.choice(self.kinds)
+        return {"kind": name, "args": self.args.get(name, {}), "seed": self._chance.randrange(1 << 30)}
+
+    def row(self) -> dict[str, Any]:
+        """As the control surface shows it."""
+        until = iso(self.until) if self.until is not None else None
+        storm = {"seed": self.seed, "every": self.every / SECOND, "kinds": list(self.kinds), "until": until}
+        return {"id": self.number, "storm": storm}
+
+
+class Plan:
+    """All faults of one market."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._serial = 0
+        self.faults: list[Fault] = []
+        self.storms: list[Storm] = []
+        self.log: list[dict[str, Any]] = []
+        self.past = Past()
+        self._effects: list[tuple[Fault, Effect, Socket | None]] = []
+        self._held: list[Delivery] = []
+        self.slices = 0
+        self.failing_slices: set[int] = set()
+        self.slice_refusal: Refusal | None = None
+
+    # arming
+
+    def arm(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Arm what ``body`` says: a fault, or ``{"storm": {...}}``. Returns its row. Raises BadSettings."""
+        if not isinstance(body, Mapping):
+            raise BadSettings('a fault is an object such as {"kind": "html_502"}')
+        if "storm" in body:
+            return self._gather(body["storm"])
+        unknown = sorted(set(body) - _KEYS)
+        if unknown:
+            raise BadSettings(f"a fault knows {', '.join(sorted(_KEYS))}; not {', '.join(unknown)}")
+        kind = kind_of(body.get("kind"))
+        given = body.get("match") or {}
+        match = read_match(kind.name, {**kind.match, **given} if isinstance(given, Mapping) else given)
+        args = body.get("args") or {}
+        if not isinstance(args, Mapping):
+            raise BadSettings(f"args of {kind.name} must be an object")
+        times = body.get("times", 1)
+        fault = Fault(
+            self._serial + 1,
+            kind,
+            match,
+            kind.arguments(args),
+            None if times in (None, 0) else _whole(f"times of {kind.name}", times, least=1),
+            _whole(f"seed of {kind.name}", body.get("seed", 0), least=0),
+        )
+        fault.waits = kind.where in ("reply", "upgrade", "update") or bool(COUNTS & ({*given} | {*kind.match}))
+        if not fault.waits and fault.times != 1:
+            raise BadSettings(f"{kind.name} acts once, when it is armed: give it a match to have it act more often")
+        self._serial += 1
+        self.faults.append(fault)
+        try:
+            self._set_up(fault)
+        except BadSettings:
+            self.faults.remove(fault)
+            raise
+        return fault.row()
+
+    def _set_up(self, fault: Fault) -> None:
+        venue = self._venue
+        if fault.kind.name.startswith("stale_") and not self.past.wanted:
+            self.past.begin(venue)
+        if not fault.waits:
+            at = fault.match.at
+            if at is None or at <= venue.now:
+                self._act_now(fault)
+            else:
+                venue.market.at(at, lambda us: self._act_now(fault))
+        self._watch_frames()
+
+    def _act_now(self, fault: Fault) -> bool:
+        if fault not in self.faults or not fault.hits(self._venue.now, "*", "*", {}):
+            return False
+        self._write_log(fault, "at once")
+        told = self._venue.told
+        if fault.kind.where == "state":
+            assert fault.kind.act is not None
+            fault.kind.act(self._venue, fault.args)
+        else:
+            self._begin(fault, None)
+        return self._venue.told != told
+
+    def _gather(self, body: Any) -> dict[str, Any]:
+        if not isinstance(body, Mapping):
+            raise BadSettings('a storm is an object such as {"seed": 7, "every": 60}')
+        storm = Storm(self._serial + 1, body)
+        self._serial += 1
+        self.storms.append(storm)
+        self._venue.market.at(self._venue.now + storm.every, lambda us: self._blow(storm, us))
+        return storm.row()
+
+    def _blow(self, storm: Storm, us: int) -> bool:
+        if storm not in self.storms or (storm.until is not None and us >= storm.until):
+            return False
+        told = self._venue.told
+        self.arm(storm.draw())
+        self._venue.market.at(us + storm.every, lambda later: self._blow(storm, later))
+        return self._venue.told != told
+
+    def arm_all(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """Arm a script of faults. Raises BadSettings that names the entry."""
+        for place, body in enumerate(bodies, 1):
+            try:
+                self.arm(body)
+            except BadSettings as error:
+                raise BadSettings(f"fault {place} of the script: {error}") from None
+
+    def disarm(self, number: int | None = None) -> int:
+        """Clear one fault or storm, or all; what lasts ends. Returns how many were cleared."""
+        faults = [one for one in self.faults if number in (None, one.number)]
+        storms = [one for one in self.storms if number in (None, one.number)]
+        if number is not None and not faults and not storms:
+            raise BadSettings(f"there is no fault {number}")
+        self.faults = [one for one in self.faults if one not in faults]
+        self.storms = [one for one in self.storms if one not in storms]
+        for entry in [entry for entry in self._effects if entry[0] in faults]:
+            self._end(entry)
+        if not any(one.kind.name.startswith("stale_") for one in self.faults):
+            self.past.end()
+        if self._held:
+            self._send_all(self._held)
+            self._held = []
+        self._watch_frames()
+        return len(faults) + len(storms)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All that is armed or was, by number."""
+        lasting = {entry[0].number for entry in self._effects}
+        rows = [{**fault.row(), "lasts": fault.number in lasting} for fault in self.faults]
+        return sorted([*rows, *(storm.row() for storm in self.storms)], key=lambda row: int(row["id"]))
+
+    def _write_log(self, fault: Fault, about: str) -> None:
+        if len(self.log) < _KEPT_LOG:
+            now = iso(self._venue.now)
+            self.log.append({"time": now, "id": fault.number, "kind": fault.kind.name, "about": about})
+
+    # at the door
+
+    async def around(self, ask: Ask, record: dict[str, Any], action: Callable[[], web.Response]) -> web.Response:
+        """Do ``action`` as the faults that hit this call let it be done; ``record`` says which did.
+
+        Raises NoReply if the connection is to end without an answer.
+        """
+        hits = [
+            fault
+            for fault in self.faults
+            if (fault.kind.where == "reply" or (fault.kind.where == "state" and fault.waits))
+            and fault.hits(self._venue.now, ask.method, ask.path, ask.fields)
+        ]
+        if not hits:
+            response = action()
+            if ask.method != "GET":
+                self.past.note(self._venue)
+            return response
+        record["fault"] = "+".join(fault.kind.name for fault in hits)
+        for fault in hits:
+            self._write_log(fault, f"{ask.method} {ask.path}")
+        try:
+            early = await self._before(hits, ask)
+        except Refusal as refusal:
+            early = error(refusal.code, refusal.error_type, refusal.message)
+        response = action() if early is None else early
+        self.past.note(self._venue)
+        self._venue.hub.start_flush()
+        for fault in hits:
+            if fault.kind.after is not None and fault.kind.where == "reply":
+                found = fault.kind.after(ask, fault.args, response)
+                response = await found if inspect.isawaitable(found) else found
+        return response
+
+    async def _before(self, hits: Iterable[Fault], ask: Ask) -> web.Response | None:
+        early: web.Response | None = None
+        for fault in hits:
+            if fault.kind.act is None:
+                continue
+            found = fault.kind.act(self._venue if fault.kind.where == "state" else ask, fault.args)
+            found = await found if inspect.isawaitable(found) else found
+            early = early if early is not None else found
+        return early
+
+    def at_slice(self) -> None:
+        """A slice of an order is about to be placed: refuse it, if it is to fail."""
+        if self.failing_slices:
+            self.slices += 1
+            if self.slices in self.failing_slices and self.slice_refusal is not None:
+                raise self.slice_refusal
+
+    def at_upgrade(self, record: dict[str, Any]) -> Refusal | None:
+        """The refusal of a WebSocket that opens, if there is to be one."""
+        for fault in self.faults:
+            if fault.kind.where == "upgrade" and fault.hits(self._venue.now, "UPGRADE", record["path"], {}):
+                record["fault"] = fault.kind.name
+                self._write_log(fault, "upgrade")
+                assert fault.kind.act is not None
+                refusal: Refusal = fault.kind.act(fault.args)
+                return refusal
+        return None
+
+    # order updates
+
+    def updates(self, row: Mapping[str, Any], postback: str | None = None) -> list[Delivery]:
+        """What becomes of an order update; what comes later is sent by itself."""
+        self.past.note(self._venue)
+        before, self._held = self._held, []
+        ways = [Delivery(row, True, postback)]
+        for fault in self.faults:
+            if fault.kind.where == "update" and fault.hits(
+                self._venue.now, "UPDATE", f"/orders/{row['order_id']}", row
+            ):
+                self._write_log(fault, f"{row['order_id']} {row['status']}")
+                assert fault.kind.act is not None
+                ways = [other for one in ways for other in fault.kind.act(self, fault.args, one)]
+        if ways:
+            return [*ways, *before]
+        self._held = [*before, *self._held]
+        return []
+
+    def hold_back(self, one: Delivery, us: int) -> None:
+        """Keep ``one`` until another update is sent, at most for ``us``."""
+        self._held.append(one)
+
+        def release(_: int) -> bool:
+            if one not in self._held:
+                return False
+            self._held.remove(one)
+            self._send_all([one])
+            return True
+
+        self.appoint(us, release)
+
+    def later(self, us: int, ways: list[Delivery]) -> None:
+        """Send ``ways`` when ``us`` of market time have passed."""
+
+        def send(_: int) -> bool:
+            self._send_all(ways)
+            return True
+
+        self.appoint(us, send)
+
+    def appoint(self, us: int, action: Callable[[int], bool]) -> None:
+        """Do ``action`` when ``us`` of market time have passed."""
+        market = self._venue.market
+        market.end = max(market.end, market.now + us)  # the market is not over while something is on its way
+        market.at(market.now + us, action)
+
+    def _send_all(self, ways: Iterable[Delivery]) -> None:
+        for one in ways:
+            self._venue.send_update(one)
+
+    # sockets
+
+    def _watch_frames(self) -> None:
+        wanted = bool(self._effects) or any(one.kind.where == "frame" and one.waits for one in self.faults)
+        self._venue.hub.set_gate(self.gate if wanted else None)
+
+    def gate(self, socket: Socket, message: Message) -> list[Message]:
+        """What is sent to ``socket`` instead of ``message``."""
+        sort = sort_of(message)
+        for fault in self.faults:
+            if fault.kind.where == "frame" and fault.waits and fault.hits(self._venue.now, sort, socket.peer, {}):
+                self._write_log(fault, f"{sort} to {socket.peer}")
+                self._begin(fault, socket)
+        messages = [message]
+        for entry in list(self._effects):
+            _, effect, only = entry
+            if only is not None and only is not socket:
+                continue
+            messages = [other for one in messages for other in effect.change(socket, sort_of(one), one)]
+            if only is not None and effect.over:
+                self._effects.remove(entry)
+        return messages
+
+    def _begin(self, fault: Fault, socket: Socket | None) -> None:
+        assert fault.kind.act is not None
+        effect: Effect = fault.kind.act(fault.args)
+        lasts = effect.seconds > 0
+        hub = self._venue.hub
+        entry = (fault, effect, None if lasts else socket)
+        for one in list(hub.sockets) if lasts or socket is None else [socket]:
+            effect.begin(one)
+        if lasts:
+            self._effects.append(entry)
+            self._venue.market.at(self._venue.now + round(effect.seconds * SECOND), lambda us: self._over(entry))
+        elif socket is not None:
+            self._effects.append(entry)
+        self._watch_frames()
+
+    def _over(self, entry: tuple[Fault, Effect, Socket | None]) -> bool:
+        if entry in self._effects:
+            self._end(entry)
+            self._watch_frames()
+        return False
+
+    def _end(self, entry: tuple[Fault, Effect, Socket | None]) -> None:
+        self._effects.remove(entry)
+        for socket in list(self._venue.hub.sockets):
+            for message in entry[1].end(socket):
+                socket.append(message)
+
+    def forget(self, socket: Socket) -> None:
+        """A socket is closed."""
+        kept = [entry for entry in self._effects if entry[2] is not socket]
+        if len(kept) != len(self._effects):
+            self._effects = kept
+            self._watch_frames()
+
+    @property
+    def skew(self) -> int:
+        """By how much the exchange's clock is off now, in microseconds."""
+        return sum(effect.us for _, effect, _ in self._effects if isinstance(effect, Skewed))
+
+
+def kind_of(name: Any) -> Kind:
+    """A row of the table, or BadSettings that says what there is."""
+    kind = TABLE.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise BadSettings(f"{name!r} is no kind of fault; there are: {', '.join(TABLE)}")
+    return kind
+
+
+def _whole(what: str, value: Any, *, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise BadSettings(f"{what} must be a whole number from {least} on")
+    return value

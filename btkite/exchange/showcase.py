@@ -1,0 +1,32 @@
+"""A market in which every answer of Kite's has something to show: a share, a contract, a holding."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from .funds import Fund
+from .settings import ExchangeSettings
+
+SHOWN = "NSE:INFY"
+_FUTURE = "NFO:NIFTY26DECFUT"
+_DAY = date(2026, 11, 18)
+_FUND = Fund(tradingsymbol="INF000S01018", amc="Simulated_MF", name="Simulated Equity Fund - Direct Plan")
+
+
+def showcase(port: int = 0) -> ExchangeSettings:
+    """Generated candles at 240 × market time, a morning in November 2026, every rule of Kite's on."""
+    return ExchangeSettings(
+        port=port,
+        seed=7,
+        symbols=(SHOWN, _FUTURE),
+        generate_from=_DAY,
+        generate_sessions=2,
+        start=datetime(2026, 11, 18, 10, 0),
+        speed=240.0,
+        rate_limits=False,
+        cash=1_00_00_000.0,
+        holdings={SHOWN: (10, 1400.0)},
+        auctions={SHOWN: "20"},
+        funds=(_FUND,),
+        fund_holdings={_FUND.tradingsymbol: (120.5, 40.25)},
+    )

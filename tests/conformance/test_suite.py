@@ -1,0 +1,202 @@
+"""The suite against the exchange, and against a server that is like it but for one planted mistake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from btkite.conformance import NotAnswered, Scene, Shapes, Wire, judge
+from btkite.conformance.refusals import REFUSALS
+from btkite.exchange import Exchange
+from btkite.exchange.showcase import SHOWN, showcase
+
+Damage = Callable[[str, str, int, Any], tuple[int, Any]]
+"""Method, path, status and JSON of an answer; gives status and JSON of what is passed on."""
+
+
+@pytest.fixture(scope="module")
+def exchange():
+    with Exchange(showcase()) as running:
+        yield running
+
+
+def scene_on(exchange: Exchange, root: str, **more: Any) -> Scene:
+    settings = exchange.settings
+    wire = Wire(root, root.replace("http", "ws"), settings.api_key, exchange.issue_token(), paced=False)
+    return Scene(wire, SHOWN, settings.symbols[-1], settings.api_secret, **more)
+
+
+async def findings_of(scene: Scene) -> dict[str, Any]:
+    async with scene.wire:
+        return {finding.name: finding async for finding in judge(scene)}
+
+
+def judged(exchange: Exchange, damage: Damage | None = None, **more: Any) -> dict[str, Any]:
+    """Findings by name, of the exchange itself or of a server that passes its answers on, damaged."""
+
+    async def directly() -> dict[str, Any]:
+        return await findings_of(scene_on(exchange, exchange.url, **more))
+
+    async def through() -> dict[str, Any]:
+        assert damage is not None
+        async with aiohttp.ClientSession() as session:
+
+            async def pass_on(request: web.Request) -> web.StreamResponse:
+                if request.headers.get("Upgrade"):
+                    return await stream(session, exchange.ws_url, request)
+                form = await request.read()
+                kept = {
+                    name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers
+                }
+                url = f"{exchange.url}{request.path_qs}"
+                async with session.request(
+                    request.method, url, data=form, headers=kept, allow_redirects=False
+                ) as answer:
+                    text, status = await answer.text(), answer.status
+                    if answer.content_type == "application/json":
+                        status, body = damage(request.method, request.path, status, json.loads(text))
+                        return web.json_response(body, status=status)
+                    headers = {"Location": answer.headers["Location"]} if "Location" in answer.headers else None
+                    return web.Response(text=text, status=status, content_type=answer.content_type, headers=headers)
+
+            app = web.Application()
+            app.router.add_route("*", "/{rest:.*}", pass_on)
+            runner = web.AppRunner(app)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+            try:
+                return await findings_of(scene_on(exchange, f"http://127.0.0.1:{port}", **more))
+            finally:
+                await runner.cleanup()
+
+    return asyncio.run(directly() if damage is None else through())
+
+
+async def stream(session: aiohttp.ClientSession, url: str, request: web.Request) -> web.StreamResponse:
+    """Both directions of a WebSocket, or the refusal of its upgrade."""
+    try:
+        upstream = await session.ws_connect(url, params=request.query)
+    except aiohttp.WSServerHandshakeError as refusal:
+        return web.json_response({"status": "error", "message": "no"}, status=refusal.status)
+    down = web.WebSocketResponse()
+    await down.prepare(request)
+
+    async def up() -> None:
+        async for message in down:
+            await upstream.send_str(message.data)
+
+    task = asyncio.create_task(up())
+    async for message in upstream:
+        try:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                await down.send_bytes(message.data)
+            else:
+                await down.send_str(message.data)
+        except ConnectionError:
+            break
+    task.cancel()
+    await upstream.close()
+    return down
+
+
+def differing(findings: dict[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: finding.deviations for name, finding in findings.items() if finding.verdict != "fits"}
+
+
+def test_the_exchange_is_as_kite_in_every_sample_and_every_refusal(exchange):
+    findings = judged(exchange)
+    assert differing(findings) == {}
+    assert set(findings) == {*Shapes().files, *(case.says for case in REFUSALS)}
+
+
+def without(path: str, key: str) -> Damage:
+    def damage(method: str, at: str, status: int, body: Any) -> tuple[int, Any]:
+        if at == path and isinstance(body.get("data"), dict):
+            body["data"].pop(key, None)
+        return status, body
+
+    return damage
+
+
+def as_text(path: str, key: str) -> Damage:
+    def damage(method: str, at: str, status: int, body: Any) -> tuple[int, Any]:
+        if at == path and isinstance(body.get("data"), list):
+            for row in body["data"]:
+                row[key] = str(row[key])
+        return status, body
+
+    return damage
+
+
+def refusing(path: str, status: int) -> Damage:
+    def damage(method: str, at: str, code: int, body: Any) -> tuple[int, Any]:
+        if at == path and method == "GET":
+            return status, {"status": "error", "message": "Not now.", "error_type": "NetworkException", "data": None}
+        return code, body
+
+    return damage
+
+
+def another_type(was: str, now: str) -> Damage:
+    def damage(method: str, at: str, status: int, body: Any) -> tuple[int, Any]:
+        if body.get("error_type") == was:
+            body["error_type"] = now
+        return status, body
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (without("/user/profile", "broker"), {"profile.json": ("broker is missing",)}),
+        (
+            as_text("/portfolio/holdings", "quantity"),
+            {"holdings.json": ("[0].quantity is string, not number",)},
+        ),
+        (
+            refusing("/user/margins", 503),
+            {
+                "margins.json": ("503 NetworkException: Not now.",),
+                "margins_equity.json": ("margins.json comes before it",),
+                "margin_commodity.json": ("margins.json comes before it",),
+            },
+        ),
+        (
+            another_type("TokenException", "GeneralException"),
+            {"a wrong access token": ("error_type GeneralException, not TokenException",)},
+        ),
+    ],
+    ids=["a key that is missing", "a number as text", "a route that is down", "an error of another type"],
+)
+def test_one_mistake_is_found_and_nothing_else(exchange, damage, expected):
+    assert differing(judged(exchange, damage)) == expected
+
+
+def test_what_a_server_is_known_to_lack_is_not_tried_and_said(exchange):
+    findings = judged(exchange, lacks=frozenset({"gtt", "login"}))
+    assert {name for name in findings if findings[name].verdict == "not tried"} == {
+        "gtt_place_order.json",
+        "gtt_get_order.json",
+        "gtt_get_orders.json",
+        "gtt_modify_order.json",
+        "gtt_delete_order.json",
+        "generate_session.json",
+        "session_logout.json",
+    }
+
+
+def test_a_server_that_does_not_answer_is_no_finding(exchange):
+    scene = scene_on(exchange, exchange.url)
+    scene = replace(scene, wire=replace(scene.wire, access_token="nobody"))
+    with pytest.raises(NotAnswered, match="403 TokenException"):
+        asyncio.run(findings_of(scene))
