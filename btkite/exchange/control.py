@@ -57,6 +57,33 @@ def market(venue: Venue, body: Body) -> dict[str, Any]:
     return {"now": venue.clock_state()["now"], "last_price": line.listing.last}
 
 
+_HALT_KEYS = {"target", "minutes", "purge", "resume", "breaker", "gap", "percent"}
+
+
+def halt(venue: Venue, body: Body) -> dict[str, Any]:
+    """Stop or resume an instrument, an exchange or everything; break the market's circuit; a lasting gap of prices."""
+    unknown = set(body) - _HALT_KEYS
+    if unknown:
+        raise BadSettings(f"a halt knows {', '.join(sorted(_HALT_KEYS))}; not {', '.join(sorted(unknown))}")
+    phases = venue.market.phases
+    minutes: float | None = None
+    if "breaker" in body:
+        minutes = phases.break_circuit(body["breaker"])
+    elif "resume" in body:
+        phases.resume(str(body["resume"]))
+    elif "gap" in body:
+        listing = venue.market.listings.get(str(body["gap"]))
+        percent = body.get("percent")
+        if listing is None or isinstance(percent, bool) or not isinstance(percent, (int, float)) or percent <= -100:
+            raise BadSettings('a gap is {"gap": "EXCHANGE:SYMBOL", "percent": -3.5} of a listed symbol')
+        venue.market.gap(listing, listing.path * percent / 100)
+    else:
+        minutes = number(body, "minutes") if "minutes" in body else None
+        phases.halt(str(body.get("target", "")), minutes=minutes, purge=bool(body.get("purge", False)))
+    halted = sorted(key for key, one in venue.market.listings.items() if phases.halted(one))
+    return {"now": venue.clock_state()["now"], "minutes": minutes, "halted": halted}
+
+
 def orders(venue: Venue, body: Body) -> dict[str, Any]:
     """An order from outside the API (the web, the phone); or ``{"cancel": order_id}``, or ``{"modify": order_id,
     ...}``, of any order."""
@@ -154,7 +181,7 @@ def requests(venue: Venue, query: Body) -> list[dict[str, Any]]:
 
 
 POSTS: Mapping[str, Action] = {
-    "clock": clock, "market": market, "orders": orders, "faults": faults, "session": session, "day": day,
+    "clock": clock, "market": market, "halt": halt, "orders": orders, "faults": faults, "session": session, "day": day,
     "message": message,
 }  # fmt: skip
 GETS: Mapping[str, Action] = {

@@ -25,7 +25,8 @@ class Listing:
     meets the next one. ``path`` is where the price is now: the last print or, in the middle of a
     segment, the last event on it. ``shown`` is the price about which the depth is displayed. ``book`` is
     the displayed depth, None if it is unlimited. ``band`` is the day's price range in per cent about the
-    previous close, None for no limits. ``shift`` is how far our own orders moved the price (``impact``).
+    previous close, None for no limits. ``shift`` is how far our own orders moved the price (``impact``),
+    ``lasting`` how far a gap put by hand did.
     ``altered`` holds the prints of those candles that were not played as recorded.
     """
 
@@ -45,6 +46,7 @@ class Listing:
         "last",
         "last_quantity",
         "last_us",
+        "lasting",
         "low",
         "oi",
         "oi_high",
@@ -80,6 +82,7 @@ class Listing:
         self.book: Book | None = None
         self.books = 0
         self.shift = 0.0
+        self.lasting = 0.0
         self.shown = 0.0
         self.sampled: list[tuple[float, int]] = []  # what was shown since the last print
         self.gap = False  # prints were dropped: the next one is a jump

@@ -276,6 +276,11 @@ class Market:
                 return traded
         return traded
 
+    def gap(self, listing: Listing, rupees: float) -> None:
+        """From the next print on, every recorded price of ``listing`` lies ``rupees`` higher; that print is a jump."""
+        listing.lasting += rupees
+        listing.gap = True
+
     def put_depth(self, listing: Listing, bids: Sequence[Sequence[float]], asks: Sequence[Sequence[float]]) -> None:
         """A book by hand, best price first or not: it stands until the next print. Who crosses it trades now.
 
@@ -416,7 +421,7 @@ class Market:
         us, _, rank, price, volume, quantity, candle, candle_print = instant
         listing = self._ranked[rank]
         assert listing.tape is not None
-        end = self._shifted(listing, price, candle_print) if listing.shift else price
+        end = self._shifted(listing, price, candle_print) if listing.shift or listing.lasting else price
         start = listing.path or end
         segment = Segment(start, start, end, candle_print == 0 or listing.gap, listing.printed + 1, us)
         listing.gap = False
@@ -432,7 +437,8 @@ class Market:
         tick = listing.row.tick_size
         if candle_print == 0:
             listing.shift = listing.shift / 2 if abs(listing.shift) > tick else 0.0
-        return max(round(price + round(listing.shift / tick) * tick, listing.row.decimals), tick)
+        moved = listing.shift + listing.lasting
+        return max(round(price + round(moved / tick) * tick, listing.row.decimals), tick)
 
     def _show(self, listing: Listing, price: float) -> None:
         """The depth of the coming print; at a price limit nobody stands on one side."""
@@ -504,7 +510,7 @@ class Market:
         listing = walk.listing
         if walk.candle in listing.altered:
             listing.altered[walk.candle].append((walk.segment.end, walk.quantity))
-        elif listing.shift:
+        elif listing.shift or listing.lasting:
             listing.altered[walk.candle] = [
                 *self._played(listing, walk.candle, walk.candle_print), (walk.segment.end, walk.quantity)
             ]  # fmt: skip
@@ -525,7 +531,7 @@ class Market:
         """A print between two of a candle's four: shown only (docs/fills.md knows four)."""
         us, _, rank, price, volume, quantity, candle, _ = instant
         listing = self._ranked[rank]
-        if self.phases.halted(listing) or listing.shift:
+        if self.phases.halted(listing) or listing.shift or listing.lasting:
             return Step.QUIET
         assert listing.tape is not None
         listing.sample(us, price, volume + listing.by_hand, quantity, int(listing.tape.series.oi[candle]))

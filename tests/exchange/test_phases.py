@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from btkite.exchange import BadSettings, CandleSeries, ExchangeSettings
+from btkite.exchange import BadSettings, CandleSeries, Exchange, ExchangeSettings
 from btkite.exchange import hours as table
 from btkite.exchange.errors import Refusal
 from btkite.exchange.halts import breaker_minutes
@@ -15,7 +16,7 @@ from btkite.exchange.history import candles as rows_of
 from btkite.exchange.instruments import describe
 from btkite.exchange.timetable import Phase, auction_shares, timetable
 
-from .scene import DAY, KEY, Bar, Scene, candles, form
+from .scene import DAY, KEY, Bar, Client, Scene, candles, form, settings
 
 FLAT: Bar = (100.0, 100.0, 100.0, 100.0)
 UP: Bar = (100.0, 104.0, 98.0, 102.0)
@@ -36,8 +37,8 @@ def minutes(*at: str, price: float = 100.0, day: datetime = DAY, volume: int = 1
 
 
 def phases(exchange: str, of: str, day: date, **more: Any) -> list[tuple[str, str]]:
-    settings = ExchangeSettings(start=DAY, pre_open=True, closing_auction=True, split_sessions=True, **more)
-    found = timetable(exchange, of, day, table.session(exchange, day), settings)
+    made = ExchangeSettings(start=DAY, pre_open=True, closing_auction=True, split_sessions=True, **more)
+    found = timetable(exchange, of, day, table.session(exchange, day), made)
     return [
         (f"{second // 3600:02d}:{second % 3600 // 60:02d}", phase.name)
         for second, phase in zip(found.begins, found.phases, strict=True)
@@ -327,3 +328,60 @@ def test_a_halt_for_the_rest_of_the_day_is_over_on_the_next() -> None:
     assert lost.latest()["order_timestamp"] == "2026-11-18 15:30:00"
     scene.to_end()
     assert scene.venue.market.listings[KEY].printed == 8
+
+
+# by control
+
+
+@pytest.fixture
+def steered() -> Any:
+    with Exchange(settings([UP, (110.0, 112.0, 108.0, 111.0)] * 4)) as exchange:
+        client = Client(exchange.port)
+        yield client
+        client.close()
+
+
+def test_halts_breakers_and_gaps_are_a_control_call(steered: Client) -> None:
+    assert steered.control("halt", target=KEY)["halted"] == [KEY]
+    assert steered.control("halt", resume=KEY)["halted"] == []
+    steered.control("clock", next="bar")
+    steered.control("clock", until="2026-11-18T09:15:30+05:30")
+    steered.control("halt", gap=KEY, percent=-10)
+    steered.control("clock", until="2026-11-18T09:15:50+05:30")
+    quote = steered.data("GET", "/quote", i=KEY)[KEY]
+    assert quote["last_price"] == 94.2  # 104 less a tenth of 98
+    assert steered.control("halt", target="NSE", minutes=1.5)["minutes"] == 1.5
+    steered.control("clock", until="2026-11-18T09:17:10+05:30")
+    assert steered.data("GET", "/quote", i=KEY)[KEY]["last_price"] == 94.2
+    steered.control("clock", until="2026-11-18T09:17:30+05:30")
+    assert steered.data("GET", "/quote", i=KEY)[KEY]["last_price"] == 88.2  # 98 less the same
+    assert steered.control("halt", breaker=10) == {
+        "now": "2026-11-18T09:17:30+05:30", "minutes": 60, "halted": [KEY],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"target": "NSE:NOBODY"}, "not listed here"),
+        ({"breaker": 12}, "levels 10, 15, 20"),
+        ({"gap": "NSE:NOBODY", "percent": 1}, "of a listed symbol"),
+        ({"stop": True}, "a halt knows"),
+    ],
+)
+def test_a_halt_that_cannot_be_is_refused_with_a_reason(steered: Client, body: dict[str, Any], message: str) -> None:
+    status, _, text = steered.raw("POST", "/_exchange/halt", json.dumps(body).encode())
+    assert status == 400
+    assert message in json.loads(text)["message"]
+
+
+def test_a_gap_lasts_and_history_shows_what_was_played() -> None:
+    scene = Scene([UP, UP]).opened()
+    resting = scene.place("BUY", "LIMIT", price=95.0)
+    scene.bar("09:15:10")
+    scene.venue.market.gap(scene.venue.market.listings[KEY], -5.0)
+    scene.to_end()
+    assert resting.average_price == 93.0  # the next print lies there; nothing between was traded
+    now = scene.venue.now
+    shown = rows_of(scene.venue.market.listings[KEY], "minute", now - 120_000_000, now, False)
+    assert [row[1:5] for row in shown] == [[100.0, 100.0, 93.0, 97.0], [95.0, 99.0, 93.0, 97.0]]
