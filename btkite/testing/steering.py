@@ -124,6 +124,23 @@ class Steering:
             made.append(whole)
         return int(self._ask("POST", "market", {"script": made})["entered"])
 
+    def halt(self, target: str, *, minutes: float | None = None, purge: bool = False) -> Row:
+        """Stop trading in a symbol, an exchange, or everything (``""``); ``purge`` cancels what rests there."""
+        length = {} if minutes is None else {"minutes": minutes}
+        return self._ask("POST", "halt", {"target": target, "purge": purge, **length})
+
+    def resume(self, target: str) -> Row:
+        """End a halt."""
+        return self._ask("POST", "halt", {"resume": target})
+
+    def break_circuit(self, percent: int) -> Row:
+        """The market-wide breaker of 10, 15 or 20 per cent, by the rules of the day."""
+        return self._ask("POST", "halt", {"breaker": percent})
+
+    def gap(self, symbol: str, percent: float) -> Row:
+        """A lasting gap: all prices to come lie ``percent`` away from the candles'."""
+        return self._ask("POST", "halt", {"gap": symbol, "percent": percent})
+
     # orders from outside the API
 
     def place(self, symbol: str, transaction_type: str, quantity: int, **form: Any) -> str:
@@ -196,6 +213,11 @@ class Steering:
         return int(self._ask("DELETE", "faults", None, **query)["cleared"])
 
     # the session
+
+    def message(self, text: str, *, error: bool = False) -> int:
+        """A text of the broker's, or an error, to every socket; how many there are."""
+        kind = "error" if error else "message"
+        return int(self._ask("POST", "message", {"type": kind, "data": text})["sockets"])
 
     def expire_token(self) -> None:
         """Kill the access token, as at 06:00 IST."""

@@ -111,6 +111,16 @@ def test_no_argument_of_a_fault_is_hidden_by_one_of_arm():
     assert [(kind.name, name) for kind in TABLE.values() for name in kind.args if name in taken] == []
 
 
+def test_halts_gaps_and_messages(steer):
+    assert steer.halt(KEY, minutes=5)["halted"] == [KEY]
+    assert steer.resume(KEY)["halted"] == []
+    steer.gap(KEY, 10.0)
+    steer.advance(30)
+    assert steer.state()["market"][0]["last_price"] == 1100.0
+    assert steer.break_circuit(10)["halted"] == [KEY]
+    assert steer.message("The market is closed.") == 0
+
+
 def test_tokens_end_and_begin(steer, kite_exchange):
     steer.expire_token()
     assert steer.issue_token() != kite_exchange.access_token

@@ -15,7 +15,7 @@ from ..errors import BadSettings
 class Match:
     """All that is said must hold.
 
-    ``method`` (several with ``|``), ``path`` and the values of ``fields`` are globs. Of what fits, the
+    ``method`` and ``path`` (several with ``|``) and the values of ``fields`` are globs. Of what fits, the
     ``nth`` is hit, and from there on every ``every``-th, each with ``probability``; between the moments
     ``at`` and ``until`` of market time.
     """
@@ -35,7 +35,7 @@ class Match:
             return False
         if self.method != "*" and not any(fnmatchcase(method, one) for one in self.method.split("|")):
             return False
-        if self.path != "*" and not fnmatchcase(path, self.path):
+        if self.path != "*" and not any(fnmatchcase(path, one) for one in self.path.split("|")):
             return False
         return all(fnmatchcase(str(given.get(name, "")), pattern) for name, pattern in self.fields.items())
 

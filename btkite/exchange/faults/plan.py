@@ -283,7 +283,7 @@ class Plan:
             early = error(refusal.code, refusal.error_type, refusal.message)
         response = action() if early is None else early
         self.past.note(self._venue)
-        self._venue.hub.start_flush()
+        self._venue.after_call()  # the stream tells of the action whatever becomes of the answer
         for fault in hits:
             if fault.kind.after is not None and fault.kind.where == "reply":
                 found = fault.kind.after(ask, fault.args, response)

@@ -8,6 +8,7 @@ Waits are in seconds of the machine, because a client's time-out is.
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
-from ..clock import DAY, SECOND, kite_text
+from ..clock import DAY, SECOND, day_of
 from ..errors import Refusal, bad_input
 from .kinds import Arg, Args, Kind
 
@@ -137,7 +138,7 @@ def _on_the_way(name: str, what: str, make: Any) -> Kind:
 
 
 def _bare(ask: Ask, args: Args, response: web.Response) -> web.Response:
-    return Bare(body=_body(response), status=response.status, content_type=JSON)
+    return Bare(body=_body(response), status=response.status, content_type=response.content_type)
 
 
 async def without_type(request: web.Request, response: web.StreamResponse) -> None:
@@ -147,13 +148,15 @@ async def without_type(request: web.Request, response: web.StreamResponse) -> No
 
 
 def _body(response: web.Response) -> bytes:
-    body = response.body
-    return body if isinstance(body, bytes) else b""
+    """The body as it was before it was packed."""
+    body = response.body if isinstance(response.body, bytes) else b""
+    return gzip.decompress(body) if response.headers.get("Content-Encoding") == "gzip" else body
 
 
 def _malformed(ask: Ask, args: Args, response: web.Response) -> web.Response:
     body = _body(response)
-    return web.Response(body=body[: max(1, len(body) // 2)], status=response.status, content_type=JSON)
+    half = body[: max(1, len(body) // 2)]
+    return web.Response(body=half, status=response.status, content_type=response.content_type)
 
 
 def _untyped(ask: Ask, args: Args) -> web.Response:
@@ -269,18 +272,21 @@ def _stale(ask: Ask, args: Args, response: web.Response) -> web.Response:
 
 
 def _yesterday(ask: Ask, args: Args, response: web.Response) -> web.Response:
-    head, *rows = _body(response).decode().splitlines()
+    if response.status != 200:
+        return response
+    today = _body(response).decode().splitlines()
+    venue, asked = ask.venue, ask.path.removeprefix("/instruments").strip("/")
+    head, *rows = venue.dump_of(day_of(venue.now - DAY)).decode().splitlines()
+    rows = [row for row in rows if not asked or row.endswith(f",{asked}")]
     names = head.split(",")
     key = names.index("exchange"), names.index("tradingsymbol")
     missing, changed = set(args["missing"]), args["changed"]
-    if not missing and not changed and rows:
+    if not missing and not changed and [head, *rows] == today and rows:
         missing = {_key(rows[-1], key)}
     listed = [row for row in rows if _key(row, key) not in missing]
     kept = [_changed(row, names, changed.get(_key(row, key), {})) for row in listed]
     body = "\n".join([head, *kept, ""]).encode()
-    old = web.Response(body=body, status=response.status, content_type="text/csv")
-    old.headers["X-Dump-Of"] = kite_text(ask.venue.now - DAY)[:10]
-    return old
+    return web.Response(body=body, content_type="text/csv")
 
 
 def _key(row: str, at: tuple[int, int]) -> str:
@@ -366,9 +372,10 @@ KINDS = (
          match={"method": "PUT", "path": ORDERS}),
     Kind("oms_maintenance", "reply", "The order system is under maintenance; reads go on.", act=_maintenance,
          match={"method": WRITES, "path": ORDERS}),
-    Kind("instruments_of_yesterday", "reply", "The instrument dump of yesterday: newly listed rows are missing.",
-         after=_yesterday, match={"method": "GET", "path": "/instruments*"},
-         args={"missing": Arg([], "EXCHANGE:SYMBOL of what was not listed yet; if nothing is named, the last row"),
+    Kind("instruments_of_yesterday", "reply",
+         "The instrument dump of yesterday: what is new is missing, what expired is still there.",
+         after=_yesterday, match={"method": "GET", "path": "/instruments|/instruments/[A-Z]*"},
+         args={"missing": Arg([], "EXCHANGE:SYMBOL of what was not listed yet; if the days agree, the last row"),
                "changed": Arg({}, "columns that were different: {\"NSE:INFY\": {\"tick_size\": 0.1}}")}),
     Kind("modify_races_trigger", "reply",
          "The modification is accepted while the trigger fires: the price reaches the trigger first.", act=_race,
