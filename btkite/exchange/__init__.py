@@ -56,6 +56,7 @@ __all__ = [
     "InstrumentRow",
     "PortInUse",
     "Status",
+    "TickSeries",
 ]
 
 
