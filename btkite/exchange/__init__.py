@@ -28,8 +28,9 @@ right after an order event (fill, trigger, expiry, the lapse of the day's orders
 of a candle, at a session's open before its first print, at ``until``, or at the end of the data
 (``done``). All frames that ``sent`` counts have been written when it answers.
 
-Displayed depth, unless the ``depth`` setting says otherwise: one level of 10,000,000 on each side at the touch. With ``spread_ticks`` = s the ask is
-``(s + 1) // 2`` ticks above the last price and the bid ``s // 2`` ticks below it.
+Displayed depth, unless the ``depth`` setting says otherwise: one level of 10,000,000 on each side at the
+touch. With ``spread_ticks`` = s the ask is ``(s + 1) // 2`` ticks above the last price and the bid ``s // 2``
+ticks below it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ from .errors import BadCandles, BadSettings, ExchangeError, PortInUse
 from .instruments import InstrumentRow
 from .server import Server
 from .settings import ExchangeSettings
-from .ticks import TickSeries
 from .status import Status
+from .ticks import TickSeries
 from .venue import Venue
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "InstrumentRow",
     "PortInUse",
     "Status",
+    "TickSeries",
 ]
 
 
