@@ -145,7 +145,7 @@ def get_logger(name: str) -> BoundLogger:
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.processors.format_exc_info,
             _redact_event,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            _to_record,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -295,6 +295,18 @@ def _redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
     return {key: value if key == "exc_info" else redact(value, key) for key, value in event.items()}
 
 
+class _Event(dict[str, Any]):
+    """What a record carries: key-values for our formatters, a sentence for those of anybody else."""
+
+    def __str__(self) -> str:
+        return _sentence(dict(self))
+
+
+def _to_record(logger: Any, method: str, event: MutableMapping[str, Any]) -> tuple[tuple[_Event], dict[str, Any]]:
+    """The last step of an event: into the standard library's record, as structlog's own formatter wants it."""
+    return (_Event(event),), {"extra": {"_logger": logger, "_name": method}}
+
+
 def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False, default=str)
 
@@ -302,8 +314,13 @@ def _as_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str
 def _as_line(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
     """``09:15:02 warning  feed silent  seconds=12  (btkite.feed)``, a traceback below it."""
     event = dict(event)
-    time, level, logger, said = (event.pop(key) for key in ("time", "level", "logger", "event"))
+    time, level, logger = (event.pop(key) for key in ("time", "level", "logger"))
     exception = event.pop("exception", None)
-    details = "".join(f"  {key}={value}" for key, value in event.items())
-    line = f"{time[11:19]} {level}  {said}{details}  ({logger})"
+    line = f"{time[11:19]} {level}  {_sentence(event)}  ({logger})"
     return f"{line}\n{exception}" if exception else line
+
+
+def _sentence(event: dict[str, Any]) -> str:
+    """``feed silent  seconds=12``."""
+    said = event.pop("event", "")
+    return "".join([str(said), *(f"  {key}={value}" for key, value in event.items())])

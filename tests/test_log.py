@@ -270,3 +270,8 @@ def test_context_bound_in_a_task_stays_in_it(file: Path) -> None:
 def test_importing_the_log_does_not_import_structlog() -> None:
     program = "import sys, btkite.log; sys.exit('structlog' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_without_handlers_of_ours_a_warning_is_a_readable_line(caplog):
+    log.get_logger("btkite.test").warning("feed silent", seconds=12, access_token="abcdef")
+    assert caplog.messages == ["feed silent  seconds=12  access_token=***"]
