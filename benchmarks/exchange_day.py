@@ -2,7 +2,7 @@
 
 The exchange is stepped bar by bar and at every order event; each candle is sampled by ``--prints`` prints.
 The strategy trades a crossover on every symbol, so that orders, fills and updates are part of the day.
-The floor is 30 s. ``--profile`` prints where the time goes in both threads.
+It may take 30 s. ``--profile`` prints where the time goes in both threads.
 
     python benchmarks/exchange_day.py [--symbols 50] [--prints 4] [--seed 7] [--profile] [--alone]
 """
@@ -13,13 +13,13 @@ import argparse
 import cProfile
 import pstats
 import resource
-import sys
 import tempfile
 import time
 from datetime import date, datetime
 from typing import Any
 
 import backtrader as bt
+import paired
 
 from btkite.config import Config
 from btkite.engine import Cerebro
@@ -30,7 +30,7 @@ from btkite.store import KiteStore
 
 DAY = date(2026, 7, 15)  # a Wednesday with ordinary hours: 375 minutes
 TOKEN = "benchmark-token"
-FLOOR_SECONDS = 30.0
+MOST_SECONDS = 30.0
 
 
 class Crossing(bt.Strategy):
@@ -116,7 +116,7 @@ def alone(made: ExchangeSettings) -> float:
     return time.process_time() - before
 
 
-def main() -> int:
+def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--symbols", type=int, default=50)
     words.add_argument("--prints", type=int, default=4)
@@ -128,7 +128,7 @@ def main() -> int:
     what = f"{given.symbols} symbols x 375 minutes, {given.prints} prints a minute"
     if given.alone:
         print(f"exchange day alone: {what}: {alone(made):.2f} s CPU")
-        return 0
+        return
     profile = cProfile.Profile() if given.profile else None
     if profile is not None:
         profile.enable()
@@ -141,10 +141,11 @@ def main() -> int:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"exchange day, lock step, live: {what}: {seconds:.1f} s ({cpu:.1f} s CPU), {strategy.bars} bars, "
-        f"{strategy.orders} orders, {strategy.filled} filled, {memory:.0f} MB; the floor is {FLOOR_SECONDS:.0f} s"
+        f"{strategy.orders} orders, {strategy.filled} filled, {memory:.0f} MB"
     )
-    return 0 if seconds < FLOOR_SECONDS and strategy.bars > 0 else 1
+    assert strategy.bars > 0
+    paired.within("the day", seconds, MOST_SECONDS, "s")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,7 +3,8 @@
 A machine is never equally fast twice; what holds is the ratio of two programs that ran in turn. A
 benchmark's script runs itself with ``--side NAME`` for one run; that run prints one line of JSON:
 seconds (wall and CPU), and a digest of what came out. Unequal digests fail, and so does a ratio below what
-the benchmark promises: :func:`demand`, in every benchmark.
+the benchmark promises: :func:`demand`, in every benchmark of two sides. One that times btkite alone, because there
+is nothing to hold it against, keeps within a limit: :func:`within`.
 """
 
 from __future__ import annotations
@@ -93,3 +94,10 @@ def demand(pair: Pair, at_least: float) -> None:
     if pair.best < at_least:
         raise SystemExit(f"  {pair.best:.1f} x is less than the {at_least:,} x that are promised")
     print(f"  at least {at_least:,} x are promised")
+
+
+def within(what: str, figure: float, limit: float, unit: str) -> None:
+    """End with an error if ``figure`` is more than the ``limit`` that is promised."""
+    if figure > limit:
+        raise SystemExit(f"  {what}: {figure:,.4g} {unit} is more than the {limit:,.4g} {unit} that are promised")
+    print(f"  {what}: at most {limit:,.4g} {unit} are promised")

@@ -935,7 +935,7 @@ def test_two_runs_of_one_strategy_are_the_same(house):
 def test_an_iceberg_reaches_the_exchange(house):
     plan = {
         2: lambda s: s.buy(
-            size=100, exectype=Order.Limit, price=101.0, variety="iceberg", iceberg_legs=4, iceberg_quantity=25
+            size=100, exectype=Order.Limit, price=120.0, variety="iceberg", iceberg_legs=4, iceberg_quantity=25
         )
     }
     ran = house.run(Noted, STEPS, plan=plan).strategy
