@@ -15,7 +15,7 @@ from .app import call_of
 from .conformance import conformance
 
 if TYPE_CHECKING:
-    from ..exchange import Exchange, Status
+    from ..exchange import Exchange, ExchangeSettings, Status
 
 BEFORE_OPEN = time(9, 14, 55)
 DAY_END = time(23, 59, 59)
@@ -111,6 +111,17 @@ def exchange(
         Literal["kite", "sandbox"],
         typer.Option(help="The shape of Kite, or of its official sandbox: /oms, LIMIT orders only."),
     ] = "kite",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="All of Kite's checks: protection binds, depth, auctions, square-off, the day's end by segment.",
+        ),
+    ] = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, as depth=seeded; may be repeated."),
+    ] = None,
     redirect_url: Annotated[
         str | None, typer.Option(metavar="URL", help="Where the login page sends the browser.")
     ] = None,
@@ -124,7 +135,7 @@ def exchange(
         return
     from ..exchange import Exchange, ExchangeError, ExchangeSettings
     from ..series import moment
-    from . import exchange_files
+    from . import exchange_files, exchange_set
 
     if day is not None and (start is not None or end is not None):
         raise ConfigError("give --date for one day, or --from and --to, not both")
@@ -145,6 +156,7 @@ def exchange(
     if account is not None:
         values |= exchange_files.account(account)
         values |= {"cash": cash} if cash is not None else {}
+    values = {**exchange_set.chosen(set_ or (), strict=strict), **values}
     try:
         settings = ExchangeSettings(
             host=config.host,
@@ -171,7 +183,18 @@ def exchange(
         root = running.start()
     except ExchangeError as error:
         raise ConfigError(str(error)) from None
-    typer.echo(f"REST          {root}{'/oms' if profile == 'sandbox' else ''}")
+    try:  # Ctrl-C may come as soon as the first line is out
+        _tell(running, settings, root)
+        _wait(running, sys.stderr)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        running.stop()
+
+
+def _tell(running: Exchange, settings: ExchangeSettings, root: str) -> None:
+    """Where it is, and with what to come in."""
+    typer.echo(f"REST          {root}{'/oms' if settings.profile == 'sandbox' else ''}")
     typer.echo(f"WebSocket     {running.ws_url}")
     typer.echo(f"web page      {root}/")
     typer.echo(f"login page    {root}/connect/login?api_key={settings.api_key}&v=3")
@@ -180,12 +203,6 @@ def exchange(
     typer.echo(f"user          {settings.user_id}")
     typer.echo(f"access token  {settings.auto_token}")
     typer.echo("Ctrl-C stops it.")
-    try:
-        _wait(running, sys.stderr)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        running.stop()
 
 
 def _wait(running: Exchange, out: TextIO) -> None:

@@ -23,7 +23,18 @@ CHECKS = frozenset(
     {"amo_variety", "amo_window", "circuit", "disclosed", "freeze", "lpp", "mis_cutoff", "order_size", "segments"}
 )
 # As strict as Kite itself: ExchangeSettings(**STRICT, ...).
-STRICT: Mapping[str, Any] = {"checks": "kite", "protection_binds": True, "rms": "async", "lapse": "kite"}
+STRICT: Mapping[str, Any] = {
+    "checks": "kite",
+    "protection_binds": True,
+    "rms": "async",
+    "lapse": "kite",
+    "check_circuit": True,
+    "depth": "seeded",
+    "pre_open": True,
+    "closing_auction": True,
+    "split_sessions": True,
+    "mis_squareoff": True,
+}
 _CHOICES = {
     "rms": ("sync", "async"),
     "lapse": ("close", "kite"),

@@ -180,6 +180,19 @@ def test_the_line_of_a_market() -> None:
     assert late.endswith("faults 2 armed")
 
 
+def test_strict_is_kite_with_its_checks_and_set_goes_over_it() -> None:
+    with served("--symbols", "NSE:INFY", "--date", "2026-11-18", "--strict", "--set", "depth=75") as told:
+        kite = KiteConnect(told["api key"], told["access token"], root=told["REST"])
+        steer = Steering(told["REST"])
+        steer.play_until("2026-11-18T10:00:00")
+        book = kite.quote("NSE:INFY")["NSE:INFY"]["depth"]
+        assert {level["quantity"] for level in book["buy"] + book["sell"]} == {75}
+        order_id = kite.place_order("regular", "NSE", "INFY", "BUY", 1000, "MIS", "MARKET", market_protection=-1)
+        steer.next_bar()
+        order = kite.order_history(order_id)[-1]
+        assert (order["order_type"], "mktp" in order["tags"]) == ("LIMIT", True)
+
+
 @pytest.mark.parametrize(
     ("option", "text", "message"),
     [
@@ -222,6 +235,12 @@ def test_a_port_in_use_is_one_clear_sentence() -> None:
     ("arguments", "message"),
     [
         (("--date", "2026-11-18", "--from", "2026-11-18"), "--date for one day, or --from and --to"),
+        (("--set", "depth"), "write NAME=VALUE"),
+        (("--set", "closing_auctoin=true"), "did you mean closing_auction?"),
+        (("--set", "closing_auction=7"), "should be a valid boolean"),
+        (("--set", "speed=3"), "an option of its own sets it"),
+        (("--set", "chains={"), "is no YAML value"),
+        (("--set", "rms=later"), "choose sync or async"),
         (("--cache", "nowhere"), "there are no candles at"),
         (("--symbols", "INFY"), "EXCHANGE:TRADINGSYMBOL"),
         (("--speed", "fast"), "realtime or lockstep"),
