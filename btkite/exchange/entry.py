@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import date
 
 from . import checks, co, iceberg
 from .account import product_allowed
@@ -61,13 +62,13 @@ def _choice(form: Form, name: str, choices: tuple[str, ...], default: str | None
     return value
 
 
-def find_listing(form: Form, listings: Mapping[str, Listing]) -> Listing:
-    """The instrument that a form names."""
+def find_listing(form: Form, listings: Mapping[str, Listing], day: date) -> Listing:
+    """The instrument that a form names, if it trades on ``day``."""
     exchange, symbol = form.get("exchange", ""), form.get("tradingsymbol", "")
     if not exchange or not symbol:
         raise bad_input(f"Missing `{'tradingsymbol' if exchange else 'exchange'}`.")
     listing = listings.get(f"{exchange}:{symbol}")
-    if listing is None:
+    if listing is None or not listing.row.trades_on(day):
         raise bad_input("The instrument you are placing an order for has either expired or does not exist.")
     if listing.row.is_index:
         raise bad_input("Invalid `tradingsymbol`: an index is not tradable.")

@@ -100,7 +100,7 @@ class OrderFlow:
         """A new order, or Kite's refusal. ``placed_by`` names someone else than the API's user."""
         market, now = self._market, self._market.now
         terms = self.terms(from_api=placed_by is None)
-        listing = entry.find_listing(form, market.listings)
+        listing = entry.find_listing(form, market.listings, day_of(now))
         order = Order(self._book.new_id(now), listing, now, placed_by or self._settings.user_id)
         order.foreign = placed_by is not None
         entry.fill_in(order, variety, form, terms)
@@ -149,7 +149,7 @@ class OrderFlow:
 
     def _place_sliced(self, variety: str, form: Form) -> dict[str, Any]:
         terms = self.terms()
-        listing = entry.find_listing(form, self._market.listings)
+        listing = entry.find_listing(form, self._market.listings, day_of(self._market.now))
         trial = Order("", listing, self._market.now, "")
         entry.fill_in(trial, variety, form, terms)
         if trial.variety in ("iceberg", "co"):

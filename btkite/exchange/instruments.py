@@ -92,6 +92,10 @@ class InstrumentRow:
         """``EXCHANGE:TRADINGSYMBOL``."""
         return f"{self.exchange}:{self.tradingsymbol}"
 
+    def trades_on(self, day: date) -> bool:
+        """Listed by ``day``, and not expired."""
+        return (self.listed is None or self.listed <= day) and (self.expiry is None or self.expiry >= day)
+
     @property
     def exchange_token(self) -> int:
         return self.instrument_token >> 8
@@ -264,9 +268,7 @@ def make_rows(
 
 def rows_on(rows: Iterable[InstrumentRow], day: date) -> list[InstrumentRow]:
     """Those that the dump of ``day`` holds: listed by then, and not expired."""
-    return [
-        row for row in rows if (row.listed is None or row.listed <= day) and (row.expiry is None or row.expiry >= day)
-    ]
+    return [row for row in rows if row.trades_on(day)]
 
 
 def to_csv(rows: Iterable[InstrumentRow]) -> bytes:

@@ -193,3 +193,11 @@ def test_a_finished_order_can_be_neither_cancelled_nor_changed() -> None:
 def test_an_unknown_order_is_not_found() -> None:
     with pytest.raises(Refusal, match="Couldn't find that `order_id`"):
         Scene([FLAT]).venue.cancel("regular", "1")
+
+
+@pytest.mark.parametrize("symbol", ["NIFTY26OCTFUT", "NIFTY26O2726000CE"])
+def test_a_contract_that_has_expired_is_not_tradable(symbol: str) -> None:
+    key = f"NFO:{symbol}"
+    scene = strict(candles={key: candles([FLAT] * 3)}, symbols=()).opened()
+    with pytest.raises(Refusal, match="has either expired or does not exist"):
+        scene.place("BUY", "LIMIT", symbol, exchange="NFO", price=100, quantity=65, product="NRML")
