@@ -79,8 +79,9 @@ class Clock(Protocol):
         """Until the bell rings or market time reaches ``until``; True if it rang."""
         ...
 
-    def settle(self, bell: Bell) -> None:
-        """Look at the time anew; in lock step, wait until everything that the market has sent has been read."""
+    def settle(self, bell: Bell) -> datetime:
+        """Look at the time anew; in lock step, wait until everything that the market has sent has been read. The
+        moment that the market has surely reached, and that lies not before the call."""
         ...
 
     def heard(self) -> datetime:
@@ -101,8 +102,9 @@ class SystemClock:
         seconds = None if until is None else max(0.0, (until - self.now()).total_seconds())
         return bell.wait(seconds)
 
-    def settle(self, bell: Bell) -> None:
+    def settle(self, bell: Bell) -> datetime:
         """The machine's clock is always new."""
+        return self.now()
 
     def heard(self) -> datetime:
         return self.now()
@@ -133,8 +135,9 @@ class ManualClock:
             self._now = max(self._now, until)
         return False
 
-    def settle(self, bell: Bell) -> None:
+    def settle(self, bell: Bell) -> datetime:
         """Nothing is under way."""
+        return self._now
 
     def heard(self) -> datetime:
         return self._now
@@ -142,8 +145,10 @@ class ManualClock:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the exchange said of its time, and when by our own monotonic clock. Replaced whole: several threads ask."""
+    """What the exchange said of its time, and when by our own monotonic clock. Replaced whole: several threads ask.
+    ``now`` is what we go on from; while an answer is on its way we may be ahead of what was ``said``."""
 
+    said: datetime
     now: datetime
     at: float
     speed: float
@@ -152,8 +157,10 @@ class _Told:
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> _Told:
+        now = to_ist(datetime.fromisoformat(answer["now"]))
         return cls(
-            now=to_ist(datetime.fromisoformat(answer["now"])),
+            said=now,
+            now=now,
             at=time.monotonic(),
             speed=float(answer.get("speed", 1.0)),
             done=bool(answer.get("done", False)),
@@ -207,8 +214,8 @@ class ExchangeClock:
         if self.complete:
             return self._told.now
         told = self._told
-        if told.now > self._heard and self._has_read(told.sent):
-            self._heard = told.now
+        if told.said > self._heard and self._has_read(told.sent):
+            self._heard = told.said
         return self._heard
 
     def wait(self, bell: Bell, until: datetime | None = None) -> bool:
@@ -222,17 +229,21 @@ class ExchangeClock:
             self._look()
         return rang
 
-    def _look(self) -> None:
-        """Where nobody answers, time goes on as it did: that the exchange is gone is the stream's to tell."""
+    def _look(self) -> datetime:
+        """What the exchange says. Where nobody answers, time goes on as it did: that the exchange is gone is the
+        stream's to tell."""
         with suppress(OSError, http.client.HTTPException):
-            self._take(self._ask({}))
+            answer = self._ask({})
+            self._take(answer)
+            return _Told.of(answer).said
+        return self.now()
 
-    def settle(self, bell: Bell) -> None:
+    def settle(self, bell: Bell) -> datetime:
         if not self.complete:
-            self._look()
-            return
+            return self._look()
         self._take(self._ask({}))
         self._await_frames(bell)
+        return self._told.now
 
     def _pull(self, bell: Bell, until: datetime | None) -> bool:
         if bell.wait(0):

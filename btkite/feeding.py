@@ -92,7 +92,11 @@ class Feeding:
         if self.over is None:
             self.over = self._last_close(now)
         if self.data._last_end >= 0 or self.data._warmup_bars():
-            self._ask(now)
+            written = self._just_ended(now)
+            if written is None:
+                self._ask(now)
+            else:
+                self.state, self.due = "history", written
         else:  # nothing to be contiguous with: the first bar is the first whole one
             self._go_live(self._not_before)
 
@@ -104,6 +108,17 @@ class Feeding:
         if start is None or start == now or self.interval == "day":
             return None
         return start, known.bar_end(exchange, start, self.interval)
+
+    def _just_ended(self, now: datetime) -> datetime | None:
+        """When history will have the bar that has ended a moment ago, which it may not have yet; None if there is
+        none. (Of a market in lock step, history is never late.)"""
+        if self.store.clock.complete:
+            return None
+        exchange, known = self.instrument.exchange, calendar()
+        lag = timedelta(seconds=self.store.config.data.history_lag)
+        start = known.bar_start(exchange, now - lag, self.interval)
+        end = None if start is None else known.bar_end(exchange, start, self.interval)
+        return None if end is None or end > now else end + lag
 
     def _ask(self, until: datetime) -> None:
         self.state, self.due = "history", None

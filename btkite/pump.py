@@ -139,7 +139,7 @@ class Pump(Connection):
         self._join()
         now = self._now()
         for feeding in self._feeds:
-            feeding.on_time(now)
+            feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
         if not any(feeding.state in ("joining", "history") for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
@@ -152,8 +152,7 @@ class Pump(Connection):
     def _join(self) -> None:
         """Feeds that wait for their subscription join when the stream has it; all at one moment."""
         if self._may_join():
-            self.clock.settle(self.inbox.bell)  # a moment that is surely not before the subscription
-            now = self._now()
+            now = self.clock.settle(self.inbox.bell)  # surely not before the subscription, and not ahead of history
             for feeding in self._feeds:
                 if feeding.state == "joining":
                     feeding.join(now)

@@ -266,6 +266,17 @@ def test_heard_stays_behind_until_the_frames_are_read(exchange: FakeExchange) ->
     assert market.heard() == later
 
 
+def test_what_was_heard_is_never_ahead_of_what_the_exchange_said(exchange: FakeExchange) -> None:
+    """We go on by our own reckoning; bars are closed, and history is asked for, by the exchange's word only."""
+    exchange.says(OPEN, 36_000.0)
+    market = ExchangeClock(exchange.root)
+    said = OPEN + timedelta(milliseconds=1)  # an exchange that is behind: a moment here is minutes there
+    exchange.says(said, 36_000.0)
+    assert market.settle(Bell()) == said
+    assert market.now() > said
+    assert market.heard() == said
+
+
 def test_a_socket_that_the_exchange_has_cut_is_not_heard_until_we_notice(exchange: FakeExchange) -> None:
     exchange.says(OPEN, 600.0, sent={"127.0.0.1:5": 3})
     market, read = ExchangeClock(exchange.root), {"127.0.0.1:5": 3}
