@@ -55,7 +55,7 @@ class Pump(Connection):
         kite = self.config.broker.kite_connect
         self.stream = KiteStream(
             self.endpoint,
-            kite.api_key,
+            client.api_key,
             lambda: client.access_token,
             self.inbox,
             self.clock,
@@ -163,11 +163,12 @@ class Pump(Connection):
 
     def _events(self) -> list[Any]:
         events = self.inbox.take()
-        if not events and self._asked_desk and self._idle():
-            # What our own orders made the exchange say is to be read before time goes on (lock step only).
+        if self._asked_desk and not (self.desk is not None and self.desk.busy):
+            # What our own orders made the exchange say is to be read before a bar is (lock step only), whatever
+            # else has come in the meantime.
             self._asked_desk = False
             self.clock.settle(self.inbox.bell)
-            events = self.inbox.take()
+            events += self.inbox.take()
         return events
 
     def _dispatch(self, event: Any) -> bool:

@@ -129,6 +129,8 @@ class Desk:
         with self._lock:
             accepted = self._open
             if accepted:
+                if not (self._queue or self._in_flight):
+                    self._crowded = False
                 self._queue.append(request)
                 self._due = None
         if accepted:

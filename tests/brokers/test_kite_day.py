@@ -12,6 +12,7 @@ from btkite.brokers.heard import available
 from btkite.brokers.record import Record
 from btkite.clock import ManualClock
 from btkite.journal import Journal
+from btkite.kite.inbox import Answer
 from btkite.testing import bars as canned
 from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, UP, Order, buy, play
@@ -554,3 +555,28 @@ def test_what_was_booked_before_a_restart_is_not_booked_again(live, tmp_path):
     assert after.broker.ledger.position("NSE:TEST").quantity == 10
     assert [size for _, size, _, _ in after.fills] == [4, 3, 3]  # the position that was adopted, and what came
     assert len(live.middle.calls("POST")) == 1
+
+
+def test_other_news_between_an_answer_and_its_update_make_no_bar_come_early(live):
+    """Each order of the plan ends by itself at a bar's end; what else comes in meanwhile changes nothing."""
+    plan = {n: buy(exectype=LIMIT, price=50.0, valid=timedelta(minutes=1)) for n in range(1, 60, 2)}
+
+    def told(ran):
+        return [(status, bar) for _, status, bar in ran.told]
+
+    quiet = live.run([CALM] * 62, plan)
+    over = threading.Event()
+
+    def busy(store):
+        def talk():
+            while not over.wait(0.0003):
+                store.inbox.put(Answer("margins", None, {}))
+
+        threading.Thread(target=talk, daemon=True).start()
+
+    try:
+        loud = live.run([CALM] * 62, plan, prepare=busy)
+    finally:
+        over.set()
+    assert [status for status, _ in told(quiet)].count("Expired") == 30
+    assert told(loud) == told(quiet)
