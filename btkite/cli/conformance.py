@@ -42,6 +42,15 @@ def conformance(
     derivative: Annotated[
         str, typer.Option(metavar="SYMBOL", help="A contract that is sliced; without it, slicing is not tried.")
     ] = "",
+    index: Annotated[
+        str, typer.Option(metavar="SYMBOL", help="An index, as 'NSE:NIFTY 50'; without it, its packets are not tried.")
+    ] = "",
+    currency: Annotated[
+        str, typer.Option(metavar="SYMBOL", help="A contract of CDS, whose prices have seven decimals in a packet.")
+    ] = "",
+    commodity: Annotated[
+        str, typer.Option(metavar="SYMBOL", help="A contract of NCO or BCD, whose prices have four decimals.")
+    ] = "",
     lacks: Annotated[
         str, typer.Option(metavar="LIST", help=f"What the server is known to lack: {', '.join(_LACKS)}.")
     ] = "",
@@ -67,7 +76,15 @@ def conformance(
     stream = ws_root or root.replace("http", "ws", 1)
     wire = Wire(root.rstrip("/"), stream, api_key, access_token, prefix=prefix, user_id=user_id)
     missing |= {"login"} | (set() if derivative else {"autoslice"})
-    scene = Scene(wire, symbol, derivative, lacks=frozenset(missing))
+    scene = Scene(
+        wire,
+        symbol,
+        derivative,
+        lacks=frozenset(missing),
+        index=index,
+        currency=currency,
+        commodity=commodity,
+    )
     _report(_judged(scene), scene, as_json)
 
 
@@ -76,18 +93,26 @@ def _own() -> Iterator[Scene]:
     """A scene on an exchange of our own, with everything that the samples show."""
     from ..conformance import Scene, Wire
     from ..exchange import Exchange
-    from ..exchange.showcase import SHOWN, showcase
+    from ..exchange.showcase import SHOWN, STREAMED, showcase
 
     settings = showcase()
     with Exchange(settings) as exchange:
         wire = Wire(exchange.url, exchange.ws_url, settings.api_key, exchange.issue_token(), paced=False)
-        yield Scene(wire, SHOWN, derivative=settings.symbols[-1], api_secret=settings.api_secret)
+        yield Scene(
+            wire,
+            SHOWN,
+            derivative=settings.symbols[-1],
+            api_secret=settings.api_secret,
+            index=STREAMED["index"],
+            currency=STREAMED["currency"],
+            commodity=STREAMED["commodity"],
+        )
 
 
 def _judged(scene: Scene) -> list[Finding]:
     from aiohttp import ClientError
 
-    from ..conformance import NotAnswered, judge
+    from ..conformance import NotAnswered, in_words, judge
 
     async def all_of() -> list[Finding]:
         async with scene.wire:
@@ -96,7 +121,7 @@ def _judged(scene: Scene) -> list[Finding]:
     try:
         return asyncio.run(all_of())
     except (NotAnswered, ClientError, KeyError, TimeoutError, OSError) as error:
-        what = f"{scene.key} is not quoted" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        what = f"{scene.key} is not quoted" if isinstance(error, KeyError) else in_words(error)
         raise BtkiteError(f"{scene.wire.root} cannot be judged: {what}") from None
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import threading
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import BtkiteError, ConfigError
 from .app import call_of
 from .conformance import conformance
 
@@ -22,6 +21,7 @@ DAY_END = time(23, 59, 59)
 USUAL = ("NSE:INFY", "NSE:RELIANCE")
 """What is generated if no symbols are named."""
 STATUS_SECONDS = 0.5
+LOOK_AHEAD = 30  # days in which a trading day is looked for
 
 
 def _at(moment: datetime | None, usual: time) -> datetime | None:
@@ -139,6 +139,10 @@ def exchange(
 
     if day is not None and (start is not None or end is not None):
         raise ConfigError("give --date for one day, or --from and --to, not both")
+    if generate is not None and candles is not None:
+        raise ConfigError("give one source of prices: --generate for a made-up market, or --candles, not both")
+    if sessions < 1:
+        raise ConfigError(f"--sessions {sessions}: give 1 day or more")
     names = None if symbols is None else tuple(name.strip() for name in symbols.split(",") if name.strip())
     given = {
         "port": port,
@@ -180,6 +184,8 @@ def exchange(
             **values,
         )
         running = Exchange(settings)
+        if day is not None and begin is not None:
+            _must_trade(running, settings, begin.date())
         root = running.start()
     except ExchangeError as error:
         raise ConfigError(str(error)) from None
@@ -188,8 +194,29 @@ def exchange(
         _wait(running, sys.stderr)
     except KeyboardInterrupt:
         pass
+    except ExchangeError as error:  # the market broke
+        raise BtkiteError(str(error)) from None
     finally:
         running.stop()
+
+
+def _must_trade(running: Exchange, settings: ExchangeSettings, day: date) -> None:
+    """Refuse the one day that was asked for, if nothing trades on it. Raises ConfigError."""
+    from ..exchange import hours
+
+    if running.plays_on(day):
+        return
+    exchanges = sorted({key.partition(":")[0] for key in settings.symbols})
+    if any(hours.hours_unknown(exchange, day) for exchange in exchanges):
+        reason = "a muhurat session whose hours are not known"
+    elif any(hours.session(exchange, day) is not None for exchange in exchanges):
+        reason = "a trading day, but the candles have nothing of it"
+    else:
+        reason = "no trading day"
+    later = (day + timedelta(days=ahead) for ahead in range(1, LOOK_AHEAD))
+    following = next((one for one in later if any(hours.session(exchange, one) for exchange in exchanges)), None)
+    told = f"; the next trading day is {following:%A} {following}" if following is not None else ""
+    raise ConfigError(f"--date {day} is a {day:%A}, {reason}{told}")
 
 
 def _tell(running: Exchange, settings: ExchangeSettings, root: str) -> None:
@@ -207,11 +234,11 @@ def _tell(running: Exchange, settings: ExchangeSettings, root: str) -> None:
 
 def _wait(running: Exchange, out: TextIO) -> None:
     """Until the process is interrupted; in a terminal, one line says how the market stands."""
-    never = threading.Event()
     if not out.isatty():
-        never.wait()
+        running.wait()
+        return
     shown = ""
-    while not never.wait(STATUS_SECONDS):
+    while not running.wait(STATUS_SECONDS):
         line = status_line(running.status())
         if line != shown:
             out.write(f"\r{line}\x1b[K")

@@ -9,6 +9,6 @@ from __future__ import annotations
 from .scene import Scene
 from .shape import Shapes
 from .suite import Finding, judge
-from .wire import NotAnswered, Wire
+from .wire import NotAnswered, Wire, in_words
 
-__all__ = ["Finding", "NotAnswered", "Scene", "Shapes", "Wire", "judge"]
+__all__ = ["Finding", "NotAnswered", "Scene", "Shapes", "Wire", "in_words", "judge"]

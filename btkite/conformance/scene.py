@@ -14,13 +14,23 @@ from .wire import Wire
 Seen = AsyncIterator[tuple[str, str, Any]]
 """A sample's name, what was asked, and the answer's data."""
 
+NAMED = ("index", "currency", "commodity")
+"""Fields of a scene without which some packets cannot be tried."""
 _DUMP_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was seen, judged already: in which sentences it differs."""
+
+    deviations: tuple[str, ...] = ()
 
 
 @dataclass
 class Scene:
     """``key`` is the EXCHANGE:TRADINGSYMBOL that is traded, a share or two of it; ``derivative`` one that is sliced.
 
+    ``index``, ``currency`` (a contract of CDS) and ``commodity`` (one of NCO or BCD) are only streamed and quoted.
     ``api_secret``, if it is known, lets the suite log in; ``lacks`` names what the server is known not to offer.
     """
 
@@ -33,6 +43,9 @@ class Scene:
     tick: float = 0.05
     token: int = 0
     now: datetime | None = None
+    index: str = ""
+    currency: str = ""
+    commodity: str = ""
 
     @property
     def exchange(self) -> str:
@@ -42,13 +55,22 @@ class Scene:
     def symbol(self) -> str:
         return self.key.partition(":")[2]
 
+    def names(self, need: str) -> bool:
+        """False if ``need`` is an instrument that was not named."""
+        return need not in NAMED or bool(getattr(self, need))
+
+    async def quote(self, key: str) -> dict[str, Any]:
+        """The REST quote of an instrument."""
+        row: dict[str, Any] = (await self.wire.data("GET", "/quote", query=[("i", key)]))[key]
+        return row
+
     async def look(self) -> None:
         """Read the instrument's price and row; everything after it needs them."""
         dump = await (await self.wire.ask("GET", f"/instruments/{self.exchange}")).text()
         for row in csv.DictReader(io.StringIO(dump)):
             if row["tradingsymbol"] == self.symbol:
                 self.token, self.tick = int(row["instrument_token"]), float(row["tick_size"])
-        quote = (await self.wire.data("GET", "/quote", query=[("i", self.key)]))[self.key]
+        quote = await self.quote(self.key)
         self.last = float(quote["last_price"])
         self.now = datetime.strptime(quote["timestamp"], _DUMP_TIME)
 

@@ -11,16 +11,16 @@ import aiohttp
 
 from . import reading, streaming, trading
 from .refusals import REFUSALS, judge_refusal
-from .scene import Scene, Seen
+from .scene import Judged, Scene, Seen
 from .shape import Shapes
-from .wire import NotAnswered
+from .wire import NotAnswered, in_words
 
 FITS, DIFFERS, SILENT, SKIPPED = "fits", "differs", "not answered", "not tried"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``name`` is a sample's file or a refusal in words; ``deviations`` are sentences."""
+    """``name`` is a sample's file, or a packet or a refusal in words; ``deviations`` are sentences."""
 
     name: str
     asked: str
@@ -37,6 +37,10 @@ class Flow:
     needs: str = ""
 
 
+def _names(packets: streaming.Packets) -> tuple[str, ...]:
+    return tuple(name for name, _, _ in packets)
+
+
 FLOWS = (
     Flow(reading.dumps, ("instruments_all.csv", "instruments_nse.csv")),
     Flow(reading.person, ("profile.json", "margins.json", "margins_equity.json", "margin_commodity.json")),
@@ -46,6 +50,10 @@ FLOWS = (
         streaming.ticks,
         ("ticker_full.packet", "ticker_full.json", "ticker_quote.packet", "ticker_quote.json", "ticker_ltp.json"),
     ),
+    Flow(streaming.index_packets, _names(streaming.INDEX_PACKETS), "index"),
+    Flow(streaming.currency_packets, _names(streaming.CURRENCY_PACKETS), "currency"),
+    Flow(streaming.commodity_packets, _names(streaming.COMMODITY_PACKETS), "commodity"),
+    Flow(streaming.heartbeat, (streaming.HEARTBEAT,)),
     Flow(
         trading.resting,
         ("order_response.json", "order_modify.json", "orders.json", "order_info.json", "order_cancel.json"),
@@ -131,19 +139,24 @@ async def _run(flow: Flow, scene: Scene, shapes: Shapes) -> AsyncIterator[Findin
         for name in left:
             yield Finding(name, "", SKIPPED, (f"this server is known to lack {flow.needs}",))
         return
+    if not scene.names(flow.needs):
+        for name in left:
+            yield Finding(name, "", SKIPPED, (f"no such instrument was named: --{flow.needs}",))
+        return
     try:
         async for name, asked, value in flow.run(scene):
             left.remove(name)
             wrong = tuple(_misfits(shapes, name, value))
             yield Finding(name, asked, DIFFERS if wrong else FITS, wrong)
     except (NotAnswered, aiohttp.ClientError, ConnectionError, TimeoutError, ValueError, LookupError) as error:
-        reason = str(error) or type(error).__name__
-        yield Finding(left[0], "", SILENT, (reason,))
+        yield Finding(left[0], "", SILENT, (in_words(error),))
         for name in left[1:]:
             yield Finding(name, "", SILENT, (f"{left[0]} comes before it",))
 
 
 def _misfits(shapes: Shapes, name: str, value: Any) -> list[str]:
+    if isinstance(value, Judged):
+        return list(value.deviations)
     if name in shapes.packets:
         size = shapes.packets[name]
         return [] if len(value) == size else [f"{len(value)} bytes, not {size}"]

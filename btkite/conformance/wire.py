@@ -24,6 +24,13 @@ class NotAnswered(Exception):
         self.status, self.error_type, self.message = status, error_type, message
 
 
+def in_words(error: Exception) -> str:
+    """What went wrong, without the address: that of a stream has the token in it."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"HTTP {error.status}: {error.message}"
+    return str(error) or type(error).__name__
+
+
 @dataclass
 class Wire:
     """``root`` like ``https://api.kite.trade``; ``prefix`` and ``user_id`` are what the sandbox wants.

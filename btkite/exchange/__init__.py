@@ -35,9 +35,11 @@ ticks below it.
 
 from __future__ import annotations
 
+from datetime import date
 from types import TracebackType
 
 from .candles import CandleSeries
+from .clock import day_number
 from .errors import BadCandles, BadSettings, ExchangeError, PortInUse
 from .instruments import InstrumentRow
 from .server import Server
@@ -76,6 +78,10 @@ class Exchange:
         """Close the port; harmless when it is not running."""
         self._server.stop()
 
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the market's end, at most ``seconds``; True if it has ended. Raises ExchangeError if it broke."""
+        return self._server.wait(seconds)
+
     def reset(self, settings: ExchangeSettings) -> None:
         """Load another market on the same port; sockets are cut, tokens and the request log start anew.
 
@@ -89,6 +95,10 @@ class Exchange:
         """An access token without a login; the one before it is dead."""
         venue = self._server.venue
         return self._server.call(lambda: venue.sessions.issue(venue.now))
+
+    def plays_on(self, day: date) -> bool:
+        """True if ``day`` is one of those that are played; may be asked before it starts."""
+        return self._server.venue.market.plays_on(day_number(day))
 
     def status(self) -> Status:
         """How the market stands, in a few figures."""

@@ -18,19 +18,33 @@ from .schedule import DAY_SECONDS
 from .timetable import AUCTIONS, RANDOM_AFTER, Phase
 
 REFERENCE_SECONDS = 15 * 60
+BAND_PERCENT = 3.0  # SEBI HO/47/11/11(3)2025-MRD-POD2/I/2765/2026; the text of the refusal is our own
 PRINT_SECONDS = 7 * 60  # the auction's print comes within this time of the end of order entry
 NO_MARKET = "Market orders are currently not allowed."
 NO_STOPS = "Stop loss, IOC and disclosed quantity orders are not allowed in an auction session."
 
 
-def check(order: Order, phase: Phase) -> None:
-    """Refuse what an auction does not take."""
+def check(order: Order, phase: Phase, reference: float = 0.0) -> None:
+    """Refuse what an auction does not take; about ``reference``, if there is one, lies the range of the closing one."""
     if phase not in AUCTIONS:
         return
     if order.order_type in ("SL", "SL-M") or order.validity == "IOC" or order.disclosed_quantity or order.iceberg:
         raise bad_input(NO_STOPS)
     if order.order_type == "MARKET" and phase in (Phase.PRE_OPEN_LIMITS, Phase.AUCTION_LIMITS):
         raise bad_input(NO_MARKET)
+    if order.order_type == "LIMIT" and reference and phase in (Phase.AUCTION, Phase.AUCTION_LIMITS):
+        _check_range(order, reference)
+
+
+def _check_range(order: Order, reference: float) -> None:
+    row = order.listing.row
+    lower, upper = (reference * (1 + sign * BAND_PERCENT / 100) for sign in (-1, 1))
+    if not lower - 1e-9 <= order.price <= upper + 1e-9:
+        raise bad_input(
+            f"The order price {order.price:g} is outside of the closing auction's range, "
+            f"{round(lower, row.decimals):g} to {round(upper, row.decimals):g}: "
+            f"{BAND_PERCENT:g}% about the reference price of {reference:g}."
+        )
 
 
 def halted() -> Refusal:
@@ -79,6 +93,17 @@ def closing_price(listing: Listing, day: int, begin: int) -> float:
     printed = np.flatnonzero((seconds >= begin + RANDOM_AFTER) & (seconds < begin + RANDOM_AFTER + PRINT_SECONDS))
     if len(printed):
         return float(series.close[first + int(printed[-1])])
+    return reference_price(listing, day, begin)
+
+
+def reference_price(listing: Listing, day: int, begin: int) -> float:
+    """The volume-weighted price of the last quarter of an hour before ``begin``, on tick; else the last price."""
+    tape = listing.tape
+    if tape is None:
+        return listing.last
+    first, last = tape.slice_of(day)
+    series = tape.series
+    seconds = series.start[first:last] - day * DAY_SECONDS
     window = np.flatnonzero((seconds >= begin - REFERENCE_SECONDS) & (seconds < begin)) + first
     weights = series.volume[window]
     if not len(window) or not weights.sum():

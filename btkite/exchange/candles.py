@@ -88,8 +88,13 @@ class CandleSeries:
         lengths = {len(getattr(self, name)) for name in ("open", "high", "low", "close", "volume", "oi")}
         if lengths != {size}:
             raise BadCandles("the columns of the candles have different lengths")
-        if size and not np.all(np.diff(self.start) > 0):
-            raise BadCandles("the starts of the candles must ascend, each once")
+        if len(falling := np.flatnonzero(np.diff(self.start) <= 0)):
+            row = int(falling[0]) + 1
+            earlier, later = (np.datetime64(int(self.start[at]), "s") for at in (row - 1, row))
+            raise BadCandles(
+                f"the starts of the candles must ascend, each once: row {row + 1} is of {later}, "
+                f"the one before of {earlier}"
+            )
         prices = np.stack([self.open, self.high, self.low, self.close]) if size else np.zeros((4, 0))
         if not np.all(np.isfinite(prices)) or np.any(prices < 0):
             raise BadCandles("a candle has a price that is not a number, or is negative")
@@ -145,16 +150,19 @@ def read_parquet(path: Path, interval: str) -> CandleSeries:
     if missing:
         raise BadCandles(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    return CandleSeries(
-        interval=interval,
-        start=columns["date"],
-        open=columns["open"],
-        high=columns["high"],
-        low=columns["low"],
-        close=columns["close"],
-        volume=columns.get("volume"),
-        oi=columns.get("oi"),
-    )
+    try:
+        return CandleSeries(
+            interval=interval,
+            start=columns["date"],
+            open=columns["open"],
+            high=columns["high"],
+            low=columns["low"],
+            close=columns["close"],
+            volume=columns.get("volume"),
+            oi=columns.get("oi"),
+        )
+    except BadCandles as error:
+        raise BadCandles(f"{path}: {error}") from None
 
 
 def read_cache(cache: str | Path, keys: Iterable[str], interval: str) -> dict[str, CandleSeries]:

@@ -19,9 +19,14 @@ from .settings import ExchangeSettings
 
 INDICES = frozenset({"NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX", "BANKEX", "SENSEX50"})
 CASH = ("NSE", "BSE")
+DATA_ONLY = ("NCO",)  # quoted and streamed; that a retail account may trade there was never found
 NOT_AMO = "After Market Orders (AMO) can only be placed outside of market hours."
 TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
 OUT_OF_BAND = "17070 : The Price is out of the LPP range"
+TOO_FAR = "The order price is too far from the last traded price. Place an order near the market price."
+SANDBOX_REACH = 0.15
+"""How far from the last price the sandbox profile takes a limit: a couple of per cent are known to be taken, about
+20 to be rejected like a breach of the band; the limit itself is not known, this is between them."""
 SHORT_SESSION = 120 * MINUTE  # a session below this is a special one: MIS ends ten minutes before its close
 _BEFORE_SHORT_CLOSE = 10 * MINUTE
 _READ_MORE = "[Read more.](https://support.zerodha.com/category/trading-and-markets/trading-faqs/general)"
@@ -68,6 +73,12 @@ def freeze_quantity(row: InstrumentRow, rules: Rulebook) -> int:
     return found - found % row.lot_size
 
 
+def check_exchange(row: InstrumentRow) -> None:
+    """Refuse what is quoted here, but takes no orders."""
+    if row.exchange in DATA_ONLY:
+        raise bad_input(f"Trading in {row.exchange} is not allowed for this account.")
+
+
 def check(order: Order, terms: Terms, *, sliced: bool = False) -> None:
     """All further checks that are on; ``sliced`` is an order that will be cut below the freeze quantity."""
     on = terms.enforced
@@ -100,8 +111,6 @@ def check_amo_variety(order: Order, variety: str, terms: Terms) -> None:
 
 def _segments(order: Order) -> None:
     row = order.listing.row
-    if row.exchange == "NCO":
-        raise bad_input("Trading in NCO is not allowed for this account.")
     if order.order_type == "SL-M" and row.exchange in ("BSE", "BFO"):
         raise bad_input("SL-M orders are not available on BSE. Place an SL order.")
     if order.order_type not in ("MARKET", "SL-M") or not row.is_option:
@@ -201,6 +210,12 @@ def band(listing: Listing, terms: Terms) -> tuple[float, float] | None:
     kind = f"{'index' if is_index_derivative(row) else 'stock'}_{'option' if row.is_option else 'future'}"
     found = terms.rules.lpp.get((row.exchange, kind))
     return found.around(listing.path) if found is not None else None
+
+
+def far_from_market(order: Order) -> bool:
+    """True if the official sandbox rejects the order's limit price in its book."""
+    last = order.listing.path
+    return bool(last and order.price) and abs(order.price / last - 1) > SANDBOX_REACH
 
 
 def out_of_band(order: Order, terms: Terms) -> bool:

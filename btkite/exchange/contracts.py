@@ -1,6 +1,7 @@
 """Derivative contracts by date: when they expire, how many units a lot has, which ones are listed, and chains.
 
-The dated tables are ``btkite/data/expiries.csv``, ``lots.csv`` and ``ticks.csv``; each row has its source.
+The dated tables are ``btkite/data/expiries.csv``, ``lots.csv``, ``multipliers.csv`` and ``ticks.csv``; each row has
+its source.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ class _Lot(NamedTuple):
     lot: int
 
 
+class Terms(NamedTuple):
+    """Of a commodity or a currency: rupees of one lot's move of one rupee, ticks in rupees."""
+
+    multiplier: float
+    future_tick: float
+    option_tick: float
+
+
 def _lines(name: str) -> Iterator[dict[str, str]]:
     with (hours.DATA / name).open(newline="", encoding="utf-8") as lines:
         yield from csv.DictReader(line for line in lines if not line.startswith("#"))
@@ -60,6 +69,33 @@ def _lots() -> Mapping[str, tuple[_Lot, ...]]:
         lot = _Lot(date.fromisoformat(row["traded_from"]), date.fromisoformat(row["expiry_from"]), int(row["lot"]))
         found.setdefault(row["name"], []).append(lot)
     return {name: tuple(lots) for name, lots in found.items()}
+
+
+@lru_cache(maxsize=1)
+def _terms() -> Mapping[tuple[str, str], tuple[tuple[date, Terms], ...]]:
+    found: dict[tuple[str, str], list[tuple[date, Terms]]] = {}
+    for row in _lines("multipliers.csv"):
+        terms = Terms(float(row["multiplier"]), float(row["future_tick"]), float(row["option_tick"]))
+        found.setdefault((row["exchange"], row["name"]), []).append((date.fromisoformat(row["expiry_from"]), terms))
+    return {key: tuple(rows) for key, rows in found.items()}
+
+
+def terms_of(exchange: str, name: str, expiry: date) -> Terms | None:
+    """The terms of a commodity's or a currency's contract that expires on ``expiry``; None: not known.
+
+    Kite counts the quantity of these in lots: their ``lot_size`` is 1.
+    """
+    found = None
+    for since, terms in _terms().get((exchange, name), ()):
+        if since <= expiry:
+            found = terms
+    return found
+
+
+def latest_lot(name: str) -> int | None:
+    """The lot of the last row of ``name``; None: not known."""
+    lots = _lots().get(name)
+    return lots[-1].lot if lots else None
 
 
 @lru_cache(maxsize=1)

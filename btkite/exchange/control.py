@@ -6,8 +6,10 @@ call takes and answers is in docs/exchange.md.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import script
 from .clock import SECOND, parse_iso
@@ -19,6 +21,18 @@ from .venue import BEFORE_OPEN, Venue
 Body = Mapping[str, Any]
 Action = Callable[[Venue, Body], Any]
 _CLOCK_KEYS = {"next", "until", "speed", "pause", "advance"}
+
+
+def names_this_machine(host: str) -> bool:
+    """True for a ``Host`` that is ``localhost`` or a loopback address, with any port.
+
+    A page of another site can have its name resolve to 127.0.0.1 (DNS rebinding), but it cannot change this header.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def clock(venue: Venue, body: Body) -> dict[str, Any]:

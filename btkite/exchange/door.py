@@ -87,6 +87,9 @@ class Door:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=499)  # nobody reads it
+        except Exception:
+            record["status"] = 500
+            raise
         record["status"] = response.status
         venue.after_call()
         return response

@@ -157,6 +157,7 @@ def check(order: Order, terms: Terms, *, protection_known: bool = False, sliced:
     order that will be cut below the freeze quantity.
     """
     row, settings = order.listing.row, terms.settings
+    checks.check_exchange(row)
     if order.variety == "co":
         co.check_instrument(order.listing)
     else:
@@ -171,6 +172,9 @@ def check(order: Order, terms: Terms, *, protection_known: bool = False, sliced:
         raise bad_input("Invalid `price`.")
     if order.is_stop and order.trigger_price <= 0:
         raise bad_input("Invalid `trigger_price`.")
+    for name in ("price", "trigger_price"):
+        if getattr(order, name) > row.largest_price:
+            raise bad_input(f"Invalid `{name}`.")  # no packet could show it
     if settings.check_tick_size:
         _check_tick(row.tick_size, order.price, "price")
         _check_tick(row.tick_size, order.trigger_price, "trigger price")
@@ -235,6 +239,8 @@ def _check_side(order: Order) -> None:
 
 def _check_trigger_circuit(order: Order) -> None:
     lower, upper = order.listing.circuit()
+    if not upper:
+        return
     if order.buys and order.trigger_price > upper:
         raise bad_input(
             "Trigger price for stoploss buy orders cannot be above the upper circuit price. "
@@ -250,7 +256,7 @@ def _check_trigger_circuit(order: Order) -> None:
 def _check_circuit(order: Order) -> None:
     lower, upper = order.listing.circuit()
     price = order.price or order.trigger_price
-    if not price:
+    if not price or not upper:
         return
     if price < lower:
         side, limit = "lower", lower

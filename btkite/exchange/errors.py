@@ -5,6 +5,7 @@
     ExchangeError
     ├ BadSettings   the settings or a control call make no sense; the message says what to change
     ├ BadCandles    the candles are missing or damaged
+    ├ TooLarge      a figure does not fit into Kite's packets
     ├ PortInUse     another program listens on the port
     └ Refusal       an answer of Kite's own error shape, raised anywhere behind a route
 """
@@ -24,6 +25,10 @@ class BadSettings(ExchangeError, ValueError):
 
 class BadCandles(ExchangeError, ValueError):
     """Candles that are missing or damaged."""
+
+
+class TooLarge(ExchangeError, ValueError):
+    """A figure that Kite's packets cannot carry."""
 
 
 class PortInUse(ExchangeError, OSError):

@@ -73,7 +73,6 @@ class OrderFlow:
         return self._rules[1]
 
     def rules_of(self, day: int) -> Rulebook:
-        """What holds on a day, by its number."""
         """What holds on a day (its number)."""
         return rulebook.with_changes(self._settings.rules_on or day_from_number(day), self._settings.rules)
 
@@ -86,6 +85,8 @@ class OrderFlow:
 
     def in_auction(self, listing: Listing) -> bool:
         """True for a share of the closing auction: one that is named, or has a derivative that is listed here."""
+        if self._settings.closing_auction:
+            return self._market.phases.has_auction(listing)
         named = self._settings.auction_shares
         if named is not None:
             return listing.key in named
@@ -214,6 +215,9 @@ class OrderFlow:
         if checks.out_of_band(order, self.terms()):
             self._reject_for_band(order)
             return True
+        if self._settings.profile == "sandbox" and checks.far_from_market(order):
+            self._book.reject(order, self._market.now, checks.TOO_FAR, checks.TOO_FAR)
+            return True
         self._book.enter(order, self._market.now)
         if order.variety != "amo" and not self._market.phases.takes_orders(order.listing):
             self._book.end(order, self._market.now)  # its exchange closed while it was on its way
@@ -287,6 +291,7 @@ class OrderFlow:
             trial.market_protection = protection.AUTO
         entry.check(trial, terms, protection_known=known)
         if order.status != AMO_RECEIVED:
+            self._market.phases.check_auction(trial)
             self._bind(trial, terms)
         kept = order.blocked, order.reserved
         order.blocked, order.reserved = 0.0, 0

@@ -11,17 +11,18 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import hours
+from . import contracts, hours
 from .candles import DAY_SECONDS, CandleSeries, interval_seconds
 from .clock import day_from_number, day_number
 from .errors import BadSettings
-from .instruments import InstrumentRow, describe
+from .instruments import LOTS_COUNTED, InstrumentRow, describe, lot_given
 from .timetable import auction_shares
 
 if TYPE_CHECKING:
@@ -41,8 +42,44 @@ BASE_PRICES = {
     "ICICIBANK": 1370.0,
     "SBIN": 970.0,
     "ITC": 405.0,
+    "FINNIFTY": 27500.0,
+    "NIFTY FIN SERVICE": 27500.0,
+    "MIDCPNIFTY": 13800.0,
+    "NIFTY MID SELECT": 13800.0,
+    "NIFTYNXT50": 69000.0,
+    "NIFTY NEXT 50": 69000.0,
+    "BANKEX": 65000.0,
+    "SENSEX50": 27500.0,
+    "INDIA VIX": 13.0,
+    "USDINR": 88.0,
+    "EURINR": 98.0,
+    "GBPINR": 113.0,
+    "JPYINR": 57.0,  # of 100 yen
+    "CRUDEOIL": 6000.0,
+    "CRUDEOILM": 6000.0,
+    "NATURALGAS": 350.0,
+    "NATGASMINI": 350.0,
+    "GOLD": 120000.0,  # of 10 g
+    "GOLDM": 120000.0,
+    "GOLDTEN": 120000.0,
+    "GOLDGUINEA": 96000.0,
+    "GOLDPETAL": 12000.0,
+    "SILVER": 150000.0,  # of a kg
+    "SILVERM": 150000.0,
+    "SILVERMIC": 150000.0,
+    "COPPER": 950.0,
+    "ZINC": 290.0,
+    "ZINCMINI": 290.0,
+    "LEAD": 180.0,
+    "LEADMINI": 180.0,
+    "ALUMINIUM": 260.0,
+    "ALUMINI": 260.0,
+    "MENTHAOIL": 950.0,
 }
-DAILY_VOLATILITY = 0.012
+CURRENCIES = ("CDS", "BCD")
+CURRENCY_VOLATILITY = 0.003
+DAILY_VOLATILITY = 0.012  # a currency's is a quarter of it
+USUAL_VOLUME = 8000.0  # of a quiet minute, in shares
 STEPS = 4  # of the walk within a minute
 OPTION_VOLATILITY = 0.2  # a year, at the money: a little above the walk's own
 SMILE = 1.5  # how volatility grows with the square of the distance of strike and spot
@@ -66,9 +103,10 @@ def _random(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
 
 
-def usual_price(symbol: str) -> float:
-    """Where the walk of ``symbol`` begins, in rupees."""
-    return BASE_PRICES.get(symbol) or float(100 + zlib.crc32(symbol.encode()) % 2900)
+def usual_price(symbol: str, exchange: str = "") -> float:
+    """Where the walk of ``symbol`` begins, in rupees; ``exchange`` tells a currency, which is never in thousands."""
+    least, span = (50, 70) if exchange in CURRENCIES else (100, 2900)
+    return BASE_PRICES.get(symbol) or float(least + zlib.crc32(symbol.encode()) % span)
 
 
 def trading_days(exchange: str, first: date, sessions: int) -> list[date]:
@@ -147,7 +185,7 @@ def generate(
     seed: int = 1,
     base_price: float | None = None,
     tick: float = 0.05,
-    volume: float = 8000.0,
+    volume: float = USUAL_VOLUME,
 ) -> CandleSeries:
     """Candles of ``EXCHANGE:SYMBOL`` for ``sessions`` trading days from ``start_date`` on.
 
@@ -155,11 +193,57 @@ def generate(
     """
     row = describe(symbol)
     days = trading_days(row.exchange, start_date, sessions)
-    price = base_price or usual_price(row.tradingsymbol)
-    starts, paths, volumes = _minutes(
-        row.exchange, days, _random(seed, symbol), price, 0.0 if row.is_index else volume, DAILY_VOLATILITY
-    )
+    return _walk(row, days, interval, seed, base_price, tick, volume)
+
+
+def _walk(
+    row: InstrumentRow,
+    days: list[date],
+    interval: str,
+    seed: int,
+    base_price: float | None,
+    tick: float,
+    volume: float,
+    before: date | None = None,
+) -> CandleSeries:
+    """Candles of a walk of its own; ``before`` is a day of history, which ends at the base price."""
+    price = base_price or _first_price(row)
+    volume, swing = 0.0 if row.is_index else volume, _volatility(row.exchange)
+    made = _minutes(row.exchange, days, _random(seed, row.key), price, volume, swing)
+    if before is not None:
+        past = _day_before(row.exchange, before, _random(seed, f"{row.key} before"), price, volume, swing)
+        starts, paths, volumes = (np.concatenate(parts) for parts in zip(past, made, strict=True))
+    else:
+        starts, paths, volumes = made
     return _candles(starts, paths, volumes, interval, tick)
+
+
+def _first_price(row: InstrumentRow) -> float:
+    """Where the walk of an instrument begins, in rupees: of a contract, by what it is written on."""
+    if row.expiry is None:
+        return usual_price(row.tradingsymbol)
+    return usual_price(row.name, row.exchange)
+
+
+def _volatility(exchange: str) -> float:
+    return CURRENCY_VOLATILITY if exchange in CURRENCIES else DAILY_VOLATILITY
+
+
+def _day_before(
+    exchange: str, day: date, random: np.random.Generator, close: float, volume: float, volatility: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """The minutes of one day that ends at ``close``."""
+    starts, paths, volumes = _minutes(exchange, [day], random, 1.0, volume, volatility)
+    return starts, paths * (close / paths[-1, -1]), volumes
+
+
+def trading_day_before(exchange: str, day: date) -> date | None:
+    """The full trading day before ``day``; None if there is none within a fortnight."""
+    for back in range(1, 15):
+        earlier = day - timedelta(days=back)
+        if hours.session(exchange, earlier) is not None and contracts.trades_fully(exchange, earlier):
+            return earlier
+    return None
 
 
 def _normal(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,10 +252,14 @@ def _normal(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def option_price(
-    spot: NDArray[np.float64], strike: float, years: NDArray[np.float64], kind: str
+    spot: NDArray[np.float64],
+    strike: float,
+    years: NDArray[np.float64],
+    kind: str,
+    at_the_money: float = OPTION_VOLATILITY,
 ) -> NDArray[np.float64]:
     """Black and Scholes without interest, rupees; ``kind`` is CE or PE, ``years`` the time to expiry."""
-    volatility = OPTION_VOLATILITY * (1 + SMILE * np.log(spot / strike) ** 2)
+    volatility = at_the_money * (1 + SMILE * np.log(spot / strike) ** 2)
     deviation = volatility * np.sqrt(np.maximum(years, 1e-9))
     d1 = np.log(spot / strike) / deviation + deviation / 2
     call = spot * _normal(d1) - strike * _normal(d1 - deviation)
@@ -179,19 +267,27 @@ def option_price(
 
 
 def underlying_key(row: InstrumentRow) -> str:
-    """``EXCHANGE:SYMBOL`` of what a contract is written on."""
+    """``EXCHANGE:SYMBOL`` of what a contract is written on; a commodity's and a currency's spot is not listed."""
+    if row.exchange in LOTS_COUNTED:
+        return f"{row.exchange}:{row.name}"
     return INDEX_OF.get(row.name) or f"{'BSE' if row.exchange == 'BFO' else 'NSE'}:{row.name}"
 
 
 def _underlying(
-    row: InstrumentRow, days: list[date], seed: int, price: float | None
+    row: InstrumentRow, days: list[date], seed: int, price: float | None, *, past: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Starts and spot prices of the contract's minutes; after its own market's close the spot walks on quietly."""
+    """Starts and spot prices of the contract's minutes; after its own market's close the spot walks on quietly.
+
+    With ``past`` the one day is history: it ends at the price at which the walk begins.
+    """
     key = underlying_key(row)
-    starts, spots, _ = _minutes(
-        key.partition(":")[0], days, _random(seed, key), price or usual_price(row.name), 0.0, DAILY_VOLATILITY
-    )
-    after = _random(seed, f"{key} after hours")
+    exchange, swing = key.partition(":")[0], _volatility(row.exchange)
+    price = price or usual_price(row.name, row.exchange)
+    if past:
+        starts, spots, _ = _day_before(exchange, days[0], _random(seed, f"{key} before"), price, 0.0, swing)
+    else:
+        starts, spots, _ = _minutes(exchange, days, _random(seed, key), price, 0.0, swing)
+    after = _random(seed, f"{key} after hours{' before' * past}")
     wanted, paths = [], []
     for day in days:
         opens, closes = hours.session_for_candles(row.exchange, day)
@@ -226,29 +322,45 @@ def generate_derivative(
     interval: str = "minute",
     seed: int = 1,
     underlying_price: float | None = None,
+    before: date | None = None,
 ) -> CandleSeries:
     """Candles of a future or an option, from the same underlying path for every expiry, strike and kind.
 
-    The days are those up to its expiry; raises BadSettings if there are none.
+    The days are those up to its expiry; raises BadSettings if there are none. ``before`` is a day of history.
     """
     if row.expiry is None or (row.is_option and not row.strike):
         raise BadSettings(f"{row.key} has no strike or expiry in its symbol: pass its InstrumentRow")
     days = [day for day in trading_days(row.exchange, start_date, sessions) if day <= row.expiry]
     if not days:
         raise BadSettings(f"{row.key} expired on {row.expiry}, before {start_date}")
-    starts, spots = _underlying(row, days, seed, underlying_price)
+    made = _contract(row, *_underlying(row, days, seed, underlying_price), _random(seed, row.key))
+    if before is not None and (row.listed is None or row.listed <= before):
+        spots = _underlying(row, [before], seed, underlying_price, past=True)
+        past = _contract(row, *spots, _random(seed, f"{row.key} before"))
+        made = tuple(np.concatenate(parts) for parts in zip(past, made, strict=True))
+    starts, prices, volumes, interest = made
+    return _candles(starts, prices, volumes, interval, row.tick_size, interest)
+
+
+def _contract(
+    row: InstrumentRow, starts: NDArray[np.int64], spots: NDArray[np.float64], random: np.random.Generator
+) -> tuple[NDArray[Any], ...]:
+    """Starts, prices, volumes and open interest of a contract's minutes."""
     years = _years_left(row, starts)
-    random = _random(seed, row.key)
     if row.is_option:
-        prices = option_price(spots, row.strike, years, row.instrument_type)
+        prices = option_price(
+            spots,
+            row.strike,
+            years,
+            row.instrument_type,
+            OPTION_VOLATILITY * _volatility(row.exchange) / DAILY_VOLATILITY,
+        )
         near = math.exp(-(((row.strike / float(spots[0, 0]) - 1) / 0.03) ** 2))
     else:
         prices, near = spots * np.exp(CARRY * years), 1.0
     lots = np.rint(random.gamma(2.0, 2.0 + 40.0 * near, len(starts))).astype(np.int64)
     interest = np.maximum(1000 + np.cumsum(np.rint(random.standard_normal(len(starts)) * (2 + lots / 10))), 100)
-    return _candles(
-        starts, prices, lots * row.lot_size, interval, row.tick_size, interest.astype(np.int64) * row.lot_size
-    )
+    return starts, prices, lots * row.lot_size, interest.astype(np.int64) * row.lot_size
 
 
 def generate_option(
@@ -287,24 +399,34 @@ def _with_auction(series: CandleSeries, exchange: str) -> CandleSeries:
     )
 
 
-def generate_market(settings: ExchangeSettings, rows: Iterable[InstrumentRow] = ()) -> dict[str, CandleSeries]:
-    """Candles of all symbols of the settings, from their seed; ``rows`` are further contracts to make."""
+def _named(key: str, settings: ExchangeSettings, on: date) -> InstrumentRow:
+    row = describe(key, tick_size=settings.tick_sizes.get(key), on=on)
+    lot = lot_given(key, row.name, settings.lot_sizes)
+    return row if lot is None else replace(row, lot_size=lot)
+
+
+def generate_market(
+    settings: ExchangeSettings, rows: Iterable[InstrumentRow] = (), *, history: bool = False
+) -> dict[str, CandleSeries]:
+    """Candles of all symbols of the settings, from their seed; ``rows`` are further contracts to make.
+
+    With ``history`` a day stands before the first one, so that there is a previous close; the days that are
+    played are the same.
+    """
     first = settings.generate_from or (settings.start.date() if settings.start else DEFAULT_FIRST_DAY)
     given = {row.key: row for row in (*settings.instruments, *rows)}
     keys = dict.fromkeys([*settings.symbols, *(row.key for row in rows)])
-    listed = [
-        given.get(key)
-        or describe(key, tick_size=settings.tick_sizes.get(key), lot_size=settings.lot_sizes.get(key), on=first)
-        for key in keys
-    ]
+    listed = [given.get(key) or _named(key, settings, first) for key in keys]
     shares = auction_shares(listed, settings)
     found = {}
     for row in listed:
         seed, sessions, interval = settings.seed or 0, settings.generate_sessions, settings.interval
-        if row.is_option or (row.instrument_type == "FUT" and row.expiry and row.exchange in ("NFO", "BFO")):
-            found[row.key] = generate_derivative(row, first, sessions, interval, seed)
+        days = trading_days(row.exchange, first, sessions)
+        before = trading_day_before(row.exchange, days[0]) if history and days else None
+        if row.is_option or (row.instrument_type == "FUT" and row.expiry):
+            found[row.key] = generate_derivative(row, first, sessions, interval, seed, before=before)
             continue
-        series = generate(row.key, first, sessions, interval, seed, tick=row.tick_size)
+        series = _walk(row, days, interval, seed, None, row.tick_size, USUAL_VOLUME, before)
         frozen = settings.closing_auction and row.is_index
         found[row.key] = _with_auction(series, row.exchange) if row.key in shares or frozen else series
     return found

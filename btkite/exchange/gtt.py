@@ -246,6 +246,7 @@ class Triggers:
             raise bad_input("The instrument you are placing an order for has either expired or does not exist.")
         if listing.row.exchange in _CURRENCY:
             raise bad_input("GTT is not available for currency derivatives.")
+        checks.check_exchange(listing.row)
         return listing
 
     def _order(self, given: Mapping[str, Any], listing: Listing) -> dict[str, Any]:
@@ -322,8 +323,11 @@ def _amount(condition: Mapping[str, Any], name: str) -> float:
 
 
 def _product(given: Mapping[str, Any], row: InstrumentRow) -> str:
+    """A trigger outlives the day, so an intraday product is none of its own."""
     product = str(given.get("product") or "")
-    allowed: Sequence[str] = ("NRML", "MIS") if row.is_derivative else ("CNC", "MIS", "MTF")
+    allowed: Sequence[str] = ("NRML",) if row.is_derivative else ("CNC", "MTF")
+    if product == "MIS":
+        raise bad_input(f"Invalid `product`: a GTT is placed with {' or '.join(allowed)}, not with MIS.")
     if product not in allowed:
         raise bad_input("Invalid `product`.")
     return product

@@ -50,6 +50,21 @@ def _exceptions(path: Path) -> Mapping[tuple[date, str], tuple[Session, ...]]:
     return found
 
 
+@lru_cache(maxsize=4)
+def _unknown(path: Path) -> frozenset[tuple[date, str]]:
+    """(date, exchange) of the sessions that were announced without their hours."""
+    if not path.is_file():
+        return frozenset()
+    with path.open(newline="", encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["kind"] == "muhurat" and not row["open"]]
+    return frozenset((date.fromisoformat(row["date"]), row["exchange_segment"]) for row in rows)
+
+
+def hours_unknown(exchange: str, day: date) -> bool:
+    """True if ``exchange`` has a muhurat session on ``day`` whose hours are not known: the day counts as closed."""
+    return (day, "MCX" if exchange == "NCO" else exchange) in _unknown(TABLE)
+
+
 class _Hours(NamedTuple):
     since: date
     opens: int

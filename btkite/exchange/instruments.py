@@ -19,6 +19,9 @@ from .errors import BadSettings
 
 SEGMENT_CODES = {"NSE": 1, "NFO": 2, "CDS": 3, "BSE": 4, "BFO": 5, "BCD": 6, "MCX": 7, "NCO": 12}
 INDICES = 9
+LOTS_COUNTED = ("CDS", "BCD", "MCX", "NCO")  # their quantity is a number of lots
+_FOUR_BYTES = 0xFFFF_FFFF
+_SIGNED = 0x7FFF_FFFF  # an index packet has a signed change
 DIVISORS = {3: 10_000_000, 6: 10_000, 12: 10_000}
 DERIVATIVES = ("NFO", "BFO", "CDS", "BCD", "MCX", "NCO")
 
@@ -52,8 +55,6 @@ KNOWN_TOKENS = {
     "NSE:TCS": 2953217,
     "NSE:WIPRO": 969473,
 }
-# Lots in force since 2026-01 (the dump of 2026-08-18); other underlyings: give lot_sizes.
-INDEX_LOTS = {"NIFTY": 65, "BANKNIFTY": 30, "FINNIFTY": 60, "MIDCPNIFTY": 120, "SENSEX": 20, "BANKEX": 30}
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKLY_MONTHS = "123456789OND"
@@ -68,7 +69,8 @@ _WEEKLY = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstrumentRow:
-    """One row of the dump. ``tick_size`` and ``strike`` in rupees, ``lot_size`` in units.
+    """One row of the dump. ``tick_size`` and ``strike`` in rupees, ``lot_size`` in units (of what is counted in
+    lots, 1).
 
     ``multiplier`` is the rupees of one unit's move of one rupee (1000 for LEADMINI); it is not in the
     dump, only in positions. ``listed`` is its first day (None: long ago).
@@ -109,6 +111,19 @@ class InstrumentRow:
     def decimals(self) -> int:
         """Decimals of a price that the wire can carry."""
         return len(str(self.divisor)) - 1
+
+    @property
+    def largest_price(self) -> float:
+        """Rupees: the most that four bytes of a packet hold."""
+        return (_SIGNED if self.is_index else _FOUR_BYTES) / self.divisor
+
+    def check_price(self, price: float, what: str) -> None:
+        """Raise BadSettings if Kite's packets cannot carry ``price``; ``what`` it is begins the sentence."""
+        if price > self.largest_price:
+            raise BadSettings(
+                f"{what} of {self.key} is ₹{price:,.2f}, and Kite's packets end at ₹{self.largest_price:,.2f} on "
+                f"{self.exchange}: give prices in rupees per unit of quotation"
+            )
 
     @property
     def is_index(self) -> bool:
@@ -184,8 +199,31 @@ def describe(
 ) -> InstrumentRow:
     """The row of ``EXCHANGE:TRADINGSYMBOL`` as its name tells it, still without a token of its own.
 
-    The lot of an index contract is that of ``on`` (None: the latest).
+    The lot of a contract is that of ``on`` (None: the latest); 1 if it is not known, see :func:`check_known`.
     """
+    exchange, symbol, facts = _facts(key)
+    name, expiry = str(facts["name"]), facts.get("expiry")
+    lot, tick, multiplier = 1, 0.05, 1.0
+    if isinstance(expiry, date):
+        terms = contracts.terms_of(exchange, name, expiry)
+        if terms is not None:
+            tick = terms.future_tick if facts["instrument_type"] == "FUT" else terms.option_tick
+            multiplier = terms.multiplier
+        elif exchange not in LOTS_COUNTED:
+            lot = _lot(name, expiry, on) or 1
+    return InstrumentRow(
+        exchange=exchange,
+        tradingsymbol=symbol,
+        instrument_token=KNOWN_TOKENS.get(key, 0),
+        tick_size=tick_size or tick,
+        lot_size=lot_size or lot,
+        multiplier=multiplier,
+        **facts,  # type: ignore[arg-type]
+    )
+
+
+def _facts(key: str) -> tuple[str, str, dict[str, object]]:
+    """Exchange, symbol, and the columns that the symbol tells."""
     exchange, _, symbol = key.partition(":")
     if exchange not in SEGMENT_CODES or not symbol:
         known = ", ".join(SEGMENT_CODES)
@@ -195,26 +233,45 @@ def describe(
         facts.update(_derivative(exchange, symbol))
     elif _is_index(exchange, symbol):
         facts["segment"] = "INDICES"
-    lot = lot_size or (_lot(str(facts["name"]), facts.get("expiry"), on) if exchange in DERIVATIVES else 1)
-    return InstrumentRow(
-        exchange=exchange,
-        tradingsymbol=symbol,
-        instrument_token=KNOWN_TOKENS.get(key, 0),
-        tick_size=tick_size or 0.05,
-        lot_size=lot,
-        **facts,  # type: ignore[arg-type]
-    )
+    return exchange, symbol, facts
 
 
-def _lot(name: str, expiry: object, on: date | None) -> int:
-    if on is not None and isinstance(expiry, date):
-        found = contracts.lot_size(name, expiry, on)
-        if found is not None:
-            return found
-    return INDEX_LOTS.get(name, 1)
+def _lot(name: str, expiry: date, on: date | None) -> int | None:
+    """Units of a lot; None if no table knows it."""
+    return contracts.latest_lot(name) if on is None else contracts.lot_size(name, expiry, on)
 
 
-def chain_rows(chains: Mapping[str, int], on: date, spot_of: Callable[[str], float]) -> list[InstrumentRow]:
+def check_known(row: InstrumentRow, on: date | None) -> None:
+    """Raise BadSettings if the size of a contract that only its symbol describes is not known on ``on``.
+
+    A wrong size makes every profit wrong without a word, so none is guessed.
+    """
+    if row.expiry is None:
+        return
+    if row.exchange == "NCO":
+        return  # quoted only
+    if row.exchange in LOTS_COUNTED:
+        if contracts.terms_of(row.exchange, row.name, row.expiry) is None:
+            raise BadSettings(
+                f"{row.key}: the multiplier of {row.name} is not known here: pass "
+                "instruments=[InstrumentRow(..., multiplier=...)]"
+            )
+    elif _lot(row.name, row.expiry, on) is None:
+        when = f" of {on}" if on is not None else ""
+        raise BadSettings(
+            f"{row.key}: the lot{when} of {row.name} is not known here: give lot_sizes, for example "
+            f'lot_sizes={{"{row.name}": 500}}'
+        )
+
+
+def lot_given(key: str, name: str, lot_sizes: Mapping[str, int]) -> int | None:
+    """The lot that the settings give a contract, or all contracts on its underlying."""
+    return lot_sizes.get(key) or lot_sizes.get(name)
+
+
+def chain_rows(
+    chains: Mapping[str, int], on: date, spot_of: Callable[[str], float], lot_sizes: Mapping[str, int]
+) -> list[InstrumentRow]:
     """Futures and options on the names of ``chains``, as listed on ``on``, that many strikes about the spot."""
     found = []
     for name, strikes in chains.items():
@@ -231,8 +288,23 @@ def chain_rows(chains: Mapping[str, int], on: date, spot_of: Callable[[str], flo
                 else "stock_fut"
             )
             tick = contracts.tick_size(kind, spot, on)
-            found.append(replace(describe(one.key, tick_size=tick, on=on), listed=one.listed))
+            lot = lot_given(one.key, name, lot_sizes)
+            row = describe(one.key, tick_size=tick, lot_size=lot, on=on)
+            if lot is None:
+                check_known(row, on)
+            found.append(replace(row, listed=one.listed))
     return found
+
+
+def _described(
+    key: str, tick_sizes: Mapping[str, float], lot_sizes: Mapping[str, int], on: date | None
+) -> InstrumentRow:
+    row = describe(key, tick_size=tick_sizes.get(key), on=on)
+    lot = lot_given(key, row.name, lot_sizes) if row.is_derivative else lot_sizes.get(key)
+    if lot is not None:
+        return replace(row, lot_size=lot)
+    check_known(row, on)
+    return row
 
 
 def make_rows(
@@ -246,7 +318,7 @@ def make_rows(
     rows = {row.key: row for row in explicit}
     for key in keys:
         if key not in rows:
-            rows[key] = describe(key, tick_size=tick_sizes.get(key), lot_size=lot_sizes.get(key), on=on)
+            rows[key] = _described(key, tick_sizes, lot_sizes, on)
     taken = {row.instrument_token for row in rows.values() if row.instrument_token}
     done = []
     for key in sorted(rows):
@@ -254,7 +326,7 @@ def make_rows(
         if row.exchange not in SEGMENT_CODES:
             raise BadSettings(f"{key!r}: {row.exchange!r} is not an exchange of Kite")
         if not row.segment:
-            row = replace(row, segment=describe(key).segment)
+            row = replace(row, segment=str(_facts(key)[2]["segment"]))
         if not row.instrument_token:
             segment = INDICES if row.is_index else SEGMENT_CODES[row.exchange]
             row = replace(row, instrument_token=_own_token(key, segment, taken))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from .clock import SECOND
@@ -16,6 +17,8 @@ UNLIMITED = 10_000_000  # displayed at the touch: depth is unlimited (docs/fills
 _NO_LEVEL: Level = (0.0, 0, 0)
 _NO_LEVELS = (_NO_LEVEL,) * 4
 DEFAULT_BAND = 10.0  # per cent
+FAR = math.inf  # an option's band: from one tick up to far away; what binds it is the exchange's range about the price
+_FAR_TIMES = 20  # of an option's reference price, if that is above its strike
 
 
 class Listing:
@@ -25,8 +28,8 @@ class Listing:
     meets the next one. ``path`` is where the price is now: the last print or, in the middle of a
     segment, the last event on it. ``shown`` is the price about which the depth is displayed. ``book`` is
     the displayed depth, None if it is unlimited. ``band`` is the day's price range in per cent about the
-    previous close, None for no limits. ``shift`` is how far our own orders moved the price (``impact``),
-    ``lasting`` how far a gap put by hand did.
+    reference price, FAR for an option's, None for no limits. ``shift`` is how far our own orders moved the
+    price (``impact``), ``lasting`` how far a gap put by hand did.
     ``altered`` holds the prints of those candles that were not played as recorded.
     """
 
@@ -196,11 +199,18 @@ class Listing:
         return (bids + [_NO_LEVEL] * 5)[:5], (asks + [_NO_LEVEL] * 5)[:5]
 
     def circuit(self) -> tuple[float, float]:
-        """Lower and upper limit of the day's prices, on tick; zeros if there is none."""
-        if self.band is None:
+        """Lower and upper limit of the day's prices, on tick; zeros if there is none.
+
+        They stand about the previous close, on the first day of an instrument about its open; before it has
+        either there are none.
+        """
+        reference = self.previous_close or self.open
+        if self.band is None or not reference:
             return 0.0, 0.0
         tick = self.row.tick_size
-        reference = self.previous_close or self.last
+        if self.band == FAR:
+            most = max(self.row.strike, _FAR_TIMES * reference)
+            return tick, round(round(most / tick) * tick, 7)
         lower = round(reference * (1 - self.band / 100) / tick) * tick
         upper = round(reference * (1 + self.band / 100) / tick) * tick
         return round(lower, 7), round(upper, 7)

@@ -9,16 +9,19 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
+
+import numpy as np
 
 from . import hours, schedule
 from .agenda import Action, Agenda, Rule
 from .candles import CandleSeries, interval_seconds
-from .clock import DAY, MINUTE, SECOND, day_from_number, stamp
+from .clock import DAY, MINUTE, SECOND, day_from_number, day_number, stamp
 from .depth import Book, Side, put_side, shape_of
 from .errors import BadCandles, BadSettings
 from .instruments import InstrumentRow
-from .listing import Listing
+from .listing import FAR, Listing
 from .matching import Event, Segment, next_event, sized, standing_event
 from .orders import Order
 from .phases import Phases
@@ -29,6 +32,7 @@ from .timetable import auction_shares
 
 _DAYS_BY_HAND = 31
 ALL_PRINTS = 1 << 30
+MOST_UNITS = 0xFFFF_FFFF
 
 
 class Step(Enum):
@@ -56,9 +60,29 @@ class Walk:
     candle_print: int
 
 
+def _band(row: InstrumentRow, settings: ExchangeSettings) -> float | None:
+    """The band of an instrument: its own, else an option's or everybody's."""
+    if row.key in settings.price_bands:
+        return settings.price_bands[row.key]
+    return FAR if row.is_option and settings.price_band is not None else settings.price_band
+
+
+def _check_carried(tape: schedule.Tape) -> None:
+    """Raise BadSettings if Kite's packets cannot carry the prices or the day's volume of a tape."""
+    row, series = tape.row, tape.series
+    row.check_price(float(series.high.max()), "the highest recorded price")
+    most = max(int(np.add.reduceat(series.volume, tape.first).max()), int(series.oi.max()))
+    if not row.is_index and most > MOST_UNITS:
+        raise BadSettings(
+            f"{row.key} has a day's volume or an open interest of {most:,}, and Kite's packets end at {MOST_UNITS:,}: "
+            "give fewer units"
+        )
+
+
 class Market:
     """Prices and time. Orders are reached through callbacks, so that this file knows no account.
 
+    ``first`` is the first day that is played if the settings name no start: earlier candles are history.
     ``on_event`` carries out an order event, ``on_expiry`` cancels orders whose time is up, ``on_open``
     releases what waited for an exchange's open, ``on_roll`` turns the account's day.
     """
@@ -69,6 +93,7 @@ class Market:
         candles: Mapping[str, CandleSeries],
         settings: ExchangeSettings,
         *,
+        first: date | None = None,
         on_event: Callable[[Event, Listing], None],
         on_expiry: Callable[[list[Order]], None],
         on_open: Callable[[str], None],
@@ -86,6 +111,7 @@ class Market:
         self.listings: dict[str, Listing] = {}
         self.by_token: dict[int, Listing] = {}
         self._ranked: list[Listing] = []
+        self._first = first
         self._tapes: list[schedule.Tape] = []
         for row in rows:
             series = candles.get(row.key)
@@ -97,7 +123,9 @@ class Market:
                 rounded = series.rounded(row.decimals)
                 tape = schedule.Tape.of(len(self._ranked), row, rounded, auction=row.key in shares)
                 self._tapes.append(tape)
-            listing = Listing(row, tape, settings.spread_ticks, settings.price_bands.get(row.key, settings.price_band))
+            if tape is not None:
+                _check_carried(tape)
+            listing = Listing(row, tape, settings.spread_ticks, _band(row, settings))
             self._ranked.append(listing)
             self.listings[row.key] = listing
             self.by_token[row.instrument_token] = listing
@@ -120,11 +148,13 @@ class Market:
     def _begin(self, settings: ExchangeSettings) -> None:
         if settings.start is not None:
             self.now = stamp(settings.start)
-        elif self._days:
+        elif self._first is not None and (later := [day for day in self._days if day >= day_number(self._first)]):
+            self._days = later
+        if settings.start is None and self._days:
             sessions = self._sessions(self._days[0])
             opens = min(session[0] for session in sessions.values())
             self.now = self._days[0] * DAY + opens * SECOND - (15 * MINUTE if settings.lockstep else 5 * SECOND)
-        else:
+        elif settings.start is None:
             raise BadCandles("give a start: without candles the market has no first day")
         today = self.now // DAY
         if not self._tapes:  # prices are put by hand: the days are the calendar's
@@ -215,6 +245,10 @@ class Market:
         opens = min(session[0] for session in self._plan.sessions.values())
         return self._plan.day * DAY + opens * SECOND
 
+    def plays_on(self, day: int) -> bool:
+        """True if a day (its number) is one of those that are played."""
+        return day in self._days
+
     def next_session(self) -> int | None:
         """The first open of the next day that is played; None on the last."""
         later = [day for day in self._days if day > self.now // DAY]
@@ -277,7 +311,13 @@ class Market:
         return traded
 
     def gap(self, listing: Listing, rupees: float) -> None:
-        """From the next print on, every recorded price of ``listing`` lies ``rupees`` higher; that print is a jump."""
+        """From the next print on, every recorded price of ``listing`` lies ``rupees`` higher; that print is a jump.
+
+        Raises BadSettings if one of them would leave Kite's packets.
+        """
+        series = listing.tape.series if listing.tape is not None else None
+        highest = max(listing.path, float(series.high.max()) if series is not None and len(series) else 0.0)
+        listing.row.check_price(highest + listing.lasting + rupees, "after this gap the highest price")
         listing.lasting += rupees
         listing.gap = True
 
@@ -447,8 +487,8 @@ class Market:
             return
         ask_offset, bid_offset = listing.spread
         book = self._shape.book(listing.row, price, price + ask_offset, price - bid_offset, listing.printed + 1)
-        if self._banded and listing.band is not None and listing.previous_close:
-            lower, upper = listing.circuit()
+        lower, upper = listing.circuit() if self._banded and listing.band != FAR else (0.0, 0.0)
+        if upper:
             if price >= upper:
                 book.asks = Side(())
             if price <= lower:

@@ -75,8 +75,20 @@ class Phases:
         """Refuse what the present phase does not take."""
         if self.halted(order.listing) and self._settings.halted_orders == "reject":
             raise auctions.halted()
-        if self._timed:
-            auctions.check(order, self.now(order.listing))
+        self.check_auction(order)
+
+    def check_auction(self, order: Order) -> None:
+        """Refuse what an auction that is on does not take, as an order or as the change of one."""
+        if not self._timed:
+            return
+        listing, day = order.listing, self._market.now // DAY
+        begin = self.table(listing, day).auction
+        reference = auctions.reference_price(listing, day, begin) if begin is not None else 0.0
+        auctions.check(order, self.now(listing), reference)
+
+    def has_auction(self, listing: Listing) -> bool:
+        """True for a share of the closing auction."""
+        return listing.key in self._shares
 
     def halted(self, listing: Listing) -> bool:
         """True if an instrument is halted."""

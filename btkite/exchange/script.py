@@ -15,6 +15,7 @@ from typing import Any
 from .clock import SECOND, iso, parse_iso
 from .errors import BadSettings
 from .listing import Listing
+from .market import MOST_UNITS
 from .venue import Venue
 
 _KEYS = {"tradingsymbol", "exchange", "last_price", "volume", "depth", "at", "after"}
@@ -56,12 +57,20 @@ def read(venue: Venue, body: Any, since: int | None = None) -> Line:
     unknown = sorted(set(body) - _KEYS)
     if unknown:
         raise BadSettings(f"a price by hand knows {', '.join(sorted(_KEYS))}; not {', '.join(unknown)}")
-    key = f"{body.get('exchange')}:{body.get('tradingsymbol')}"
+    missing = [name for name in ("exchange", "tradingsymbol") if not body.get(name)]
+    if missing:
+        raise BadSettings(
+            f"a price by hand is for an exchange and a tradingsymbol: {' and '.join(missing)} must be given"
+        )
+    key = f"{body['exchange']}:{body['tradingsymbol']}"
     listing = venue.market.listings.get(key)
     if listing is None:
         raise BadSettings(f"{key} is not listed here")
     depth = _sides(body["depth"]) if body.get("depth") is not None else None
     price = number(body, "last_price") if "last_price" in body else 0.0
+    for one in (price, *(level[0] for side in depth or () for level in side)):
+        listing.row.check_price(one, "a price")
+        _check_tick(listing, one)
     if not price and depth is None:
         raise BadSettings("last_price must be given, and above zero (or a depth)")
     us = None
@@ -70,7 +79,20 @@ def read(venue: Venue, body: Any, since: int | None = None) -> Line:
     elif "after" in body:
         us = (venue.now if since is None else since) + round(number(body, "after") * SECOND)
     volume = round(number(body, "volume")) if "volume" in body else 0
+    for units in (listing.volume + volume, *(level[1] for side in depth or () for level in side)):
+        if units > MOST_UNITS:
+            raise BadSettings(f"{units:,.0f} of {key} are more than Kite's packets hold, {MOST_UNITS:,}: give less")
     return Line(listing, round(price, listing.row.decimals), volume, depth, us)
+
+
+def _check_tick(listing: Listing, price: float) -> None:
+    """A trade or a quote off the tick cannot be; the values of an index have no tick but their decimals."""
+    row = listing.row
+    tick = 1 / row.divisor if row.is_index else row.tick_size
+    steps = price / tick
+    if abs(steps - round(steps)) > 1e-6 * max(steps, 1.0):
+        near = round(round(steps) * tick, row.decimals)
+        raise BadSettings(f"{price:.10g} is not on the tick of {row.key}, {tick:g}: the nearest price is {near:.10g}")
 
 
 def _sides(depth: Any) -> tuple[Levels, Levels]:

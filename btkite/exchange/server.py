@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket as sockets
 import threading
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from . import control
-from .clock import SECOND
+from .clock import SECOND, iso
 from .door import Door, json_reply, no_route, refused, write_down
 from .errors import BadSettings, ExchangeError, PortInUse, Refusal, bad_input
 from .faults import without_type
@@ -27,8 +28,27 @@ from .stream import Socket
 from .venue import Venue
 
 STOP_SECONDS = 5.0
+BROKEN = "Something unexpected happened. Please try again."
+_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+@web.middleware
+async def _answer_always(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What went wrong here is Kite's 500 outside, and a traceback in the log."""
+    try:
+        return await handler(request)
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - logged whole, and told
+        _LOG.exception("%s %s failed", request.method, request.path)
+        text = _reason(error) if request.path.startswith("/_exchange/") else BROKEN
+        return refused(Refusal(500, "GeneralException", text))
 
 
 class Server:
@@ -42,6 +62,7 @@ class Server:
         self._stopping: asyncio.Event | None = None
         self._changed: asyncio.Event | None = None
         self._failure: Exception | None = None
+        self._ended = threading.Event()
         self.port = 0
 
     # its thread
@@ -90,20 +111,36 @@ class Server:
         for socket in list(self.venue.hub.sockets):
             socket.abort()
         await runner.cleanup()
-        if motion.done():
-            motion.result()  # the market broke: let the thread die with its reason, not stand still in silence
-        motion.cancel()
+        if not motion.done():
+            motion.cancel()
+        elif (broke := motion.exception()) is not None:  # that is said: a market never stands still in silence
+            _LOG.error("the market stopped", exc_info=broke)
+            self._failure = ExchangeError(f"the market stopped at {iso(self.venue.now)}: {_reason(broke)}")
+        self._ended.set()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end of the market, at most ``seconds``; True if it has ended.
+
+        Raises ExchangeError if the market broke.
+        """
+        ended = self._ended.wait(seconds)
+        if self._failure is not None:
+            raise self._failure
+        return ended
 
     def stop(self) -> None:
         """Close the port and end the thread."""
         if self._loop is None or self._stopping is None or self._thread is None:
             return
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        if not self._loop.is_closed():  # it is, if the market broke
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(STOP_SECONDS)
         self._loop = None
 
     def call(self, action: Callable[[], T]) -> T:
         """Do something in the server's thread and wait for it."""
+        if self._failure is not None:
+            raise self._failure
         if self._loop is None:
             raise ExchangeError("the exchange is not running: call start() first")
 
@@ -152,7 +189,7 @@ class Server:
     # its routes
 
     def _app(self) -> web.Application:
-        app = web.Application(client_max_size=4 * 1024 * 1024)
+        app = web.Application(client_max_size=4 * 1024 * 1024, middlewares=[_answer_always])
         for name, action in control.POSTS.items():
             app.router.add_post(f"/_exchange/{name}", self._control(action))
         for name, action in control.GETS.items():
@@ -203,6 +240,9 @@ class Server:
                 if message.type is WSMsgType.TEXT:
                     venue.hub.hear(socket, message.data)
                     socket.start_flush()
+        except Exception:  # noqa: BLE001 - logged whole; the others go on
+            _LOG.exception("a socket of %s failed", socket.peer)
+            socket.abort()
         finally:
             venue.hub.sockets.remove(socket)
             venue.faults.forget(socket)
@@ -223,6 +263,8 @@ class Server:
         """Only this machine may steer the market."""
         if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104 - not an address to bind
             raise Refusal(403, "PermissionException", "The control surface answers on loopback only.")
+        if not control.names_this_machine(request.headers.get("Host", "")):
+            raise Refusal(403, "PermissionException", "The control surface answers as localhost or 127.0.0.1 only.")
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.scheme}://{request.host}":
             raise Refusal(403, "PermissionException", "The control surface is not for pages of other sites.")

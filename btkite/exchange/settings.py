@@ -139,14 +139,16 @@ class ExchangeSettings:
     share of an order's own walk through the book by which later prices stay moved; it halves with every
     candle (0: orders never move history). ``prints_per_candle``, 4 to 12: those beyond the four are shown
     on the stream only, matching is the same. ``price_band`` is the day's price range in per cent about the
-    previous close (2, 5, 10, 20, or None for none), ``price_bands`` that of single instruments.
+    previous close (2, 5, 10, 20, or None for none), ``price_bands`` that of single instruments; options have a
+    wide one of their own. ``lot_sizes`` are by ``EXCHANGE:SYMBOL``, or by underlying for all its contracts.
     ``pre_open``: orders are taken in the pre-open session and matched at the day's opening price, on the
     days and segments that have one. ``closing_auction``: since 2026-08-03 the shares that have derivatives
-    (``auction_shares``; None: those whose derivatives are listed here) stop at 15:15 and are matched at
-    one price at 15:30, unless their candles trade on. ``split_sessions``: between the two windows of a
-    broken day nothing trades and nothing can be placed, and what rests is cancelled. ``halted_orders``:
-    during a halt orders ``"rest"``, or the exchange ``"reject"``s them. ``breaker_purges``: a market-wide
-    halt cancels what rests (NSE's rule as remembered: a setting).
+    (``auction_shares``; None: those of ``btkite/data/lots.csv`` and those whose derivatives are listed
+    here) stop at 15:15 and are matched at one price at 15:30, unless their candles trade on; limits lie within
+    3 % of the reference price, and stops, IOC and disclosed quantities are refused. ``split_sessions``:
+    between the two windows of a broken day nothing trades and nothing can be placed, and what rests is
+    cancelled. ``halted_orders``: during a halt orders ``"rest"``, or the exchange ``"reject"``s them.
+    ``breaker_purges``: a market-wide halt cancels what rests (NSE's rule as remembered: a setting).
     """
 
     host: str = "127.0.0.1"
@@ -282,6 +284,8 @@ class ExchangeSettings:
             raise BadSettings(f"give one source of candles, not {' and '.join(sources)}")
         if (self.cache_dir is not None or self.seed is not None) and not self.symbols:
             raise BadSettings("name the symbols, for example symbols=('NSE:INFY',)")
+        if self.generate_sessions < 1:
+            raise BadSettings(f"generate_sessions {self.generate_sessions}: give 1 day or more")
         if isinstance(self.speed, str) and self.speed not in (LOCKSTEP, REALTIME):
             raise BadSettings(f"speed {self.speed!r}: give a number, 'realtime' or 'lockstep'")
         if not isinstance(self.speed, str) and self.speed < 0:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from .funds import Fund
+from .instruments import describe
 from .settings import ExchangeSettings
 
 SHOWN = "NSE:INFY"
+STREAMED = {"index": "NSE:NIFTY 50", "currency": "CDS:USDINR26DECFUT", "commodity": "NCO:GOLD26DECFUT"}
+"""What is quoted and streamed beside it: an index, and contracts whose prices are scaled otherwise."""
 _FUTURE = "NFO:NIFTY26DECFUT"
 _DAY = date(2026, 11, 18)
 _FUND = Fund(tradingsymbol="INF000S01018", amc="Simulated_MF", name="Simulated Equity Fund - Direct Plan")
@@ -18,7 +22,8 @@ def showcase(port: int = 0) -> ExchangeSettings:
     return ExchangeSettings(
         port=port,
         seed=7,
-        symbols=(SHOWN, _FUTURE),
+        symbols=(SHOWN, *STREAMED.values(), _FUTURE),
+        instruments=(replace(describe(STREAMED["commodity"], tick_size=1.0), multiplier=100.0),),
         generate_from=_DAY,
         generate_sessions=2,
         start=datetime(2026, 11, 18, 10, 0),

@@ -14,7 +14,7 @@ from datetime import date
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from . import hours
+from . import contracts, hours
 from .instruments import InstrumentRow
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ ENTRY_AFTER = 5 * MINUTE  # the closing auction takes orders this long after con
 LIMITS_AFTER = 10 * MINUTE
 RANDOM_AFTER = 13 * MINUTE  # its end is drawn from the two minutes from here on
 MATCH_AFTER = 15 * MINUTE
+WITHOUT_AUCTION = frozenset({"BSE:BSE", "BSE:CDSL"})  # BSE leaves itself and its depository out
 
 
 class Phase(Enum):
@@ -67,7 +68,10 @@ def class_of(row: InstrumentRow, auction_shares: Collection[str]) -> str:
 
 
 def auction_shares(rows: Iterable[InstrumentRow], settings: ExchangeSettings) -> frozenset[str]:
-    """The shares that have a closing auction: those named, else those whose derivatives are listed here."""
+    """The shares that have a closing auction: those named, else those with derivatives.
+
+    Derivatives of a share exist if they are listed here, or if ``btkite/data/lots.csv`` has a lot of them.
+    """
     if not settings.closing_auction:
         return frozenset()
     if settings.auction_shares is not None:
@@ -75,7 +79,12 @@ def auction_shares(rows: Iterable[InstrumentRow], settings: ExchangeSettings) ->
     known = list(rows)
     names = {row.name for row in known if row.exchange in ("NFO", "BFO")}
     return frozenset(
-        row.key for row in known if row.exchange in ("NSE", "BSE") and not row.is_index and row.tradingsymbol in names
+        row.key
+        for row in known
+        if row.exchange in ("NSE", "BSE")
+        and not row.is_index
+        and (row.tradingsymbol in names or contracts.latest_lot(row.tradingsymbol) is not None)
+        and row.key not in WITHOUT_AUCTION
     )
 
 

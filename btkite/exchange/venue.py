@@ -25,7 +25,7 @@ from .funds import Funds
 from .gtt import Triggers
 from .instruments import make_rows, rows_on, to_csv
 from .limits import ORDERS, Limits, Windows, too_many
-from .listed import explicit_rows, first_day
+from .listed import check_names, explicit_rows, first_day
 from .listing import Listing
 from .market import Market, Step
 from .matching import Event
@@ -48,7 +48,7 @@ def load_candles(settings: ExchangeSettings) -> Mapping[str, CandleSeries]:
     if settings.seed is not None:
         from .generator import generate_market  # lazily: only a generated market needs it
 
-        return generate_market(settings, explicit_rows(settings, {}))
+        return generate_market(settings, explicit_rows(settings, {}), history=True)
     return settings.candles
 
 
@@ -66,10 +66,12 @@ class Venue:
             settings.lot_sizes,
             first_day(settings, candles),
         )
+        check_names(settings, self.rows, candles)
         self.market = Market(
             self.rows,
             candles,
             settings,
+            first=first_day(settings, candles) if settings.seed is not None else None,
             on_event=self._on_event,
             on_expiry=self._on_expiry,
             on_open=self._on_open,

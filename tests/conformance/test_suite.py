@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,12 +14,16 @@ import pytest
 from aiohttp import web
 
 from btkite.conformance import NotAnswered, Scene, Shapes, Wire, judge
+from btkite.conformance.packets import packets_of
 from btkite.conformance.refusals import REFUSALS
+from btkite.conformance.streaming import PACKETS
 from btkite.exchange import Exchange
-from btkite.exchange.showcase import SHOWN, showcase
+from btkite.exchange.showcase import SHOWN, STREAMED, showcase
 
 Damage = Callable[[str, str, int, Any], tuple[int, Any]]
 """Method, path, status and JSON of an answer; gives status and JSON of what is passed on."""
+Frames = Callable[[bytes], bytes]
+"""A frame of the stream; gives what is passed on."""
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +35,7 @@ def exchange():
 def scene_on(exchange: Exchange, root: str, **more: Any) -> Scene:
     settings = exchange.settings
     wire = Wire(root, root.replace("http", "ws"), settings.api_key, exchange.issue_token(), paced=False)
-    return Scene(wire, SHOWN, settings.symbols[-1], settings.api_secret, **more)
+    return Scene(wire, SHOWN, settings.symbols[-1], settings.api_secret, **{**STREAMED, **more})
 
 
 async def findings_of(scene: Scene) -> dict[str, Any]:
@@ -38,7 +43,7 @@ async def findings_of(scene: Scene) -> dict[str, Any]:
         return {finding.name: finding async for finding in judge(scene)}
 
 
-def judged(exchange: Exchange, damage: Damage | None = None, **more: Any) -> dict[str, Any]:
+def judged(exchange: Exchange, damage: Damage | None = None, frames: Frames = bytes, **more: Any) -> dict[str, Any]:
     """Findings by name, of the exchange itself or of a server that passes its answers on, damaged."""
 
     async def directly() -> dict[str, Any]:
@@ -50,7 +55,7 @@ def judged(exchange: Exchange, damage: Damage | None = None, **more: Any) -> dic
 
             async def pass_on(request: web.Request) -> web.StreamResponse:
                 if request.headers.get("Upgrade"):
-                    return await stream(session, exchange.ws_url, request)
+                    return await stream(session, exchange.ws_url, request, frames)
                 form = await request.read()
                 kept = {
                     name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers
@@ -81,7 +86,7 @@ def judged(exchange: Exchange, damage: Damage | None = None, **more: Any) -> dic
     return asyncio.run(directly() if damage is None else through())
 
 
-async def stream(session: aiohttp.ClientSession, url: str, request: web.Request) -> web.StreamResponse:
+async def stream(session: aiohttp.ClientSession, url: str, request: web.Request, frames: Frames) -> web.StreamResponse:
     """Both directions of a WebSocket, or the refusal of its upgrade."""
     try:
         upstream = await session.ws_connect(url, params=request.query)
@@ -93,12 +98,13 @@ async def stream(session: aiohttp.ClientSession, url: str, request: web.Request)
     async def up() -> None:
         async for message in down:
             await upstream.send_str(message.data)
+        await upstream.close()
 
     task = asyncio.create_task(up())
     async for message in upstream:
         try:
             if message.type is aiohttp.WSMsgType.BINARY:
-                await down.send_bytes(message.data)
+                await down.send_bytes(frames(message.data))
             else:
                 await down.send_str(message.data)
         except ConnectionError:
@@ -115,7 +121,7 @@ def differing(findings: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 def test_the_exchange_is_as_kite_in_every_sample_and_every_refusal(exchange):
     findings = judged(exchange)
     assert differing(findings) == {}
-    assert set(findings) == {*Shapes().files, *(case.says for case in REFUSALS)}
+    assert set(findings) == {*Shapes().files, *PACKETS, *(case.says for case in REFUSALS)}
 
 
 def without(path: str, key: str) -> Damage:
@@ -200,3 +206,78 @@ def test_a_server_that_does_not_answer_is_no_finding(exchange):
     scene = replace(scene, wire=replace(scene.wire, access_token="nobody"))
     with pytest.raises(NotAnswered, match="403 TokenException"):
         asyncio.run(findings_of(scene))
+
+
+def untouched(method: str, at: str, status: int, body: Any) -> tuple[int, Any]:
+    return status, body
+
+
+def packets_as(change: Callable[[int, bytes], bytes]) -> Frames:
+    """A frame whose packets are changed; ``change`` is told the segment of each."""
+
+    def damage(frame: bytes) -> bytes:
+        if len(frame) < 4:
+            return frame
+        packets = [change(packet[3], packet) for packet in packets_of(frame)]
+        return struct.pack(">H", len(packets)) + b"".join(struct.pack(">H", len(one)) + one for one in packets)
+
+    return damage
+
+
+def rescaled(segment: int, factor: float) -> Frames:
+    """The last price of a segment, written as a server would that scales it by another divisor."""
+
+    def change(of: int, packet: bytes) -> bytes:
+        if of != segment:
+            return packet
+        return packet[:4] + struct.pack(">I", round(struct.unpack_from(">I", packet, 4)[0] * factor)) + packet[8:]
+
+    return packets_as(change)
+
+
+def index_as_a_share(of: int, packet: bytes) -> bytes:
+    """The day's prices of an index in the order of a share's packet: open, high, low, close."""
+    if of != 9 or len(packet) < 28:
+        return packet
+    high, low, opened, close = struct.unpack_from(">4I", packet, 8)
+    return packet[:8] + struct.pack(">4I", opened, high, low, close) + packet[24:]
+
+
+@pytest.mark.parametrize(
+    ("frames", "named", "said"),
+    [
+        (rescaled(3, 1e-5), "a currency contract in", "last_price is"),
+        (rescaled(12, 1e-2), "a contract of NCO or BCD in", "last_price is"),
+        (rescaled(9, 100), "an index in", "last_price is"),
+        (packets_as(index_as_a_share), "an index in", "not in the order of this packet"),
+        (lambda frame: frame if len(frame) > 1 else b"\0\0", "a heartbeat", "2 bytes, not 1"),
+    ],
+    ids=["currency as paise", "NCO as paise", "an index too large", "open, high, low", "a long heartbeat"],
+)
+def test_a_mistake_in_a_packet_is_found_and_nothing_else(exchange, frames, named, said):
+    wrong = differing(judged(exchange, untouched, frames))
+    assert wrong
+    assert {name for name in wrong if not name.startswith(named)} == set(), wrong
+    assert {name for name in PACKETS if name.startswith(named) and "ltp" not in name} == {
+        name for name in wrong if "ltp" not in name
+    }
+    assert all(any(said in sentence for sentence in sentences) for sentences in wrong.values())
+
+
+def test_packets_of_instruments_that_were_not_named_are_not_tried(exchange):
+    findings = judged(exchange, index="", currency="", commodity="")
+    left = {name: finding.deviations for name, finding in findings.items() if finding.verdict == "not tried"}
+    assert set(left) == set(PACKETS) - {"a heartbeat"}
+    assert left["an index in full mode"] == ("no such instrument was named: --index",)
+
+
+def test_a_stream_that_is_refused_is_told_without_the_token(exchange):
+    scene = scene_on(exchange, exchange.url, lacks=frozenset({"login"}))
+
+    async def hold_all_sockets_and_judge() -> dict[str, Any]:
+        async with scene.wire, scene.wire.stream(), scene.wire.stream(), scene.wire.stream():
+            return {finding.name: finding async for finding in judge(scene)}
+
+    findings = asyncio.run(hold_all_sockets_and_judge())
+    assert findings["a heartbeat"].deviations == ("HTTP 429: Invalid response status",)
+    assert scene.wire.access_token not in repr([finding.deviations for finding in findings.values()])

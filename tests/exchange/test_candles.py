@@ -73,9 +73,24 @@ def test_a_cache_is_read_by_exchange_symbol_and_interval(tmp_path: Path) -> None
         read_cache(tmp_path, [KEY], "minute")
 
 
+def test_a_file_whose_rows_are_not_in_order_is_named_with_the_row(tmp_path: Path) -> None:
+    folder = tmp_path / "NSE" / "INFY"
+    folder.mkdir(parents=True)
+    starts = [AT, AT.replace(minute=20), AT.replace(minute=16), AT.replace(minute=17)]
+    columns = {"date": pa.array(starts, pa.timestamp("ms")), **{name: values * 4 for name, values in ONE.items()}}
+    parquet.write_table(pa.table(columns), folder / "minute.parquet")
+    with pytest.raises(BadCandles) as told:
+        read_cache(tmp_path, [KEY], "minute")
+    assert str(told.value) == (
+        f"{folder / 'minute.parquet'}: the starts of the candles must ascend, each once: row 3 is of "
+        "2026-11-18T09:16:00, the one before of 2026-11-18T09:20:00"
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"seed": 1, "symbols": (KEY,), "generate_sessions": 0}, "generate_sessions 0: give 1 day or more"),
         ({"seed": 1}, "name the symbols"),
         ({"seed": 1, "symbols": (KEY,), "cache_dir": "x"}, "one source"),
         ({"speed": "fast"}, "speed"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from btkite.exchange import InstrumentRow
 from btkite.exchange.errors import Refusal
 from btkite.exchange.settings import CHECKS
 
@@ -95,7 +97,7 @@ def test_prices_and_triggers_beyond_the_circuit_are_refused_in_kites_words() -> 
     ("key", "fields", "text"),
     [
         ("BSE:INFY", {"order_type": "SL-M", "trigger_price": 105, "exchange": "BSE"}, "not available on BSE"),
-        ("NFO:INFY26NOV100CE", {**IN_OPTION, "symbol": "INFY26NOV100CE", "quantity": 1}, "stock options"),
+        ("NFO:INFY26NOV100CE", {**IN_OPTION, "symbol": "INFY26NOV100CE", "quantity": 400}, "stock options"),
     ],
 )
 def test_order_types_that_a_segment_does_not_take(key: str, fields: dict[str, Any], text: str) -> None:
@@ -188,3 +190,36 @@ def test_2021_knew_no_band_here_and_checks_are_off_by_default() -> None:
     assert off.place("BUY", "LIMIT", price=150, **IN_OPTION).status == "OPEN"
     assert off.venue.settings.enforced == frozenset()
     assert at("10:00").venue.settings.enforced == CHECKS
+
+
+# what is quoted only, and the official sandbox
+
+
+def test_a_commodity_of_nse_is_quoted_but_takes_no_orders() -> None:
+    key = "NCO:GOLD26DECFUT"
+    row = InstrumentRow(exchange="NCO", tradingsymbol="GOLD26DECFUT", tick_size=1.0, instrument_type="FUT")
+    scene = Scene(candles={key: candles([FLAT])}, instruments=[row], start=DAY.replace(hour=9, minute=15))
+    order = {"symbol": "GOLD26DECFUT", "exchange": "NCO", "product": "NRML", "quantity": 1, "price": 100}
+    assert refusal(scene, "BUY", "LIMIT", **order) == "Trading in NCO is not allowed for this account."
+    assert scene.venue.book.orders == {}
+    given = {"exchange": "NCO", "tradingsymbol": "GOLD26DECFUT"}
+    trigger = {
+        "type": "single",
+        "condition": json.dumps({**given, "trigger_values": [110], "last_price": 100}),
+        "orders": "[{}]",
+    }
+    with pytest.raises(Refusal, match="Trading in NCO"):
+        scene.venue.gtt.create(trigger)
+
+
+@pytest.mark.parametrize(
+    ("profile", "price", "status"),
+    [("sandbox", 80, "REJECTED"), ("sandbox", 120, "REJECTED"), ("sandbox", 98, "OPEN"), ("kite", 80, "OPEN")],
+)
+def test_the_sandbox_rejects_a_limit_far_from_the_market_in_its_book(profile: str, price: float, status: str) -> None:
+    scene = Scene([FLAT, FLAT], profile=profile).opened()
+    scene.bar()
+    order = scene.place("SELL" if price > 100 else "BUY", "LIMIT", price=price)
+    assert order.status == status
+    assert ("too far from the last traded price" in (order.status_message or "")) is (status == "REJECTED")
+    assert order.blocked == 0 or status == "OPEN"

@@ -235,6 +235,11 @@ def test_a_port_in_use_is_one_clear_sentence() -> None:
     ("arguments", "message"),
     [
         (("--date", "2026-11-18", "--from", "2026-11-18"), "--date for one day, or --from and --to"),
+        (("--date", "2026-11-22"), "2026-11-22 is a Sunday, no trading day; the next trading day is Monday 2026-11-23"),
+        (("--date", "2026-11-24"), "2026-11-24 is a Tuesday, no trading day; the next trading day is Wednesday"),
+        (("--date", "2026-11-08"), "a muhurat session whose hours are not known; the next trading day is Monday"),
+        (("--sessions", "0"), "--sessions 0: give 1 day or more"),
+        (("--generate", "7", "--candles", "somewhere"), "give one source of prices"),
         (("--set", "depth"), "write NAME=VALUE"),
         (("--set", "closing_auctoin=true"), "did you mean closing_auction?"),
         (("--set", "closing_auction=7"), "should be a valid boolean"),

@@ -76,7 +76,8 @@ def test_the_weekly_contracts_that_ended_are_not_listed_any_more() -> None:
         ("BANKNIFTY", date(2018, 10, 25), date(2018, 10, 25), 40),
         ("BANKNIFTY", date(2018, 11, 29), date(2018, 10, 26), 20),
         ("SENSEX", date(2026, 8, 20), date(2026, 8, 18), 20),
-        ("INFY", date(2026, 8, 25), date(2026, 8, 18), None),
+        ("INFY", date(2026, 8, 25), date(2026, 8, 18), 400),
+        ("INFY", date(2025, 8, 28), date(2025, 8, 18), None),
     ],
 )
 def test_lots_by_contract_and_date(name: str, expiry: date, day: date, lot: int | None) -> None:

@@ -128,3 +128,37 @@ def test_state_shows_orders_with_their_history(load: Load) -> None:
     assert state["positions"]["net"][0]["quantity"] == 5
     assert state["account"]["available"] == pytest.approx(1e9 - 100)
     assert client.raw("GET", "/_exchange/nothing")[0] == 404
+
+
+def test_it_answers_only_to_a_name_of_this_machine(load: Load) -> None:
+    client = load([FLAT])
+    for host in ("localhost", f"localhost:{client.port}", "127.0.0.1:1", "[::1]:8765"):
+        assert client.raw("GET", "/_exchange/state", Host=host)[0] == 200
+        assert client.raw("GET", "/", Host=host)[0] == 200
+    for host in ("evil.com", "evil.com:8765", "127.0.0.1.evil.com", "localhost.evil.com", "10.0.0.7", "[::1", ""):
+        status, _, text = client.raw("GET", "/_exchange/state", Host=host)
+        assert (status, json.loads(text)["error_type"]) == (403, "PermissionException")
+        assert client.raw("POST", "/_exchange/clock", b"{}", Host=host)[0] == 403
+        assert client.raw("GET", "/", Host=host)[0] == 403
+    assert client.raw("GET", "/user/profile", Host="evil.com")[0] == 200  # Kite's own routes have a token
+
+
+def test_prices_by_hand_are_on_the_tick(load: Load) -> None:
+    client = load([FLAT], tick_sizes={KEY: 0.1}, symbols=("NSE:NIFTY 50",))
+    share = {"exchange": "NSE", "tradingsymbol": "INFY"}
+    said = "1500.013 is not on the tick of NSE:INFY, 0.1: the nearest price is 1500"
+    assert refused(client, "market", {**share, "last_price": 1500.013}) == said
+    assert "99.95 is not on the tick" in refused(client, "market", {**share, "depth": {"buy": [[99.95, 5]]}})
+    line = {**share, "last_price": 100.05}
+    assert refused(client, "market", {"script": [line]}).startswith("line 1 of the script: 100.05 is not on the tick")
+    assert client.data("GET", "/quote/ltp", i=KEY)[KEY]["last_price"] == 0
+    assert client.control("market", **share, last_price=1500.1)["last_price"] == 1500.1
+    index = {"exchange": "NSE", "tradingsymbol": "NIFTY 50"}
+    assert client.control("market", **index, last_price=26012.37)["last_price"] == 26012.37
+
+
+def test_a_line_without_a_symbol_says_what_is_missing(load: Load) -> None:
+    client = load([FLAT])
+    said = refused(client, "market", {"script": [{"last_price": 100}]})
+    assert said.endswith("exchange and tradingsymbol must be given")
+    assert refused(client, "market", {"exchange": "NSE", "last_price": 1}).endswith(": tradingsymbol must be given")

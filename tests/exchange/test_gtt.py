@@ -222,3 +222,11 @@ def test_a_trigger_lives_over_the_night_and_dies_with_its_contract(load: Load) -
     client.control("day")
     assert client.data("GET", f"/gtt/triggers/{kept}")["status"] == "active"
     assert client.data("GET", f"/gtt/triggers/{gone}")["status"] == "expired"
+
+
+def test_a_trigger_outlives_the_day_and_takes_no_intraday_product(load: Load) -> None:
+    client = opened(load, FLAT)
+    code, kind, text = client.refused("POST", "/gtt/triggers", **gtt([105], [leg(product="MIS")]))
+    assert (code, kind) == (400, "InputException")
+    assert text == "Invalid `product`: a GTT is placed with CNC or MTF, not with MIS."
+    assert client.data("GET", "/gtt/triggers") == []

@@ -80,9 +80,10 @@ def test_timetables_by_date(exchange: str, of: str, day: date, expected: list[st
 
 
 def test_shares_of_the_auction_are_those_with_derivatives_unless_they_are_named() -> None:
-    rows = [describe(key) for key in (KEY, OTHER, "NFO:INFY26NOVFUT", "NSE:NIFTY 50")]
+    rows = [describe(key) for key in (KEY, OTHER, "NSE:SMALL", "NSE:TINY", "NFO:SMALL26NOVFUT", "NSE:NIFTY 50")]
     on = ExchangeSettings(start=DAY, closing_auction=True)
-    assert auction_shares(rows, on) == {KEY}
+    assert auction_shares(rows, on) == {KEY, OTHER, "NSE:SMALL"}  # by the table of lots, and by what is listed
+    assert auction_shares([describe("BSE:CDSL"), describe("BFO:CDSL26NOVFUT")], on) == frozenset()
     assert auction_shares(rows, ExchangeSettings(start=DAY, closing_auction=True, auction_shares=[OTHER])) == {OTHER}
     assert auction_shares(rows, ExchangeSettings(start=DAY)) == frozenset()
 
@@ -149,7 +150,7 @@ def test_the_auction_takes_limit_and_market_orders_then_limits_only_and_matches_
     while scene.now < "15:21:00":
         scene.bar("15:21:00")
     bought = scene.place("BUY")
-    high = scene.place("BUY", "LIMIT", price=105.0)
+    high = scene.place("BUY", "LIMIT", price=103.5)
     low = scene.place("BUY", "LIMIT", price=99.0)
     with pytest.raises(Refusal, match="not allowed in an auction"):
         scene.place("BUY", "LIMIT", price=99.0, validity="IOC")
@@ -163,6 +164,42 @@ def test_the_auction_takes_limit_and_market_orders_then_limits_only_and_matches_
     assert scene.fills() == [("15:30:00", "BUY", 100.5)] * 3  # the mean of the two last minutes, on tick
     assert [order.status for order in (bought, high, late, low)] == ["COMPLETE"] * 3 + ["CANCELLED"]
     assert scene.venue.market.listings[KEY].last == 100.5
+
+
+def test_the_auctions_limits_lie_within_three_per_cent_of_the_reference_price() -> None:
+    scene = closing()
+    resting = scene.place("BUY", "LIMIT", price=50.0)  # carried over from the continuous session: not asked again
+    while scene.now < "15:22:00":
+        scene.bar("15:22:00")
+    said = "outside of the closing auction's range, 97.48 to 103.52: 3% about the reference price of 100.5"
+    for side, price in (("BUY", 105.5), ("SELL", 103.55), ("BUY", 97.45)):
+        with pytest.raises(Refusal, match=said):
+            scene.place(side, "LIMIT", price=price)
+    inside = scene.place("BUY", "LIMIT", price=103.5)
+    change = scene.venue.modify
+    with pytest.raises(Refusal, match=said):
+        change("regular", inside.order_id, {"price": "103.55"})
+    with pytest.raises(Refusal, match="not allowed in an auction"):
+        change("regular", inside.order_id, {"validity": "IOC"})
+    with pytest.raises(Refusal, match="not allowed in an auction"):
+        scene.place("BUY", "SL", price=101.0, trigger_price=101.0)
+    assert (inside.price, resting.status) == (103.5, "OPEN")
+    while scene.now < "15:30:00":
+        scene.bar()
+    assert scene.fills() == [("15:30:00", "BUY", 100.5)]
+
+
+def test_the_auction_follows_from_the_date_for_a_share_with_derivatives() -> None:
+    named = {"auction_shares": None}
+    scene = closing(**named)
+    while scene.now < "15:22:00":
+        scene.bar("15:22:00")
+    with pytest.raises(Refusal, match=r"reference price of 100\.5"):
+        scene.place("BUY", "LIMIT", price=105.5)
+    before = datetime(2026, 7, 31)
+    series = {KEY: minutes("15:13", "15:14", "15:29", day=before)}
+    scene = Scene(candles=series, start=before.replace(hour=15, minute=22), closing_auction=True)
+    assert scene.place("BUY", "LIMIT", price=105.5).status == "OPEN"
 
 
 def test_the_auctions_recorded_print_is_its_price() -> None:
