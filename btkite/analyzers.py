@@ -39,6 +39,7 @@ ORDER_COLUMNS = (
     "commission",
     "denied",
     "rule",
+    "reason",
     "product",
     "tag",
     "parent",
@@ -78,7 +79,8 @@ class Orders(bt.Analyzer):
     Rows are in the order in which the orders were created. ``size`` and ``executed_size`` are positive,
     ``side`` is BUY or SELL. ``price`` is the limit or the trigger, None for a market order; ``plimit``
     the limit of a stop-limit. ``denied`` is btkite's own reason, ``rule`` the rule that said it, both
-    empty if the order was not denied. ``adopted`` marks what was found in the account at the start.
+    empty if the order was not denied; ``reason`` is the market's, why it refused or ended it, as far as it said.
+    ``adopted`` marks what was found in the account at the start.
     """
 
     def create_analysis(self) -> None:
@@ -117,6 +119,7 @@ class Orders(bt.Analyzer):
         if denied:
             rule = getattr(denied, "rule", "") or order.info.get("denied_by") or ""
             row["denied"], row["rule"] = str(denied), str(rule)
+        row["reason"] = str(order.info.get("reason") or "")
 
     @staticmethod
     def _now(order: Any) -> float:
@@ -144,6 +147,7 @@ class Orders(bt.Analyzer):
             valid=moment(order.valid),
             denied="",
             rule="",
+            reason="",
             tag=str(order.info.get("tag") or ""),
             parent=None if parent is None else parent.ref,
             adopted=bool(order.info.get("adopted")),

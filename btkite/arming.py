@@ -18,7 +18,7 @@ from .errors import AccountLocked, ConfigError
 from .journal import AccountLock, Event, Journal
 from .kite import endpoints
 from .log import get_logger
-from .modes import Mode
+from .modes import MODES, Mode
 from .modes import mode as mode_of
 from .risk.gate import KillSwitch, RiskGate
 from .risk.ledger import Ledger
@@ -122,9 +122,12 @@ def _take_back(gate: Shut) -> None:
 def _gates(mode: str | Mode, config: Config | str | Path | None, endpoint: str | None) -> list[Shut]:
     """The gates that this mode, configuration and endpoint may mean: the endpoint ``simulator`` is an exchange that
     serves, or one that the run starts for itself, each with an account of its own."""
+    keeping = [name for name, row in MODES.items() if row.journal]
+    if not isinstance(mode, Mode) and mode not in MODES:
+        raise ConfigError(f"there is no mode {mode!r} that keeps an account: use {' or '.join(keeping)}")
     facts = mode_of(mode)
     if not facts.journal:
-        raise ConfigError(f"{facts.name} keeps no account that could be armed: use paper or live")
+        raise ConfigError(f"{facts.name} keeps no account that could be armed: use {' or '.join(keeping)}")
     settings = config if isinstance(config, Config) else load(config)
     if endpoint is not None:
         settings = settings.with_(**{"broker.kite_connect.endpoint": endpoint})

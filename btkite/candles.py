@@ -180,6 +180,12 @@ class CandleCache:
         if stored is not None and stored.first is not None and stored.last is not None:
             held = f"{key} {interval} is stored from {stored.first:%Y-%m-%d %H:%M} to {stored.last:%Y-%m-%d %H:%M}"
             return f"{held}; nothing {_span(start, end)}; run `btkite data fetch {asked}`"
+        fine = [row for name in INTERVALS if can_make(name, interval) and (row := self.stored(key, name)) is not None]
+        for row in fine:
+            if row.first is not None and row.last is not None:
+                span = f"from {row.first:%Y-%m-%d %H:%M} to {row.last:%Y-%m-%d %H:%M}"
+                held = f"{key} {interval} is made from {row.interval}, which is stored {span}"
+                return f"{held}; nothing {_span(start, end)}; run `btkite data fetch {asked}`"
         others = [name for name in INTERVALS if self.stored(key, name) is not None]
         held = f" (only {', '.join(others)})" if others else ""
         return f"{key} {interval} is not stored in {self.folder}{held}; run `btkite data fetch {asked}`"
@@ -252,6 +258,7 @@ class CandleCache:
             fetched_at = fetched_at or stored.fetched_at
             if not replace:
                 new = _merged(load(stored, None, None), new)
+                source = _sources(stored.source, source)
                 ranges, asked = joined((*stored.covered, *ranges)), (*stored.gaps, *asked)
         gaps = _gaps(new, asked)
         return self.write(new, covered=ranges, gaps=gaps, source=source, fetched_at=fetched_at, facts=facts)
@@ -298,6 +305,16 @@ def _touches(stored: Stored, start: datetime | None, end: datetime | None) -> bo
     if stored.first is None or stored.last is None:
         return False
     return (end is None or stored.first < end) and (start is None or stored.last >= start)
+
+
+_SEVERAL = "several, last "
+
+
+def _sources(before: str, last: str) -> str:
+    """Where the bars of a series that was put together come from."""
+    if not before or before == last:
+        return last
+    return before if before == _SEVERAL + last else _SEVERAL + last.removeprefix(_SEVERAL)
 
 
 def _span(start: datetime | None, end: datetime | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import modes, sources
+from . import modes, served, sources
 from .candles import CandleCache
 from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
@@ -29,7 +29,9 @@ class Connection:
     def __init__(
         self, mode: str | Mode, config: Config | None, confirm: str | None, clock: Clock | None, cache: Any
     ) -> None:
-        self.config: Config = config if config is not None else load()
+        given = config if config is not None else load()
+        self._built_in = given if served.is_built_in(given) else None
+        self.config: Config = served.addressed(given)
         self.mode: Mode = modes.mode(mode)
         cache = cache if cache is not None else self.config.data.cache
         self.cache = cache if isinstance(cache, CandleCache) else CandleCache(Path(str(cache)).expanduser())
@@ -61,6 +63,10 @@ class Connection:
     def clock(self) -> Clock:
         """Market time: given, or the simulated exchange's own, or the machine's."""
         if self._clock is None:
+            if self._built_in is not None and not self._built_in.exchange.port:
+                raise ConfigError(
+                    "exchange.port is 0, where nobody can be found: set a port, and start `btkite exchange`"
+                )
             simulated = self.endpoint.rest_root.startswith("http://")
             self._clock = ExchangeClock(self.endpoint.rest_root) if simulated else SystemClock()
         return self._clock
@@ -72,34 +78,40 @@ class Connection:
             from .kite.client import KiteClient
 
             kite = self.config.broker.kite_connect
+            clock = self.clock  # a simulated exchange that nobody serves is told before any key is missed
+            key, token = self._credentials()
             self._client = KiteClient(
                 self.endpoint,
-                kite.api_key,
-                self._token(),
+                key,
+                token,
                 user_id=kite.user_id,
                 armed=self.armed,
-                clock=self.clock,
+                clock=clock,
                 timeout=kite.timeout,
                 debug=kite.debug,
                 ipv4=kite.ip_family == "ipv4",
             )
         return self._client
 
-    def _token(self) -> str:
+    def _credentials(self) -> tuple[str, str]:
+        """Key and token: the simulated exchange's own, those that are configured, or the token of the day's login."""
         kite = self.config.broker.kite_connect
-        given = kite.access_token.get_secret_value()
-        if given:
-            return str(given)
+        if self._built_in is not None:
+            pair = served.credentials(self._built_in)
+            if pair is not None:
+                return pair
+        elif token := kite.access_token.get_secret_value():
+            return kite.api_key, str(token)
         if not kite.api_key:
             raise ConfigError(
-                "no api_key: set KITE_API_KEY (or broker.kite_connect.api_key), or use --endpoint simulator"
+                "no api_key is known: set KITE_API_KEY (or broker.kite_connect.api_key), or use --endpoint simulator"
             )
         from .kite.session import TokenStore
 
         stored = TokenStore(Path(self.config.paths.state), kite.api_key, self.endpoint.name).load(SystemClock().now())
         if stored is None:
             raise SessionExpired("there is no access token of today: run `btkite login`")
-        return str(stored.access_token.reveal())
+        return kite.api_key, str(stored.access_token.reveal())
 
     # -- instruments and candles --------------------------------------------------------------------
 

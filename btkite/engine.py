@@ -136,7 +136,11 @@ class Cerebro(bt.Cerebro):
             owner._addnotification(order, quicknotify=self.p.quicknotify)
 
     def _runonce(self, runstrats: Any) -> None:
-        """backtrader's loop with the broker's turn before the lines move."""
+        """backtrader's loop with the broker's turn before the lines move. Where there are fewer bars than an indicator
+        needs, backtrader's vectors end in an IndexError; bar by bar, the run ends without a ``next()``."""
+        if any(_too_few(strategy) for strategy in runstrats):
+            self._runnext(runstrats)
+            return
         for strategy in runstrats:
             strategy._once()
             strategy.reset()
@@ -261,6 +265,12 @@ class Cerebro(bt.Cerebro):
         for data in datas[1:]:
             last = bool(data._last(datamaster=datas[0])) or last
         return last
+
+
+def _too_few(strategy: Any) -> bool:
+    """Whether some data has fewer bars than the indicators on it need."""
+    wanted = zip(strategy._minperiods, strategy.datas, strict=False)
+    return any(period > max(1, data.buflen()) for period, data in wanted)
 
 
 def _any(delivered: Sequence[bool | None]) -> bool | None:

@@ -212,6 +212,8 @@ def _columns(path: Path) -> dict[str, Any]:
     import pyarrow as pa
 
     table = _table(path)
+    if not table.num_rows:
+        raise DataError(f"{path} has no rows: there is no candle in it")
     columns: dict[str, Any] = {}
     for name, column in _standard({name: table.column(name) for name in table.column_names}).items():
         if name not in (*COLUMNS, *SYMBOL_NAMES):
@@ -251,6 +253,8 @@ def _table(path: Path) -> Any:
             names = names[: start.partition(b"\n")[0].count(b",") + 1] if b"\n" in start else names
             return csv.read_csv(stream, csv.ReadOptions(column_names=names))
     except (pa.ArrowException, OSError, ValueError) as error:
+        if "Empty CSV file" in str(error):
+            raise DataError(f"{path} has no rows: there is no candle in it") from error
         raise DataError(f"{path} cannot be read as {path.suffix.lstrip('.') or 'CSV'} ({error})") from error
 
 

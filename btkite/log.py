@@ -37,6 +37,7 @@ MASK: Final = "***"
 FILE_BYTES: Final = 10_000_000
 FILES_KEPT: Final = 5
 _SHORTEST: Final = 4  # a shorter "secret" would black out ordinary words
+_ORDINARY: Final = frozenset({"simulator"})  # key and token of the simulated exchange: in every second sentence of ours
 
 # instrument_token and exchange_token are Kite's names of instruments, and stay readable.
 _NAMES: Final = frozenset(
@@ -80,9 +81,9 @@ _level_before: int | None = None
 
 
 def register_secret(value: str) -> None:
-    """Mask ``value`` (and its form in a URL) in every line from now on. Shorter than 4 characters: ignored."""
+    """Mask ``value`` (and its form in a URL) in every line from now on. Ignored: fewer than 4 characters."""
     global _secrets, _values
-    if len(value) < _SHORTEST:
+    if len(value) < _SHORTEST or value in _ORDINARY:
         return
     with _lock:
         if value in _secrets:

@@ -7,21 +7,18 @@ up from a seed, and the banner says so.
 
 from __future__ import annotations
 
-import http.client
-import json
 import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from .config import Config
 from .errors import BtkiteError, ConfigError
 from .grid import windows_of
 from .series import Candles
+from .served import Served
 from .values import INTERVALS, Instrument
 
 if TYPE_CHECKING:
@@ -32,55 +29,7 @@ BEFORE_OPEN = timedelta(minutes=15)
 JUST_BEFORE = timedelta(seconds=5)
 """On a running clock nobody wants to wait for the open."""
 MADE_UP_SESSIONS = 5
-_TIMEOUT = 3.0  # seconds for an exchange on this machine to say what it is
 _SESSION_SECONDS = 6 * 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """An exchange that answers. ``lockstep``: it moves when it is asked. ``token`` opens its account."""
-
-    url: str
-    lockstep: bool
-    now: datetime
-    token: str = ""
-
-
-def find(url: str) -> Served | None:
-    """The simulated exchange that serves on ``url`` (``http://127.0.0.1:8765``), None if nobody does.
-
-    :raises ConfigError: if something answers there that is no simulated exchange.
-    """
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT)
-    try:
-        connection.request("POST", "/_exchange/clock", "{}", {"Content-Type": "application/json"})
-        answer = json.loads(connection.getresponse().read())
-        clock = answer["data"]
-        now = datetime.fromisoformat(clock["now"]).replace(tzinfo=None)
-        return Served(url, lockstep=not float(clock["speed"]), now=now)
-    except ConnectionRefusedError:
-        return None
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
-        place = f"port {parts.port} of {parts.hostname}"
-        raise ConfigError(
-            f"{place} is in use by something that is no simulated exchange: end it, or set exchange.port to another"
-        ) from None
-    finally:
-        connection.close()
-
-
-def opens(url: str, api_key: str, access_token: str) -> bool:
-    """True if the exchange on ``url`` lets this pair in."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT)
-    try:
-        connection.request("GET", "/user/profile", headers={"Authorization": f"token {api_key}:{access_token}"})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 @contextmanager

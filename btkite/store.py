@@ -85,11 +85,20 @@ class KiteStore(Pump, bt.Store, metaclass=_ManyStores):
     def open_desk(self, before_send: Callable[[Any], str | None]) -> Any:
         """The order worker. :raises ConfigError: if this store is not armed."""
         if not self.armed:
-            raise ConfigError(
-                "live orders need the account said aloud: pass confirm=USER_ID "
-                f"(--confirm {self.config.broker.kite_connect.user_id or 'USER_ID'}); nothing was sent"
-            )
+            raise self._unarmed()
         from .kite.desk import Desk
 
         self.desk = Desk(self.client, self.inbox, self.clock, before_send)
         return self.desk
+
+    def _unarmed(self) -> ConfigError:
+        user, said = self.config.broker.kite_connect.user_id, self._confirm
+        if not user:
+            return ConfigError(
+                "live orders need to know whose account it is: set broker.kite_connect.user_id (KITE_USER_ID); "
+                "nothing was sent"
+            )
+        why = (
+            f"the account is {user}, not {said}" if said and said != user else "live orders need the account said aloud"
+        )
+        return ConfigError(f"{why}: pass confirm=USER_ID (--confirm {user}); nothing was sent")

@@ -342,6 +342,28 @@ def test_one_series_is_not_merged_into_another(cache: CandleCache) -> None:
         cache.merge("NSE:TCS", "minute", walk(OPEN, 2))
 
 
+def test_a_series_that_was_put_together_is_of_several_sources_and_names_the_last(cache: CandleCache) -> None:
+    for name, start in (("a.csv", OPEN), ("a.csv", OPEN), ("b.csv", OPEN + timedelta(days=1))):
+        source = cache.merge("NSE:INFY", "minute", walk(start, 2), source=name).source
+        assert source == ("a.csv" if name == "a.csv" else "several, last b.csv")
+    for name in ("b.csv", "c.csv"):
+        assert cache.merge("NSE:INFY", "minute", walk(OPEN, 2), source=name).source == f"several, last {name}"
+    assert cache.merge("NSE:INFY", "minute", walk(OPEN, 2), source="d.csv", replace=True).source == "d.csv"
+
+
+def test_a_range_without_data_of_a_derived_interval_says_from_what_it_is_made_and_what_is_stored(
+    cache: CandleCache,
+) -> None:
+    cache.write(walk(OPEN, 50))
+    with pytest.raises(DataError) as refused:
+        cache.read("NSE:INFY", "5minute", datetime(2020, 1, 1), datetime(2020, 2, 1), windows=windows)
+    assert str(refused.value) == (
+        "NSE:INFY 5minute is made from minute, which is stored from 2026-11-23 09:15 to 2026-11-23 10:04; "
+        "nothing between 2020-01-01 00:00 and 2020-02-01 00:00; "
+        "run `btkite data fetch -s NSE:INFY -i 5minute --from 2020-01-01 --to 2020-01-31`"
+    )
+
+
 def test_remove_forgets_a_series_and_may_be_said_twice(cache: CandleCache) -> None:
     cache.write(walk(OPEN, 2))
     cache.remove("NSE:INFY", "minute")

@@ -386,3 +386,22 @@ def test_a_script_on_stock_parts_gives_the_same_on_both_cerebros():
         ran = run(feed, cerebro=cerebro, broker=bt.brokers.BackBroker(cash=1e6), buys={5: [{"size": 3}]}, period=4)
         calls.append((ran.calls, ran.broker.getvalue(), ran.position.price))
     assert calls[0] == calls[1]
+
+
+@LOOPS
+def test_fewer_bars_than_the_indicators_need_end_in_no_next_and_no_error(loop):
+    ran = run(KiteData(dataname=candles(count=18)), period=30, **loop)
+    assert len(ran.of("prenext")) == 18
+    assert ran.of("next") == []
+
+
+@LOOPS
+def test_a_second_feed_with_too_few_bars_ends_in_no_next_either(loop):
+    class Second(Log):
+        def __init__(self):
+            super().__init__()
+            self.other = bt.ind.SMA(self.datas[1].close, period=30)
+
+    few = KiteData(dataname=candles(key="NSE:BBB", count=18))
+    ran = run(KiteData(dataname=candles()), few, strategy=Second, **loop)
+    assert ran.of("next") == []

@@ -136,7 +136,7 @@ def test_a_symbol_column_makes_one_series_a_symbol(tmp_path: Path) -> None:
         ("date,open,high,low,close\n2026-11-23 09:15,1,2,0.5,3\n2026-11-23 09:16,1,2,0.5,1\n", "row 1 .*high is below"),
         ("date,open,high,low,close\n2026-11-23 09:15,1,2,1,1\n2026-11-23 09:17,1,2,1,1\n", "120 seconds apart"),
         ("date,open,high,low,close\n2026-11-23 09:15,1,2,1,1\n", "a single candle does not tell its interval"),
-        ("", "cannot be read as csv"),
+        ("", "has no rows"),
     ],
 )
 def test_a_file_that_will_not_do_says_why_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
@@ -257,3 +257,11 @@ def test_every_real_candle_file_is_read_and_survives_the_cache(shared: Path, tmp
             digest = one.candles.digest()
             cache.write(one.candles)
             assert cache.digest(one.candles.key, one.candles.interval) == digest, path
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "INFY_day.csv"
+    path.write_text("date,open,high,low,close,volume" + end)
+    with pytest.raises(DataError, match=r"INFY_day\.csv has no rows: there is no candle in it$"):
+        read_file(path, "NSE:INFY")

@@ -275,3 +275,12 @@ def test_importing_the_log_does_not_import_structlog() -> None:
 def test_without_handlers_of_ours_a_warning_is_a_readable_line(caplog):
     log.get_logger("btkite.test").warning("feed silent", seconds=12, access_token="abcdef")
     assert caplog.messages == ["feed silent  seconds=12  access_token=***"]
+
+
+def test_the_simulators_own_key_stays_the_word_that_it_is() -> None:
+    log.register_secret("simulator")
+    log.register_secret("token-of-kite")
+    try:
+        assert log.redact_text("token-of-kite: use --endpoint simulator") == "***: use --endpoint simulator"
+    finally:
+        log.forget_secrets()

@@ -199,6 +199,20 @@ def test_an_unarmed_stores_client_refuses_orders_before_the_wire(kite_exchange, 
     assert [row for row in kite_exchange.requests() if row["method"] != "GET"] == []
 
 
+@pytest.mark.parametrize(
+    ("user", "said", "sentence"),
+    [
+        ("", "SIM001", r"whose account it is: set broker.kite_connect.user_id \(KITE_USER_ID\); nothing was sent"),
+        (USER, "SIM999", f"the account is {USER}, not SIM999"),
+        (USER, None, "live orders need the account said aloud"),
+    ],
+)
+def test_why_live_orders_may_not_leave_is_told_by_its_own_cause(kite_exchange, user, said, sentence):
+    config = kite_exchange.config(**{"broker.kite_connect.user_id": user})
+    with pytest.raises(ConfigError, match=sentence):
+        KiteStore(mode="live", config=config, confirm=said).open_desk(lambda request: None)
+
+
 @ENGINES
 def test_a_live_run_without_its_account_ends_before_anything_is_sent(kite_exchange, engine):
     kite_exchange.reset(market())

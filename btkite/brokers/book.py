@@ -104,7 +104,7 @@ class BookBroker(News):
         instrument = self.instrument(data)
         self._know(data)
         exectype = Order.Market if exectype is None else exectype
-        quantity = int(size + 1e-9) if math.isfinite(size) else 0
+        quantity = translate.whole(size)
         if self.config.broker.tick_rounding and exectype not in translate.TRAILING:
             price, plimit = translate.on_tick(instrument, exectype, kind is bt.order.BuyOrder, price, plimit)
         said = {} if misunderstood(kwargs) else kwargs  # it will be denied
@@ -126,6 +126,7 @@ class BookBroker(News):
         )
         order.addinfo(**kwargs)
         order.addinfo(instrument=instrument.key)
+        self.note_fraction(order, quantity, size)
         order.addcomminfo(self.getcommissioninfo(data))
         self.orders[order.ref] = order
         self.terms[order.ref] = terms
@@ -173,11 +174,12 @@ class BookBroker(News):
         if children:
             self.groups.add_bracket((head.ref, int(abs(head.size))), children)
         for order in group:
-            if order.parent is None:
-                self.admit(order)
-            else:
+            if order.parent is not None:
                 order.accept(self)
                 self.notify(order)
+        for order in group:
+            if order.parent is None:
+                self.admit(order)
         if parent is not None and parent.executed.size:
             self._react(self.groups.filled(parent.ref, int(abs(parent.executed.size))))
 
@@ -195,6 +197,10 @@ class BookBroker(News):
                 return Denial("quantity", f"a quantity of {abs(order.size):g} is less than one")
             if (problem := translate.missing_price(order)) is not None:
                 return Denial("price", problem)
+            if (problem := translate.crossed(order)) is not None:
+                return Denial("trigger", problem)
+            if order.parent is None and (problem := self.behind(order)) is not None:
+                return Denial("trigger", problem)
             instrument = self.instrument_of_order(order)
             if not self.config.broker.tick_rounding and (problem := translate.off_tick(instrument, order)) is not None:
                 return Denial("tick", problem, "broker.tick_rounding")

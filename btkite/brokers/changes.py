@@ -7,16 +7,25 @@ from typing import Any
 
 import backtrader as bt
 
+from ..log import get_logger
 from ..risk.rules import EXCHANGE_RULES, check
 from ..values import Denial
 from . import translate
 from .lasting import Lasting
 
 Order = bt.Order
+log = get_logger(__name__)
+
+_HAIR = 1e-6
+"""Units: what is less than that over a whole number is a rounding error of whoever computed the size."""
 
 
 class Changes(Lasting):
     """``modify`` and trailing stops."""
+
+    def init(self) -> None:
+        super().init()
+        self._floored = False  # whether the run has been told of a fractional size
 
     def modify(
         self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None
@@ -35,19 +44,26 @@ class Changes(Lasting):
             price, plimit = translate.on_tick(instrument, order.exectype, order.isbuy(), price, plimit)
         if size is not None and not math.isfinite(size):
             return False
-        quantity = int(abs(order.size) if size is None else size)
+        quantity = int(abs(order.size)) if size is None else translate.whole(size)
         if quantity <= abs(order.executed.size):
             return False
         before = self._state_of(order)
         grows = quantity > abs(order.size) or price is not None or plimit is not None
         self._set(order, quantity, price, plimit)
-        denial = self._judge_change(order, grows)
+        denial = self._judge_change(order, grows, moves=price is not None)
         if denial is not None:
-            (order.size, order.executed.remsize, order.price, order.plimit) = before[:4]
-            (order.created.size, order.created.price, order.created.pricelimit) = before[4:]
+            self._restore(order, before)
             order.addinfo(denied_change=str(denial))
             self._write("denied", refs=[order.ref], rule=denial.rule, reason=denial.reason)
             return False
+        refusal = self.refuses_change(order) if order.active() and order.ref not in self.held else ""
+        if refusal:  # it was sent, and the exchange left the order as it was
+            self._restore(order, before)
+            order.addinfo(modify_failed=refusal)
+            log.warning("request failed", action="modify", ref=order.ref, reason=refusal)
+            return True
+        if size is not None:
+            self.note_fraction(order, quantity, size)
         self.ledger.working(order.ref, abs(order.executed.remsize))
         self._write("change", ref=order.ref)
         if order.active() and order.ref not in self.held:
@@ -56,15 +72,57 @@ class Changes(Lasting):
             self._react(self.groups.resized(order.ref, quantity))
         return True
 
-    def _judge_change(self, order: Any, grows: bool) -> Denial | None:
+    def _judge_change(self, order: Any, grows: bool, *, moves: bool) -> Denial | None:
         """The gate's word on what an order is to become; a smaller one needs only whole lots."""
         problem = translate.missing_price(order)
         if problem is not None:
             return Denial("price", problem)
+        problem = translate.crossed(order)
+        if problem is None and moves and order.active() and order.status != Order.Created:
+            problem = self.behind(order)
+        if problem is not None:
+            return Denial("trigger", problem)
         if self.gate is None or order.status == Order.Created:  # not transmitted yet: judged with its group
             return None
         wanted = self.proposal(order)
         return self.gate.judge([wanted]) if grows else check(wanted, EXCHANGE_RULES, self.ledger)
+
+    def behind(self, order: Any) -> str | None:
+        """Why the exchange would refuse a stop by the last price that the strategy has seen; None if it would not,
+        and in answers to news in the middle of a bar: only the exchange knows what the price is there."""
+        return None if self.is_midway else translate.behind(order, self.last_seen(order))
+
+    def last_seen(self, order: Any) -> float:
+        """The last close of the order's instrument, of its shortest bars, in rupees; 0 if there is none."""
+        key = self.instrument_of_order(order).key
+        data = self._datas.get(key)
+        if data is None or self.instrument(data).key != key:
+            data = order.data
+        return float(data.close[0]) if len(data) else 0.0
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether a strategy is being told of an order, and so may be in the middle of a bar."""
+        raise NotImplementedError
+
+    def refuses_change(self, order: Any) -> str:
+        """Why the market leaves an order as it was, if that is known at once; else empty."""
+        return ""
+
+    def note_fraction(self, order: Any, quantity: int, asked: float) -> None:
+        """Exchanges trade whole units: what was asked for is kept beside what is given."""
+        order.info.pop("asked_size", None)
+        if not quantity or asked - quantity <= _HAIR:
+            return
+        order.addinfo(asked_size=asked)
+        if not self._floored:
+            self._floored = True
+            log.warning("a fractional size is floored to whole units", asked=asked, size=quantity, ref=order.ref)
+
+    @staticmethod
+    def _restore(order: Any, before: tuple[Any, ...]) -> None:
+        (order.size, order.executed.remsize, order.price, order.plimit) = before[:4]
+        (order.created.size, order.created.price, order.created.pricelimit) = before[4:]
 
     @staticmethod
     def _state_of(order: Any) -> tuple[Any, ...]:

@@ -16,14 +16,21 @@ class News(Changes):
     def init(self) -> None:
         super().init()
         self.notifs: deque[Any] = deque()
-        self._flushing = False
+        self._flushing = self._handing = False
 
     def notify(self, order: Any) -> None:
         """Queue exactly one clone: a clone carries only its new execution bits."""
         self.notifs.append(order.clone())
 
     def get_notification(self) -> Any:
-        return self.notifs.popleft() if self.has_news else None
+        """The next one, or None: then Cerebro goes on to the strategies' ``next()``."""
+        self._handing = self.has_news
+        return self.notifs.popleft() if self._handing else None
+
+    @property
+    def is_midway(self) -> bool:
+        """Whether a strategy is being told of an order, and so may be in the middle of a bar."""
+        return self._flushing or self._handing
 
     @property
     def has_news(self) -> bool:

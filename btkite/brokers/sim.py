@@ -28,6 +28,7 @@ class _Market:
     working: dict[int, Working] = field(default_factory=dict)
     met: int = -1  # what an order that arrives now has already met
     number: int = -1  # of the last tick (paper)
+    here: float = 0.0  # where the last price is on its path; 0 if it is not known
     quote: Quote | None = None
     bar_end: int = -1
     walking: bool = False  # in the middle of a print: then ``met`` says more than the time does
@@ -71,6 +72,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self._seen: dict[int, int] = {}
         self._closes: dict[int, int] = {}
         self._foreseen = True
+        self._judged: set[int] = set()  # by the last close, in ``unfit``, or as an after-market order
 
     def start(self) -> None:
         super().start()
@@ -183,6 +185,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     # -- orders ---------------------------------------------------------------------------------------
 
+    def admit(self, order: Any) -> None:
+        if order.parent is None and not self.is_midway and order.status == order.Submitted:
+            self._judged.add(order.ref)
+        super().admit(order)
+
     def route(self, order: Any) -> None:
         delay, amo = self.config.broker.latency, self.terms[order.ref].after_hours == "amo"
         at = self._now + (max(1, round(delay)) if delay else 0)
@@ -191,23 +198,53 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             days = self._candle_days(instrument)
             if hours.session_at(instrument, at, traded_anyway=at // DAY in days) is None:
                 if amo:  # the exchange keeps it for the open
+                    if order.ref not in self._judged and self._refused(order):
+                        return
+                    self._judged.add(order.ref)
                     self.accepted(order)
                 self.hold(order, hours.next_open(instrument, at, candle_days=days))
                 return
         if delay:
+            self._judged.discard(order.ref)  # the price goes on while it is on its way
             self.hold(order, at)
         else:
             self._arrive(order)
 
     def _arrive(self, order: Any) -> None:
+        """A new order is at the exchange: into its market, or refused."""
         self.held.pop(order.ref, None)
+        self.pin(order)
+        judged = order.ref in self._judged
+        self._judged.discard(order.ref)
+        if not judged and self._refused(order):
+            return
+        self._enter(order)
+
+    def _refused(self, order: Any) -> bool:
+        """True if the exchange rejects an order by where its price is at this moment."""
+        reason = self._refusal(order)
+        if reason:
+            self.ended(order, "rejected", reason)
+        return bool(reason)
+
+    def _refusal(self, order: Any) -> str:
+        market = self._standing(order)
+        return translate.refused_as_behind(order) if translate.is_behind(order, market.here) else ""
+
+    def refuses_change(self, order: Any) -> str:
+        return self._refusal(order) if order.ref in self._of and self.is_midway else ""
+
+    def _standing(self, order: Any) -> _Market:
+        """The order's market, at this moment."""
         market = self._market(order.data, self.instrument_of_order(order))
-        if order.ref not in self._of:
-            self.pin(order)
         if not market.working and market.tape is not None and not market.walking:
             second, kind, key = self._moment
             market.tape.seek(second, inclusive=kind == _PRINT and market.instrument.key <= key)
-            market.met = market.tape.number
+            market.met, market.here = market.tape.number, market.tape.last_price
+        return market
+
+    def _enter(self, order: Any) -> None:
+        market = self._standing(order)
         order_type, price, trigger = translate.sent_as(order, market.instrument, self.config.broker)
         self._arrivals += 1
         working = Working(
@@ -231,7 +268,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     def reroute(self, order: Any) -> None:
         if order.ref in self._of:
-            self._arrive(order)
+            self._enter(order)
 
     def _withdraw(self, ref: int) -> None:
         market = self._of.pop(ref, None)
@@ -264,10 +301,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         while True:
             event = next_event(market.working.values(), before, now, number)
             if event is None:
-                market.walking = False
+                market.walking, market.here = False, now.last
                 return
             at_print = event.on_print or before is None
             market.met = number if at_print else number - 1
+            market.here = event.where.last
             before = event.where  # the path goes on from there, also from the print itself
             self._carry_out(market, event, number)
             self.flush()

@@ -48,6 +48,14 @@ class Tape:
         return self._count - 1
 
     @property
+    def last_price(self) -> float:
+        """Of the last print that is over, in rupees; 0 before the first."""
+        row, step = divmod(self.number, 4)
+        if row < 0:
+            return 0.0
+        return prints(*(float(column[row]) for column in self._prices))[step]
+
+    @property
     def days(self) -> frozenset[int]:
         """Days since 1970 that have candles."""
         if self._days is None or len(self._start) != self._known:

@@ -10,6 +10,7 @@ import backtrader as bt
 
 from ..config import Broker
 from ..market.prices import is_on_tick, round_limit, round_to_tick, round_trigger
+from ..risk.rules import rupees
 from ..values import Instrument, OrderType, Side
 
 Order = bt.Order
@@ -33,6 +34,8 @@ TO_BACKTRADER = {
 
 _PRICED = (Order.Limit, Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
 TRAILING = (Order.StopTrail, Order.StopTrailLimit)
+_STOPS = (Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
+_WITH_LIMIT = (Order.StopLimit, Order.StopTrailLimit)
 
 
 def side(order: Any) -> Side:
@@ -124,7 +127,7 @@ def _rounded(rule: Callable[[float, float, Side], float], price: Any, tick: floa
 def missing_price(order: Any) -> str | None:
     """Why an order cannot work at the prices that it was given; None if it can."""
     needed = {"price": order.created.price} if order.exectype in _PRICED else {}
-    if order.exectype in (Order.StopLimit, Order.StopTrailLimit):
+    if order.exectype in _WITH_LIMIT:
         needed["plimit"] = order.created.pricelimit
     for name, price in needed.items():
         if price is None or not math.isfinite(price) or price <= 0:
@@ -138,3 +141,54 @@ def off_tick(instrument: Instrument, order: Any) -> str | None:
         if instrument.tick_size and price and not is_on_tick(price, instrument.tick_size):
             return f"{price:g} is no multiple of {instrument.key}'s tick of {instrument.tick_size:g}"
     return None
+
+
+def is_waiting_stop(order: Any) -> bool:
+    """A stop that has not been triggered: its trigger must lie ahead of the price."""
+    return order.exectype in _STOPS and not order.triggered
+
+
+def crossed(order: Any) -> str | None:
+    """Why a stop-limit could not trade when it goes off, which Kite refuses; None if it could."""
+    if order.exectype not in _WITH_LIMIT or order.triggered:
+        return None
+    limit, trigger = kite_prices(order)
+    way = side(order)
+    if (limit - trigger) * way.sign >= 0:
+        return None
+    where = "above" if order.isbuy() else "below"
+    return (
+        f"the limit of a {way.value} stop-limit must lie at its trigger {_plain(trigger)} or {where} it: "
+        f"Kite refuses {_plain(limit)}"
+    )
+
+
+def is_behind(order: Any, last: float) -> bool:
+    """Whether a stop's trigger is one that the price has reached already: Kite refuses such stops."""
+    return bool(last) and is_waiting_stop(order) and (kite_prices(order)[1] - last) * side(order).sign <= 0
+
+
+def behind(order: Any, last: float) -> str | None:
+    """Why the exchange would refuse a stop while the last price is ``last`` (0: not known); None if it would not."""
+    if not is_behind(order, last):
+        return None
+    where = "above" if order.isbuy() else "below"
+    return (
+        f"a {side(order).value} stop must lie {where} the last price {_plain(last)}: "
+        f"Kite refuses {_plain(kite_prices(order)[1])}; use Limit or Market"
+    )
+
+
+def refused_as_behind(order: Any) -> str:
+    """Kite's own words for it."""
+    way, where = ("buy", "higher") if order.isbuy() else ("sell", "lower")
+    return f"Trigger price for stoploss {way} orders should be {where} than the last traded price"
+
+
+def _plain(price: float) -> str:
+    return rupees(price).replace("₹", "")
+
+
+def whole(size: float) -> int:
+    """Whole units of what was asked for; 0 of what is no number. A hair below a whole number is that number."""
+    return int(size + 1e-9) if math.isfinite(size) else 0

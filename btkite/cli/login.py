@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import typer
 
+from .. import served
 from ..clock import SystemClock
 from ..errors import ConfigError, SessionExpired
 from ..log import register_secret
@@ -56,6 +57,10 @@ def login(
     from ..kite.session import log_in, login_url, new_state
 
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
+    if request_token is None and (needless := _needless(config)):
+        print(needless)
+        return
+    config = served.addressed(config)
     kite, place = config.broker.kite_connect, _place(config)
     secret = _api_secret(kite)
     if request_token is not None:
@@ -81,7 +86,7 @@ def logout(
     local: Annotated[bool, typer.Option("--local", help="Only forget the token here; Kite lets it live on.")] = False,
 ) -> None:
     """End today's session at Kite and forget its token; Kite's own web and app stay logged in."""
-    config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
+    config = served.addressed(call_of(ctx).config({"broker.kite_connect.endpoint": endpoint}))
     kite, place = config.broker.kite_connect, _place(config)
     store = _store(config, place)
     session = store.load(SystemClock().now())
@@ -96,6 +101,19 @@ def logout(
                 pass  # somebody, or 06:00, was quicker
     store.clear()
     print(f"logged out of {place.name}" if ended else f"no token of {place.name} is kept here any more")
+
+
+def _needless(config: Config) -> str:
+    """Why no login is needed on the simulated exchange; empty if one is."""
+    if not served.is_built_in(config):
+        return ""
+    url = served.address(config)
+    kites = "for Kite: `btkite login --endpoint kite`"
+    if not config.exchange.port or served.find(url) is None:
+        return f"the simulator needs no login, and none is served on {url} yet (start `btkite exchange`); {kites}"
+    if served.credentials(config) is not None:
+        return f"the simulated exchange on {url} needs no login: it knows {config.exchange.user_id}; {kites}"
+    return ""
 
 
 def request_token_of(text: str, state: Mapping[str, str] | None = None) -> str:
@@ -116,7 +134,7 @@ def request_token_of(text: str, state: Mapping[str, str] | None = None) -> str:
     if not token or not token.replace("-", "").replace("_", "").isalnum():
         raise ConfigError(
             "there is no request token in that; paste the whole address of the page that the browser ended on, "
-            "with ?request_token=… in it"
+            "with the request_token in it"
         )
     register_secret(token)
     return token
@@ -153,13 +171,15 @@ def _port_here(redirect_url: str) -> int | None:
 
 def _api_secret(kite: KiteConnect) -> str:
     if not kite.api_key:
-        raise ConfigError("no api_key: set KITE_API_KEY to the key of your app (developers.kite.trade)")
+        raise ConfigError("no api_key is known: set KITE_API_KEY to the key of your app (developers.kite.trade)")
     secret = kite.api_secret.get_secret_value()
     if not secret and sys.stdin.isatty():
         secret = typer.prompt("The app's api_secret (not shown, not stored)", hide_input=True).strip()
         register_secret(secret)
     if not secret:
-        raise ConfigError("no api_secret: set KITE_API_SECRET to the secret of your app (developers.kite.trade)")
+        raise ConfigError(
+            "no api_secret is known: set KITE_API_SECRET to the secret of your app (developers.kite.trade)"
+        )
     return str(secret)
 
 

@@ -136,7 +136,8 @@ def show_result(result: RunResult) -> None:
     from ..report.table import headline, stats_table
 
     console = Console(highlight=False, soft_wrap=False)
-    for line in (result.denied, result.halted and f"halted: {result.halted}", result.overnight):
+    halted = result.halted and f"halted: {result.halted}"
+    for line in (result.denied, result.rejected, halted, result.overnight, result.untraded):
         if line:
             typer.echo(line)
     table = stats_table(result)

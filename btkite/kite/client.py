@@ -509,7 +509,13 @@ class KiteClient:
         if response is None or isinstance(error, requests.RequestException):
             # Also if the head of an answer came and its body did not: that says nothing.
             reason = "no answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
-            return Failure(0, "", f"{reason} ({_root_cause(error)})", sent=not _never_connected(error))
+            sent = not _never_connected(error)
+            hint = (
+                ""
+                if sent
+                else f": see that this machine is online and reaches {self.endpoint.rest_root}, and try again"
+            )
+            return Failure(0, "", f"{reason} ({_root_cause(error)}){hint}", sent=sent)
         try:
             body = response.json()
         except ValueError:

@@ -108,7 +108,7 @@ def verify(client: KiteClient) -> dict[str, Any]:
         ConfigError: it is somebody else's.
     """
     if not client.access_token:
-        raise SessionExpired("there is no access token: btkite login")
+        raise SessionExpired("there is no access token of today: run `btkite login`")
     profile = client.profile()
     user_id = str(profile.get("user_id") or "")
     if client.user_id and user_id and user_id != client.user_id:

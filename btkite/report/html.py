@@ -117,7 +117,8 @@ def snippet(result: RunResult) -> str:
         for figure in FIGURES
     )
     denied = f"<p>{html.escape(str(result.denials))}</p>" if result.denials.total else ""
-    return f"<table><caption>{html.escape(headline(result))}</caption>{cells}</table>{denied}"
+    rejected = f"<p>{html.escape(result.rejected)}</p>" if result.rejected else ""
+    return f"<table><caption>{html.escape(headline(result))}</caption>{cells}</table>{denied}{rejected}"
 
 
 def chart(result: RunResult) -> dict[str, Any]:
@@ -254,8 +255,9 @@ _ORDER_CELLS: tuple[tuple[str, str, Any, bool], ...] = (
     ("Product", "product", _text, False),
     ("Tag", "tag", _text, False),
     ("Denied because", "denied", _text, False),
+    ("Market's reason", "reason", _text, False),
 )
-_OPTIONAL = ("plimit", "denied", "product", "tag")
+_OPTIONAL = ("plimit", "denied", "reason", "product", "tag")
 
 
 def _table(frame: Any, cells: Sequence[tuple[str, str, Any, bool]]) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError
+from ..modes import MODES
 from . import table
 from .stats import statistics
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1  # of to_json() and stats.json; a change that breaks a reader adds one
+
+REFUSED = ("Rejected", "Margin")
+"""backtrader's words for an order that was not taken."""
 
 # What makes two runs' order and trade lists the same.
 _ORDER_IDENTITY = ("created", "symbol", "side", "size", "exectype", "price", "plimit", "status", "executed_price")
@@ -56,11 +60,13 @@ class RunResult:
     ``EXCHANGE:TRADINGSYMBOL`` · ``interval``: Kite's word (``minute``, ``day`` …) · ``engine``: what ran
     and filled it · ``folder``: where it is kept, None if it is not · ``start_value``: ₹ before the first
     bar · ``trades``, ``orders``, ``equity``: DataFrames (columns in ``docs/results.md``) · ``stats``: a
-    Series, None for what cannot be computed · ``denials``: what the gate refused · ``denied``: the same in
+    Series, None for what cannot be computed · ``denials``: what the gate refused · ``rejections``, ``rejected``: what
+    the market refused, counted and in one sentence · ``denied``: the same in
     one sentence, by config key, empty if nothing was · ``halted``: why the gate had stopped all entries at the
     end, empty if it had not · ``mistake``: the reason against the first order that no market takes, such as a
     quantity off the lot size · ``overnight``: the first MIS position that was held over a
-    night, which Kite would have squared off, and how many times; empty if none was · ``left_open``: orders and
+    night, which Kite would have squared off, and how many times; empty if none was · ``untraded``: why ``next()``
+    was never called, empty if there were bars enough for the indicators · ``left_open``: orders and
     positions that were there at the end, a line each · ``stopped``: why it ended early (Ctrl-C, a session that
     expired), else empty · ``exit_code``: what ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake``
     and ``stopped`` says something.
@@ -80,6 +86,7 @@ class RunResult:
     halted: str = ""
     mistake: str = ""
     overnight: str = ""
+    untraded: str = ""
     left_open: tuple[str, ...] = ()
     stopped: str = ""
     exit_code: int = 0
@@ -131,6 +138,25 @@ class RunResult:
         return Denials.of(self.orders["denied"])
 
     @cached_property
+    def rejections(self) -> Denials:
+        """Orders that were sent and that Kite, or the simulated market in its words, refused: why, and how many."""
+        orders = self.orders
+        refused = orders[orders["status"].isin(REFUSED) & (orders["denied"] == "")]
+        return Denials.of(reason or "no reason was given" for reason in refused["reason"])
+
+    @property
+    def rejected(self) -> str:
+        """The same in one sentence, empty if none was."""
+        if not self.rejections.total:
+            return ""
+        first, more = next(iter(self.rejections.counts)), len(self.rejections.counts) - 1
+        mode = MODES.get(self.mode)
+        by = "by Kite" if mode is not None and mode.fills == "kite" else "as Kite would"
+        others = f" (and {more} other reason{'s' if more > 1 else ''})" if more else ""
+        count = len(self.orders)
+        return f"{self.rejections.total} of {count} order{'s' if count > 1 else ''} rejected {by}: {first}{others}"
+
+    @cached_property
     def orders_digest(self) -> str:
         """Eight characters that are equal for two runs with the same orders and fills."""
         return _digest(self.orders, _ORDER_IDENTITY)
@@ -161,9 +187,11 @@ class RunResult:
             "stats": {key: plain(value) for key, value in self.stats.items()},
             "denials": {"total": self.denials.total, "reasons": dict(self.denials.counts)},
             "denied": self.denied,
+            "rejected": self.rejected,
             "halted": self.halted,
             "mistake": self.mistake,
             "overnight": self.overnight,
+            "untraded": self.untraded,
             "left_open": list(self.left_open),
             "stopped": self.stopped,
             "exit_code": self.exit_code,

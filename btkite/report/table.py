@@ -92,6 +92,11 @@ def stats_table(result: RunResult) -> Table:
         table.add_row(f"denied: {reason}", number(counts[reason], 0))
     if len(counts) > REASONS:
         table.add_row("denied for other reasons", number(sum(list(counts.values())[REASONS:]), 0))
+    refused = result.rejections.counts
+    for reason in list(refused)[:REASONS]:
+        table.add_row(f"rejected: {reason}", number(refused[reason], 0))
+    if len(refused) > REASONS:
+        table.add_row("rejected for other reasons", number(sum(list(refused.values())[REASONS:]), 0))
     if result.folder is not None:
         table.add_row("Folder", str(result.folder))
     return table

@@ -65,7 +65,8 @@ def prepare(
     check_interval(interval)
     exchange = settings.broker.default_exchange
     named = [symbols] if isinstance(symbols, str) else list(symbols)
-    keys = tuple(dict.fromkeys(instruments.parse_key(text, exchange) for text in named))
+    told = [instruments.parse_key(text, exchange) for text in named]
+    keys = tuple(dict.fromkeys(told))
     if not keys:
         raise ConfigError("no symbol was named: give one, such as NSE:INFY")
     begin, finish = check_range(start, end)
@@ -82,6 +83,7 @@ def prepare(
         save=save,
         report=report,
         tell=tell,
+        repeated=tuple(key for key in keys if told.count(key) > 1),
     )
     return priced(plan, source)
 
@@ -109,8 +111,9 @@ run = _at_once(prepare)
 run.__doc__ = """Run ``strategy`` on ``symbols`` and give back what came of it.
 
     ``strategy``: a class, ``"path/file.py:Class"`` or ``"module:Class"`` · ``symbols``: ``NSE:INFY``, one or
-    several · ``mode``: backtest, paper or live · ``interval``: Kite's word (``minute``, ``15minute``, ``day``) · ``start``, ``end``: naive IST, a date as ``end`` includes that day; on a stored or built-in market
-    only · ``params``: the strategy's · ``config``: a :class:`~btkite.config.Config`, a file, or None for what
+    several · ``mode``: backtest, paper or live · ``interval``: Kite's word (``minute``, ``15minute``, ``day``) ·
+    ``start``, ``end``: naive IST, a date as ``end`` includes that day; on a stored or built-in market only ·
+    ``params``: the strategy's · ``config``: a :class:`~btkite.config.Config`, a file, or None for what
     the working folder and the environment say · ``warmup``: bars before the start that only warm indicators ·
     ``endpoint``: kite, sandbox, simulator or a URL · ``confirm``: the account's user id, without which a live
     run does not start · ``capital``: ₹ allotted · ``sessions``: end a paper or live run after so many ·

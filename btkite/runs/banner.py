@@ -23,7 +23,7 @@ def rows(plan: Run) -> list[tuple[str, str]]:
     found = [
         ("mode", f"{plan.mode.name} ({_FILLS[plan.mode.fills]})"),
         ("strategy", _strategy(plan)),
-        ("symbols", ", ".join(plan.symbols)),
+        ("symbols", _symbols(plan)),
         ("interval", plan.interval),
         ("range", _range(plan)),
         ("endpoint", _where(plan)),
@@ -35,6 +35,11 @@ def rows(plan: Run) -> list[tuple[str, str]]:
     if warmup:
         found.insert(5, ("warm-up", f"{number(warmup, 0)} bars before the start"))
     return found
+
+
+def _symbols(plan: Run) -> str:
+    again = f" ({', '.join(plan.repeated)} named more than once, traded once)" if plan.repeated else ""
+    return ", ".join(plan.symbols) + again
 
 
 def _strategy(plan: Run) -> str:

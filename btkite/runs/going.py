@@ -143,6 +143,7 @@ def _run(plan: Run, cerebro: Any, broker: Any) -> RunResult:
         halted=halted,
         mistake=mistake,
         overnight=str(getattr(broker, "overnight", "")),
+        untraded=words.untraded(strategy),
         left_open=tuple(words.left_open(broker, strategy.datas)),
         stopped=stopped.why,
         exit_code=next((code for code in codes if code), 0),

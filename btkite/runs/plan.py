@@ -10,7 +10,7 @@ from typing import Any
 
 import backtrader as bt
 
-from .. import simulator
+from .. import served
 from ..config import Config
 from ..kite import endpoints
 from ..modes import Mode
@@ -28,7 +28,8 @@ class Run:
     ``candles`` are those that will be traded, if they are known beforehand: with history before ``begin``,
     up to ``end``. ``market`` is an exchange that serves already, ``starts_exchange`` says that one is to be
     started. ``origin`` says in words where prices come from. ``save``, ``report`` and ``tell``: what
-    becomes of the result, see :func:`btkite.run`.
+    becomes of the result, see :func:`btkite.run`. ``repeated``: symbols that were named more than once, and are
+    traded once.
     """
 
     mode: Mode
@@ -42,12 +43,13 @@ class Run:
     confirm: str | None = None
     candles: Mapping[str, Candles] = field(default_factory=dict)
     instruments: Mapping[str, Instrument] = field(default_factory=dict)
-    market: simulator.Served | None = None
+    market: served.Served | None = None
     starts_exchange: bool = False
     origin: str = ""
     save: bool = False
     report: bool = True
     tell: Tell | None = None
+    repeated: tuple[str, ...] = ()
 
     @property
     def endpoint(self) -> str:

@@ -58,8 +58,11 @@ def _on_stream(plan: Run, source: Any) -> Run:
     if plan.begin is not None or plan.end is not None:
         raise ConfigError(f"{url} goes by its own clock: leave the start and the end of the run out")
     if source is not None and (not isinstance(source, str) or source == MADE_UP):
-        raise ConfigError(f"prices come from {url}: leave the candles out")
-    return replace(plan, config=markets.config_at(settings, url, ours, market), market=market, origin=url)
+        named = '--made-up (source="made-up" in Python)' if _made_up_is_asked(source) else "source= with its candles"
+        raise ConfigError(
+            f"prices come from the exchange that serves on {url}: leave {named} out, or end that exchange"
+        )
+    return replace(plan, config=markets.config_at(settings, market), market=market, origin=url)
 
 
 def _built_in(plan: Run, source: Any) -> Run:

@@ -92,6 +92,19 @@ def mistake(broker: Any) -> str:
     return ""
 
 
+def untraded(strategy: Any) -> str:
+    """Why ``next()`` was never called, if there were fewer bars than the indicators need; else empty."""
+    for period, data in zip(strategy._minperiods, strategy.datas, strict=False):
+        if len(data) < period and not getattr(data.p, "slot", False):
+            key = data.instrument.key if hasattr(data, "instrument") else data._name
+            return (
+                f"{type(strategy).__name__} never came to trade: its indicators need {number(period, 0)} bars "
+                f"of {key}, and there were {number(len(data), 0)}; "
+                "give it more history (--from, --warmup) or shorter periods"
+            )
+    return ""
+
+
 def failed(error: Exception, strategy: type[bt.Strategy], broker: Any, datas: Sequence[Any]) -> BtkiteError:
     """What to say of a run that an error ended: which line of the strategy, and what is still open."""
     if _in_init(error, strategy):

@@ -308,13 +308,13 @@ def test_two_runs_never_share_a_tag(live):
 
 
 def test_a_stop_that_has_become_a_limit_is_changed_as_a_limit(live):
-    """Triggered at 101, resting at 100: what is changed now is a limit without a trigger."""
+    """Triggered by a jump beyond its limit: what is changed now is a limit without a trigger."""
     plan = {
-        2: buy(size=1, exectype=Order.StopLimit, price=102.0, plimit=101.0),
+        2: buy(size=1, exectype=Order.StopLimit, price=101.0, plimit=101.0),
         5: lambda s: s.broker.modify(s.given[0], plimit=99.0),
     }
     above = (102.5,) * 4
-    ran = live.run([*[CALM] * 3, (100.0, 102.5, 100.0, 102.5), above, above, (102.5, 102.5, 98.0, 99.0), CALM], plan)
+    ran = live.run([*[CALM] * 3, (102.5, 102.5, 102.5, 102.5), above, above, (102.5, 102.5, 98.0, 99.0), CALM], plan)
     (put,) = live.middle.calls("PUT")
     assert put.form["order_type"] == "LIMIT"
     assert "trigger_price" not in put.form

@@ -44,19 +44,10 @@ LOW = (95.0, 96.0, 94.0, 94.5)
         (UP, sell(exectype=STOP, price=99.0), ("09:16:20", 99.0)),
         (DOWN, sell(exectype=STOP, price=99.0), ("09:16:40", 99.0)),
         (UP, buy(exectype=STOP, price=103.05), None),
-        # ... at once, if the market is past it
-        (UP, buy(exectype=STOP, price=99.0), ("09:16:00", 100.0)),
-        (UP, sell(exectype=STOP, price=101.0), ("09:16:00", 100.0)),
         # a stop-limit: at the trigger if the limit allows
         (UP, buy(exectype=STOPLIMIT, price=101.0, plimit=102.0), ("09:16:40", 101.0)),
         (DOWN, sell(exectype=STOPLIMIT, price=99.0, plimit=98.0), ("09:16:40", 99.0)),
-        # ... else it rests as a limit from there on: the way down passes 100, the way up has passed it before
-        (DOWN, buy(exectype=STOPLIMIT, price=101.0, plimit=100.0), ("09:16:40", 100.0)),
-        (UP, buy(exectype=STOPLIMIT, price=101.0, plimit=100.0), None),
-        (UP, sell(exectype=STOPLIMIT, price=99.0, plimit=100.0), ("09:16:40", 100.0)),
-        # ... triggered by the open
-        (UP, buy(exectype=STOPLIMIT, price=99.0, plimit=101.0), ("09:16:00", 100.0)),
-        (UP, buy(exectype=STOPLIMIT, price=99.5, plimit=98.5), ("09:16:20", 98.5)),
+        (DOWN, buy(exectype=STOPLIMIT, price=101.0, plimit=101.0), ("09:16:20", 101.0)),
     ],
 )
 def test_an_order_trades_where_the_path_meets_it(bar, give, expected):
@@ -357,11 +348,11 @@ def test_of_an_oco_pair_in_one_bar_the_path_decides():
 
 def test_an_oco_pair_met_by_one_print_trades_once():
     def pair(s):
-        first = s.buy(size=1, exectype=LIMIT, price=101.0)
-        return [first, s.buy(size=1, exectype=STOP, price=99.0, oco=first)]
+        first = s.buy(size=1, exectype=LIMIT, price=106.0)
+        return [first, s.buy(size=1, exectype=STOP, price=103.0, oco=first)]
 
-    ran = play([CALM, UP, CALM], {1: pair})
-    assert ran.prices() == [100.0]
+    ran = play([CALM, HIGH, CALM], {1: pair})
+    assert ran.prices() == [105.0]
     assert sorted(ran.story(n)[-1] for n in (0, 1)) == ["Canceled", "Completed"]
 
 

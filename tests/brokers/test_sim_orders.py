@@ -34,7 +34,7 @@ LOW = (95.0, 96.0, 94.0, 94.5)
         (buy(exectype=LIMIT, price=99.0), 99.0),
         (buy(exectype=STOPLIMIT, price=101.0, plimit=101.05), 101.05),
         (buy(exectype=STOPLIMIT, price=101.0, plimit=102.0), 101.1),
-        (sell(exectype=STOPLIMIT, price=99.0, plimit=100.0), 100.0),
+        (sell(exectype=STOPLIMIT, price=99.0, plimit=98.95), 98.95),
     ],
 )
 def test_slippage_moves_market_orders_and_stops_but_no_limit_beyond_itself(give, price):

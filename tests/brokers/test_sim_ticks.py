@@ -122,15 +122,25 @@ QUIET = minute(tick(100.0))
         (sell(exectype=Order.Limit, price=99.8), 99.95),
         (buy(exectype=Order.Limit, price=100.0), None),  # the last price is there, the best ask is not
         (sell(exectype=Order.Limit, price=100.0), None),
-        (buy(exectype=Order.Stop, price=100.0), 100.05),  # triggered by the last price, traded at the touch
-        (sell(exectype=Order.Stop, price=100.0), 99.95),
         (buy(exectype=Order.Stop, price=100.05), None),
-        (buy(exectype=Order.StopLimit, price=100.0, plimit=100.05), 100.05),
-        (buy(exectype=Order.StopLimit, price=100.0, plimit=100.0), None),
     ],
 )
 def test_a_buyer_pays_the_ask_and_a_seller_gets_the_bid(give, price):
     ran = run([QUIET, minute(around(100.0)), minute(around(100.0))], {1: give})
+    assert ran.prices() == ([] if price is None else [price])
+
+
+@pytest.mark.parametrize(
+    ("last", "give", "price"),
+    [
+        (99.9, buy(exectype=Order.Stop, price=100.0), 100.05),
+        (100.1, sell(exectype=Order.Stop, price=100.0), 99.95),
+        (99.9, buy(exectype=Order.StopLimit, price=100.0, plimit=100.05), 100.05),
+        (99.9, buy(exectype=Order.StopLimit, price=100.0, plimit=100.0), None),
+    ],
+)
+def test_a_stop_is_triggered_by_the_last_price_and_trades_at_the_touch(last, give, price):
+    ran = run([minute(tick(last)), minute(around(100.0)), minute(around(100.0))], {1: give})
     assert ran.prices() == ([] if price is None else [price])
 
 

@@ -201,3 +201,10 @@ def test_losses_count_anew_after_it_was_armed(btkite: Btkite, market: Exchange) 
     ledger = events(market, "armed")[0]["book"]["ledger"]
     assert ledger["loss_from"] == pytest.approx(91_000, abs=200)
     assert ledger["capital"] == 100_000
+
+
+def test_only_the_modes_that_keep_an_account_are_offered(market: Exchange, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["arm", "--mode", "foo"]) == 2
+    assert capsys.readouterr().err == "error: there is no mode 'foo' that keeps an account: use paper or live\n"
+    assert main(["arm", "--mode", "backtest"]) == 2
+    assert capsys.readouterr().err == "error: backtest keeps no account that could be armed: use paper or live\n"

@@ -244,3 +244,23 @@ def test_an_address_of_another_login_is_refused() -> None:
 def test_a_login_that_kite_calls_failed_is_no_token() -> None:
     with pytest.raises(SessionExpired, match="did not succeed"):
         request_token_of(f"http://h/?request_token={TOKEN}&status=error")
+
+
+def test_what_a_missing_secret_is_told_with_is_not_masked(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.delenv("KITE_API_SECRET")
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert main(["login", "--no-browser"]) == 2
+    assert "no api_secret is known: set KITE_API_SECRET to the secret" in capsys.readouterr().err
+
+
+def test_a_login_that_reaches_nobody_says_what_to_do(
+    tmp_path: Path, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    monkeypatch.setenv("BTKITE_BROKER__KITE_CONNECT__ENDPOINT", nobody)
+    assert main(["login", "--request-token", TOKEN]) == 1
+    assert f"see that this machine is online and reaches {nobody}, and try again" in capsys.readouterr().err

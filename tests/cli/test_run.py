@@ -249,7 +249,7 @@ BAD = {
     "a parameter of the wrong kind": (["-p", "size=many"], 2, "size is a whole number (default 3), not 'many'"),
     "no configuration file": (["--config", "nowhere.yaml"], 2, "there is no configuration file nowhere.yaml"),
     "unknown endpoint": (["--mode", "paper", "--endpoint", "kiet"], 2, "kiet"),
-    "missing credential": (["--mode", "paper", "--endpoint", "kite"], 2, "no api_key: set KITE_API_KEY"),
+    "missing credential": (["--mode", "paper", "--endpoint", "kite"], 2, "no api_key is known: set KITE_API_KEY"),
     "limits no lot can pass": (
         ["--mode", "live", "--confirm", "SIM001", "--capital", "100"], 2, "not even one lot of NSE:RELIANCE"
     ),
@@ -408,3 +408,21 @@ def test_ctrl_c_stops_a_live_run_and_says_what_is_open(day: str, own_folder: Pat
     still = next(line for line in out.splitlines() if line.startswith("still open: "))
     assert "position 3 NSE:RELIANCE at ₹" in still
     assert "order BUY 2 NSE:RELIANCE Limit ₹" in still
+
+
+def test_made_up_candles_beside_a_served_exchange_are_refused_by_the_names_of_the_flag(
+    btkite: Btkite, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BTKITE_EXCHANGE__PORT", str(exchange.port))
+    code, _, err = btkite(SMA, "-s", "RELIANCE", "--made-up", "--mode", "paper")
+    assert code == 2
+    assert err == (
+        f"error: prices come from the exchange that serves on {exchange.url}: "
+        'leave --made-up (source="made-up" in Python) out, or end that exchange\n'
+    )
+
+
+def test_too_few_bars_for_the_indicators_are_said_before_the_figures(btkite: Btkite) -> None:
+    code, out, err = btkite(SMA, "-s", "RELIANCE", "-i", "15minute", "-p", "slow=500")
+    assert (code, err) == (0, "")
+    assert "SmaCross never came to trade: its indicators need 501 bars of NSE:RELIANCE, and there were " in out

@@ -16,6 +16,7 @@ SHARE = "NSE:AAA"
 # 09:15 is seen before the order is given; 09:16 is the bar that is traded.
 SEEN, LATER = (100.0, 101.0, 99.0, 100.0), (100.0, 100.0, 100.0, 100.0)
 UP, DOWN = (100.0, 110.0, 90.0, 105.0), (100.0, 110.0, 90.0, 95.0)
+BEYOND = (108.0, 110.0, 105.0, 106.0)
 ORDER = bt.Order
 
 CASES = {
@@ -28,10 +29,10 @@ CASES = {
         {"exectype": ORDER.Stop, "price": 105.0},
         time(9, 16, 20),
     ),
-    "on the way back to the close": (
-        UP,
-        {"exectype": ORDER.StopLimit, "price": 107.0, "plimit": 106.0},
-        time(9, 16, 59),
+    "on the way back to the limit that the open had jumped over": (
+        BEYOND,
+        {"exectype": ORDER.StopLimit, "price": 107.0, "plimit": 107.0},
+        time(9, 16, 40),
     ),
     "in the next bar, at its open": (DOWN, {"exectype": ORDER.Limit, "price": 89.0}, time(9, 17, 0)),
 }

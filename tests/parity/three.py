@@ -105,7 +105,6 @@ def settings(candles: Mapping[str, Candles], start: datetime, **more: Any) -> Ex
             "user_id": "SIM001",
             "check_margin": False,
             "check_holdings": False,
-            "check_trigger_side": False,
             "expire_tokens": False,
             "cash": 1e9,
             **more,

@@ -69,6 +69,7 @@ def order_frame(commissions: list[float], denied: list[str] | None = None) -> pd
             commission=commission,
             denied=denied[number] if denied else "",
             rule="",
+            reason="",
             product="MIS",
             tag="",
             adopted=False,

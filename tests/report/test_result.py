@@ -67,9 +67,11 @@ def test_its_json_is_valid_and_has_the_documented_keys(made):
         "stats",
         "denials",
         "denied",
+        "rejected",
         "halted",
         "mistake",
         "overnight",
+        "untraded",
         "left_open",
         "stopped",
         "exit_code",
@@ -125,3 +127,36 @@ def test_two_runs_with_equal_orders_have_equal_digests_whatever_their_refs(made)
     three.orders.loc[1, "executed_price"] = 100.05
     assert one.orders_digest == two.orders_digest != three.orders_digest
     assert one.trades_digest == two.trades_digest == three.trades_digest
+
+
+def refused(made, *rows, **fields):
+    result = made([100_000.0], [], [0.0] * (len(rows) + 1), **fields)
+    for number, (status, denied, reason) in enumerate(rows):
+        result.orders.loc[number, ["status", "denied", "reason"]] = [status, denied, reason]
+    return result
+
+
+def test_rejected_orders_are_counted_with_the_first_reason_and_denied_ones_are_not_among_them(made):
+    result = refused(
+        made,
+        ("Rejected", "too many", ""),
+        ("Rejected", "", "Trigger price"),
+        ("Rejected", "", "Trigger price"),
+        ("Margin", "", "Insufficient funds"),
+        mode="live",
+    )
+    assert result.rejected == "3 of 5 orders rejected by Kite: Trigger price (and 1 other reason)"
+    assert dict(result.rejections.counts) == {"Trigger price": 2, "Insufficient funds": 1}
+    assert result.as_dict()["rejected"] == result.rejected
+    assert "rejected: Trigger price" in result.show()
+    assert result.rejected in result._repr_html_()
+
+
+def test_a_run_without_rejections_says_nothing_of_them(made):
+    result = refused(made, ("Rejected", "too many", ""), mode="live")
+    assert result.rejected == ""
+    assert "rejected" not in result.show()
+
+
+def test_a_simulated_rejection_is_not_said_to_be_kites_own(made):
+    assert refused(made, ("Rejected", "", "no"), mode="paper").rejected == "1 of 2 orders rejected as Kite would: no"

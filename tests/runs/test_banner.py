@@ -25,3 +25,10 @@ def test_the_banner_has_all_parameters_those_that_were_given_first(config: Confi
     assert strategy(config, begin, Many) == "Many(default fast=10, slow=30, exit=None)"
     assert strategy(config, begin, InAndOut, size=3) == "InAndOut(size=3)"
     assert strategy(config, begin, bt.Strategy) == "Strategy()"
+
+
+def test_a_symbol_named_twice_is_traded_once_and_the_banner_says_so(config: Config, begin: datetime) -> None:
+    plan = runs.prepare(InAndOut, [SYMBOL, "reliance"], interval=INTERVAL, start=begin, config=config)
+    assert dict(plan.banner())["symbols"] == f"{SYMBOL} ({SYMBOL} named more than once, traded once)"
+    plan = runs.prepare(InAndOut, [SYMBOL], interval=INTERVAL, start=begin, config=config)
+    assert dict(plan.banner())["symbols"] == SYMBOL

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from btkite import runs, simulator
+from btkite import runs
+from btkite import served as served_by
 from btkite.config import Config
 from btkite.errors import ConfigError
 from tests.runs.scene import (
@@ -35,7 +36,7 @@ def test_the_built_in_exchange_ends_with_the_run(config: Config, begin: datetime
             found.append(self.data._store.endpoint.rest_root)
 
     go(config, Looks, mode="live", start=begin)
-    assert simulator.find(found[0]) is None
+    assert served_by.find(found[0]) is None
     assert [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()] == []
 
 
@@ -44,7 +45,7 @@ def test_the_built_in_exchange_is_there_while_it_runs(config: Config, begin: dat
 
     class Looks(InAndOut):
         def stop(self) -> None:
-            found.append(simulator.find(self.data._store.endpoint.rest_root))
+            found.append(served_by.find(self.data._store.endpoint.rest_root))
 
     go(config, Looks, mode="paper", start=begin)
     assert found[0].lockstep

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from btkite.errors import BtkiteError
 from tests.runs.scene import (
     FUTURE,
     INTERVAL,
+    MODES,
+    SYMBOL,
     WARMUP,
     LeavesOpen,
     empty,
@@ -91,3 +94,31 @@ def test_every_line_has_the_market_time_of_what_it_tells_in_paper_as_in_live(con
     assert siblings
     assert set(siblings) <= fills, "a sibling ends when the other one trades"
     assert any(": denied, " in line for _, line in told["paper"])
+
+
+class NeedsMany(bt.Strategy):
+    """Indicators that want more bars than there are."""
+
+    params = (("period", 400),)
+
+    def __init__(self) -> None:
+        self.mean = bt.ind.SMA(self.data.close, period=self.p.period)
+
+    def next(self) -> None:
+        self.buy(size=1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_fewer_bars_than_the_indicators_need_is_a_result_that_says_so(
+    config: Config, begin: datetime, mode: str
+) -> None:
+    result = go(config, NeedsMany, mode=mode, start=begin)
+    assert result.exit_code == 0
+    assert len(result.orders) == 0
+    assert re.fullmatch(
+        rf"NeedsMany never came to trade: its indicators need 400 bars of {SYMBOL}, and there were \d+; "
+        r"give it more history \(--from, --warmup\) or shorter periods",
+        result.untraded,
+    )
+    assert result.as_dict()["untraded"] == result.untraded
+    assert go(config, NeedsMany, mode=mode, start=begin, params={"period": 5}).untraded == ""

@@ -1,0 +1,102 @@
+"""Stops that the price has reached already are refused alike in every mode: docs/fills.md, stops lie ahead."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import backtrader as bt
+import pytest
+
+from btkite.modes import MODES
+from btkite.testing import bars
+from tests.parity.three import assert_same, run
+
+SHARE, ORDER = "NSE:AAA", bt.Order
+FLAT, UP = (100.0, 100.0, 100.0, 100.0), (100.0, 103.0, 98.0, 102.0)
+GAP = (97.0, 101.5, 96.5, 101.0)
+
+
+class Does(bt.Strategy):
+    """Gives ``first`` with the second bar; ``then`` answers the first order's fill."""
+
+    params = (("first", None), ("then", None))
+
+    def __init__(self):
+        self.given, self.told = [], {}
+
+    def next(self):
+        if len(self) == 2:
+            self.given += self.p.first(self)
+
+    def notify_order(self, order):
+        self.told.setdefault(order.ref, []).append(order.getstatusname())
+        if self.p.then is not None and order.status == order.Completed and order.ref == self.given[0].ref:
+            self.given += self.p.then(self)
+
+    def stories(self):
+        return [self.told[order.ref] for order in self.given]
+
+
+def enter(s):
+    return [s.buy(size=1, exectype=ORDER.Stop, price=102.0)]
+
+
+def bracket(s):
+    return s.buy_bracket(size=1, exectype=ORDER.Limit, price=99.0, stopprice=98.0, limitprice=101.0)
+
+
+CASES = {
+    "denied by the last close": (
+        lambda s: [s.buy(size=1, exectype=ORDER.Stop, price=100.0)], None, UP, [["Rejected"]], "denied",
+    ),
+    "a stop-limit that could not trade": (
+        lambda s: [s.buy(size=1, exectype=ORDER.StopLimit, price=102.0, plimit=101.0)], None, UP, [["Rejected"]],
+        "denied",
+    ),
+    "an answer to a fill": (
+        enter, lambda s: [s.sell(size=1, exectype=ORDER.Stop, price=102.0)], UP,
+        [["Submitted", "Accepted", "Completed"], ["Submitted", "Rejected"]], "reason",
+    ),
+    "a bracket in answer to a fill": (
+        enter, lambda s: s.sell_bracket(size=1, exectype=ORDER.Stop, price=102.5, stopprice=120.0, limitprice=90.0), UP,
+        [
+            ["Submitted", "Accepted", "Completed"], ["Submitted", "Rejected"],
+            ["Submitted", "Accepted", "Canceled"], ["Submitted", "Accepted", "Canceled"],
+        ], "reason",
+    ),
+    "a bracket's stop that a gap has passed": (
+        bracket, None, GAP,
+        [
+            ["Submitted", "Accepted", "Completed"], ["Submitted", "Accepted", "Rejected"],
+            ["Submitted", "Accepted", "Completed"],
+        ], "reason",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_stop_behind_the_price_ends_alike_in_every_mode(case, exchange, tmp_path):
+    first, then, bar, stories, where = CASES[case]
+    data = {SHARE: bars.from_rows([FLAT, FLAT, FLAT, bar, FLAT], symbol=SHARE)}
+    day = data[SHARE].first
+    outcomes = {
+        mode: run(
+            mode,
+            Does,
+            data,
+            datetime(day.year, day.month, day.day),
+            exchange,
+            tmp_path,
+            params={"first": first, "then": then},
+        )
+        for mode in MODES
+    }
+    assert_same(outcomes)
+    for outcome in outcomes.values():
+        assert outcome.strategy.stories() == stories
+    refused = {
+        tuple(str(order.info.get(where)) for order in one.strategy.given if order.status == order.Rejected)
+        for one in outcomes.values()
+    }
+    assert len(refused) == 1, "the same words"
+    assert all("stop" in words for words in refused.pop())
