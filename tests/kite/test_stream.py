@@ -260,11 +260,11 @@ def test_a_silent_connection_is_given_up_though_it_answers_pings(
 def test_a_heartbeat_keeps_a_connection_without_ticks(
     wire: FakeStream, make: Callable[..., KiteStream], listener: Listener
 ) -> None:
-    stream = make(silence=0.5)
+    stream = make(silence=1.5)
     stream.start()
     socket = wire.socket(0)
     pause = Bell()
-    for _ in range(10):
+    for _ in range(20):
         socket.send(b"\x00")
         pause.wait(0.1)
     assert [link for link in stream.inbox.take() if isinstance(link, LinkChange) and link.link is Link.BROKEN] == []
