@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -10,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from .scene import Scene, Seen
-from .wire import until_filled
+from .wire import PAUSE, TRIES
 
 
 async def prices(scene: Scene) -> Seen:
@@ -89,10 +90,23 @@ async def alerts(scene: Scene) -> Seen:
     yield "alerts_get.json", "GET /alerts", await wire.data("GET", "/alerts")
     yield "alerts_get_one.json", "GET /alerts/{uuid}", await wire.data("GET", path)
     yield "alerts_modify.json", "PUT /alerts/{uuid}", await wire.data("PUT", path, form={**form, "name": "changed"})
-    seen = await until_filled(wire, f"{path}/history")
+    seen = await _fired(scene, path, form)
     yield "alerts_history.json", "GET /alerts/{uuid}/history", seen
     gone = await wire.data("DELETE", "/alerts", query=[("uuid", made["uuid"]), ("uuid", basket["uuid"])])
     yield "alerts_delete.json", "DELETE /alerts", gone
+
+
+async def _fired(scene: Scene, path: str, form: dict[str, str]) -> Any:
+    """The alert's history, its price set anew at each look: a market may fall for longer than anyone waits."""
+    rows: Any = []
+    for _ in range(TRIES):
+        rows = await scene.wire.data("GET", f"{path}/history")
+        if rows:
+            break
+        last = (await scene.quote(scene.key))["last_price"]
+        await scene.wire.data("PUT", path, form={**form, "rhs_constant": str(last)})
+        await asyncio.sleep(PAUSE)
+    return rows
 
 
 def _alert(scene: Scene, kind: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import aiohttp
 
 _PAUSES = {"quote": 1.1, "history": 0.4, "order": 0.2, "other": 0.15}
 """Seconds after a request of each kind: below Kite's limits of 1, 3, 10 and 10 a second."""
-_TRIES, _PAUSE = 40, 0.25
+TRIES, PAUSE = 40, 0.25
 
 
 class NotAnswered(Exception):
@@ -114,11 +114,11 @@ class Wire:
 async def until_filled(wire: Wire, path: str) -> Any:
     """What ``path`` lists, asked again for some seconds while the list is empty."""
     rows: Any = []
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         rows = await wire.data("GET", path)
         if rows:
             break
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(PAUSE)
     return rows
 
 

@@ -26,8 +26,9 @@ Frames = Callable[[bytes], bytes]
 """A frame of the stream; gives what is passed on."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def exchange():
+    """One for each test: its market is over after 80 seconds."""
     with Exchange(showcase()) as running:
         yield running
 
