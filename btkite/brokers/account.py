@@ -30,7 +30,7 @@ from .grouping import Groups
 from .overnight import INTRADAY, Overnight
 
 
-class Account(GatedBroker, bt.BrokerBase):
+class Account(GatedBroker):
     """What is held and what it is worth; Cerebro's thread only."""
 
     gate: RiskGate
@@ -221,6 +221,43 @@ class Account(GatedBroker, bt.BrokerBase):
         known = self._datas.get(key)
         if known is None or (data._timeframe, data._compression) < (known._timeframe, known._compression):
             self._datas[key] = data
+
+    def book_fill(self, order: Any, quantity: int, price: float, when: int) -> float:
+        """``quantity`` units of the order traded at ``price`` rupees: position, order and ledger; returns its
+        charges in ₹."""
+        self.turn(when)
+        moment = from_seconds(when)
+        instrument = self.instrument_of_order(order)
+        position = self._positions.setdefault(instrument.key, bt.Position())
+        product = self._product(order, instrument, position.size)
+        charges = self._charge(order, instrument, product, quantity, price, when)
+        comminfo = order.comminfo
+        if not position.size:
+            self._products[instrument.key] = product
+            self._since[instrument.key] = moment.date()
+        before = position.price
+        signed = quantity if order.isbuy() else -quantity
+        size, average, opened, closed = position.update(signed, price, moment)
+        if opened and closed:
+            self._products[instrument.key] = product
+        closed_charges = charges * abs(closed) / quantity
+        order.execute(
+            order.data.date2num(moment),
+            signed,
+            price,
+            closed,
+            comminfo.getoperationcost(closed, before),
+            closed_charges,
+            opened,
+            comminfo.getoperationcost(opened, price),
+            charges - closed_charges,
+            comminfo.margin,
+            comminfo.profitandloss(-closed, before, price),
+            size,
+            average,
+        )
+        self.ledger.fill(instrument, translate.side(order), quantity, price, charges, moment, ref=order.ref)
+        return charges
 
     def product_of(self, key: str) -> str:
         """Kite's product of a position."""

@@ -11,6 +11,7 @@ from ..config import Config
 from ..values import Denial, OrderType, Proposal
 from . import translate
 from .base import GatedBroker, strategy_name
+from .changes import reshape, restore, state_of
 
 
 class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
@@ -85,20 +86,11 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         order = next((known for known in self.orders if known.ref == order.ref), order)
         if not order.alive() or (size is not None and size <= abs(order.executed.size)):
             return False
-        created = order.created
-        before = order.size, order.executed.remsize, order.price, order.plimit
-        before_created = created.size, created.price, created.pricelimit
-        if size is not None:
-            order.size = created.size = size if order.isbuy() else -size
-            order.executed.remsize = order.size - order.executed.size
-        if price is not None:
-            created.price = order.price = price
-        if plimit is not None:
-            created.pricelimit = order.plimit = plimit
+        before = state_of(order)
+        reshape(order, abs(order.size) if size is None else size, price, plimit)
         denial = self.judge([order])
         if denial is not None:
-            order.size, order.executed.remsize, order.price, order.plimit = before
-            created.size, created.price, created.pricelimit = before_created
+            restore(order, before)
             order.addinfo(denied_change=str(denial))
         return denial is None
 

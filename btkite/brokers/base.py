@@ -7,19 +7,24 @@ for lack of money), with ``order.info.denied`` saying why. An order is never ans
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
+from ..linetime import seconds_of
 from ..values import Denial, Instrument, Proposal
-from . import translate
 
 if TYPE_CHECKING:
     from ..risk.gate import RiskGate
 
 
-class GatedBroker:
+class GatedType(abc.ABCMeta, type(bt.BrokerBase)):  # type: ignore[misc]
+    """backtrader's classes have a metaclass of their own; with this one a broker that lacks a part is not made."""
+
+
+class GatedBroker(bt.BrokerBase, metaclass=GatedType):
     """What ``submit`` does in every btkite broker."""
 
     gate: RiskGate | None = None
@@ -31,10 +36,9 @@ class GatedBroker:
 
     def judge(self, orders: Sequence[Any]) -> Denial | None:
         """The gate's word on orders that belong together."""
-        warming = next((order for order in orders if is_warming(order.data)), None)
         if self.gate is None:
             return None
-        if warming is not None:
+        if any(is_warming(order.data) for order in orders):
             denial = Denial(
                 "warmup",
                 "bars before the start only warm up indicators; this order was given before every feed was live",
@@ -43,8 +47,9 @@ class GatedBroker:
             return self.gate.deny(denial, len(orders))
         return self.gate.judge([self.proposal(order) for order in orders])
 
+    @abc.abstractmethod
     def proposal(self, order: Any) -> Proposal:
-        raise NotImplementedError
+        """What the order asks of the market, in Kite's words."""
 
     def deny(self, orders: Sequence[Any], denial: Denial) -> None:
         """Hand orders back, each notified."""
@@ -58,8 +63,9 @@ class GatedBroker:
             if self.on_denied is not None:
                 self.on_denied(order, denial)
 
+    @abc.abstractmethod
     def notify(self, order: Any) -> None:
-        raise NotImplementedError
+        """Tell the order's strategy how it stands."""
 
 
 def instrument_of(data: Any) -> Instrument:
@@ -79,14 +85,9 @@ def is_warming(data: Any) -> bool:
         return False
     if data.live_from is None:
         return True
-    from ..linetime import seconds_of
-
     return seconds_of(data.datetime[0]) <= data.live_from
 
 
 def strategy_name(order: Any) -> str:
     owner = order.p.owner
     return type(owner).__name__ if isinstance(owner, bt.Strategy) else ""
-
-
-__all__ = ["GatedBroker", "instrument_of", "is_warming", "strategy_name", "translate"]

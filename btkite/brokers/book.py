@@ -8,6 +8,7 @@ on Cerebro's thread. What stands below it: :mod:`~btkite.brokers.account` (posit
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -21,8 +22,8 @@ from ..market.prices import freeze_quantity
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
+from .changes import Changes, reshape
 from .grouping import Groups
-from .news import News
 from .record import restore_money
 from .terms import Terms, terms_of
 from .wording import misunderstood
@@ -31,7 +32,7 @@ Order = bt.Order
 log = get_logger(__name__)
 
 
-class BookBroker(News):
+class BookBroker(Changes):
     """The common half of :class:`~btkite.brokers.sim.SimBroker` and
     :class:`~btkite.brokers.kite.KiteBroker`.
 
@@ -234,17 +235,17 @@ class BookBroker(News):
 
     # -- what subclasses say ------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def route(self, order: Any) -> None:
         """Send an active, admitted order to the market."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def recall(self, order: Any) -> None:
         """Take it out of the market."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def reroute(self, order: Any) -> None:
         """Its size or prices changed."""
-        raise NotImplementedError
 
     def is_leaving(self, order: Any) -> bool:
         """Whether it can not be changed: its cancellation is under way, or nobody knows whether it exists."""
@@ -261,9 +262,14 @@ class BookBroker(News):
         """Into the market now, or held until it opens."""
         instrument = self.instrument_of_order(order)
         if self._session(instrument) is None and self.terms[order.ref].after_hours != "amo":
-            self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
+            self.hold_till_open(order, self.now)
         else:
             self.route(order)
+
+    def hold_till_open(self, order: Any, since: int) -> None:
+        """To be sent when the market opens next, at ``since`` or after it."""
+        instrument = self.instrument_of_order(order)
+        self.hold(order, hours.next_open(instrument, since, candle_days=self._candle_days(instrument)))
 
     def hold(self, order: Any, until: int) -> None:
         self.held[order.ref] = until
@@ -274,10 +280,13 @@ class BookBroker(News):
         return [min(at, self.terms[ref].deadline or at) for ref, at in self.held.items()]
 
     def _session(self, instrument: Instrument) -> tuple[int, int] | None:
-        days = self._candle_days(instrument)
-        return hours.session_at(instrument, self.now, traded_anyway=self.now // DAY in days)
+        return self._session_at(instrument, self.now)
+
+    def _session_at(self, instrument: Instrument, when: int) -> tuple[int, int] | None:
+        return hours.session_at(instrument, when, traded_anyway=when // DAY in self._candle_days(instrument))
 
     def _candle_days(self, instrument: Instrument) -> frozenset[int]:
+        """Days since 1970 that have candles, whatever the calendar says of them."""
         return frozenset()
 
     def close_after(self, order: Any) -> int:
@@ -297,48 +306,8 @@ class BookBroker(News):
     def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
         """An execution of ``quantity`` at ``price`` rupees: order, position, money, group. One that surfaces after
         the order's end counts all the same and does not bring it back to life."""
-        self.turn(when)
         ended = None if order.alive() else order.status
-        signed = quantity if order.isbuy() else -quantity
-        instrument = self.instrument_of_order(order)
-        position = self._positions.setdefault(instrument.key, bt.Position())
-        product = self._product(order, instrument, position.size)
-        if not position.size:
-            self._products[instrument.key] = product
-            self._since[instrument.key] = from_seconds(when).date()
-        before = position.price
-        comminfo = order.comminfo
-        charges = self._charge(order, instrument, product, quantity, price, when)
-        moment = from_seconds(when)
-        size, average, opened, closed = position.update(signed, price, moment)
-        if opened and closed:
-            self._products[instrument.key] = product
-        closed_charges = charges * abs(closed) / quantity
-        pnl = comminfo.profitandloss(-closed, before, price)
-        order.execute(
-            order.data.date2num(moment),
-            signed,
-            price,
-            closed,
-            comminfo.getoperationcost(closed, before),
-            closed_charges,
-            opened,
-            comminfo.getoperationcost(opened, price),
-            charges - closed_charges,
-            comminfo.margin,
-            pnl,
-            size,
-            average,
-        )
-        self.ledger.fill(
-            instrument,
-            translate.side(order),
-            quantity,
-            price,
-            charges,
-            moment,
-            ref=order.ref,
-        )
+        charges = self.book_fill(order, quantity, price, when)
         self.notify(order)
         if ended is not None and order.alive():
             order.status = ended
@@ -346,7 +315,7 @@ class BookBroker(News):
         if not order.alive():
             self._forget(order)
         asked = self.groups.filled(order.ref, int(abs(order.executed.size)))  # in the book that is written down
-        self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=moment)
+        self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=from_seconds(when))
         self._react(asked)
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
@@ -387,7 +356,7 @@ class BookBroker(News):
                 if order.ref not in self.ending:
                     self.cancel(order)
             elif isinstance(action, Resize):
-                self._set(order, int(action.size), None, None)
+                reshape(order, int(action.size))
                 self.ledger.working(order.ref, abs(order.executed.remsize))
                 if order.active() and order.ref not in self.held:
                     self.reroute(order)
@@ -396,7 +365,7 @@ class BookBroker(News):
 
     def work(self, child: Any, size: int) -> None:
         """A bracket's child goes to the market."""
-        self._set(child, size, None, None)
+        reshape(child, size)
         child.activate()
         self.admit(child)
 

@@ -11,7 +11,7 @@ from ..log import get_logger
 from ..risk.rules import EXCHANGE_RULES, check
 from ..values import Denial
 from . import translate
-from .lasting import Lasting
+from .news import News
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -20,7 +20,32 @@ _HAIR = 1e-6
 """Units: what is less than that over a whole number is a rounding error of whoever computed the size."""
 
 
-class Changes(Lasting):
+def state_of(order: Any) -> tuple[Any, ...]:
+    """Size and prices, for :func:`restore`."""
+    created = order.created
+    return (
+        order.size, order.executed.remsize, order.price, order.plimit,
+        created.size, created.price, created.pricelimit,
+    )  # fmt: skip
+
+
+def restore(order: Any, state: tuple[Any, ...]) -> None:
+    """It is again what it was."""
+    order.size, order.executed.remsize, order.price, order.plimit = state[:4]
+    order.created.size, order.created.price, order.created.pricelimit = state[4:]
+
+
+def reshape(order: Any, quantity: float, price: float | None = None, plimit: float | None = None) -> None:
+    """``quantity`` units in all, at these prices; None leaves a price."""
+    order.size = order.created.size = quantity if order.isbuy() else -quantity
+    order.executed.remsize = order.size - order.executed.size
+    if price is not None:
+        order.created.price = order.price = price
+    if plimit is not None:
+        order.created.pricelimit = order.plimit = plimit
+
+
+class Changes(News):
     """``modify`` and trailing stops."""
 
     def init(self) -> None:
@@ -47,18 +72,18 @@ class Changes(Lasting):
         quantity = int(abs(order.size)) if size is None else translate.whole(size)
         if quantity <= abs(order.executed.size):
             return False
-        before = self._state_of(order)
+        before = state_of(order)
         grows = quantity > abs(order.size) or price is not None or plimit is not None
-        self._set(order, quantity, price, plimit)
+        reshape(order, quantity, price, plimit)
         denial = self._judge_change(order, grows, moves=price is not None)
         if denial is not None:
-            self._restore(order, before)
+            restore(order, before)
             order.addinfo(denied_change=str(denial))
             self._write("denied", refs=[order.ref], rule=denial.rule, reason=denial.reason)
             return False
         refusal = self.refuses_change(order) if order.active() and order.ref not in self.held else ""
         if refusal:  # it was sent, and the exchange left the order as it was
-            self._restore(order, before)
+            restore(order, before)
             order.addinfo(modify_failed=refusal)
             log.warning("request failed", action="modify", ref=order.ref, reason=refusal)
             return True
@@ -100,11 +125,6 @@ class Changes(Lasting):
             data = order.data
         return float(data.close[0]) if len(data) else 0.0
 
-    @property
-    def is_midway(self) -> bool:
-        """Whether a strategy is being told of an order, and so may be in the middle of a bar."""
-        raise NotImplementedError
-
     def refuses_change(self, order: Any) -> str:
         """Why the market leaves an order as it was, if that is known at once; else empty."""
         return ""
@@ -118,28 +138,6 @@ class Changes(Lasting):
         if not self._floored:
             self._floored = True
             log.warning("a fractional size is floored to whole units", asked=asked, size=quantity, ref=order.ref)
-
-    @staticmethod
-    def _restore(order: Any, before: tuple[Any, ...]) -> None:
-        (order.size, order.executed.remsize, order.price, order.plimit) = before[:4]
-        (order.created.size, order.created.price, order.created.pricelimit) = before[4:]
-
-    @staticmethod
-    def _state_of(order: Any) -> tuple[Any, ...]:
-        created = order.created
-        return (
-            order.size, order.executed.remsize, order.price, order.plimit,
-            created.size, created.price, created.pricelimit,
-        )  # fmt: skip
-
-    def _set(self, order: Any, quantity: int, price: float | None, plimit: float | None) -> None:
-        sign = 1 if order.isbuy() else -1
-        order.size = order.created.size = sign * quantity
-        order.executed.remsize = order.size - order.executed.size
-        if price is not None:
-            order.created.price = order.price = price
-        if plimit is not None:
-            order.created.pricelimit = order.plimit = plimit
 
     # -- trailing stops ---------------------------------------------------------------------------------
 

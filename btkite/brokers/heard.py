@@ -19,8 +19,9 @@ from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress, apply
 from ..values import OrderType, OrderUpdate, Source
-from . import hours, translate
+from . import translate
 from .book import BookBroker
+from .changes import reshape
 from .doubt import Doubt
 from .terms import Terms
 
@@ -60,8 +61,11 @@ class Heard(BookBroker):
         self._doubt = Doubt()
 
     def _variety(self, order: Any) -> str:
-        """Under which name Kite takes a change of it now."""
-        raise NotImplementedError
+        """Under which name Kite takes a change of it now: a released after-market order keeps its variety in the book
+        but is changed as regular."""
+        variety = str(order.info.get("variety") or "regular")
+        in_session = self._session(self.instrument_of_order(order)) is not None
+        return "regular" if variety == "amo" and in_session else variety
 
     def take_reply(self, reply: DeskReply) -> None:
         """The answer to one of our requests."""
@@ -184,7 +188,7 @@ class Heard(BookBroker):
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
             if complete or done > abs(order.size):  # Kite's quantity is the truth, also if a change of ours was late
-                self._set(order, done, None, None)
+                reshape(order, done)
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
             if earlier and order.alive():  # of a placement that was replaced: the one that works is too large by it
                 self._before[ref] = self._before.get(ref, 0) + fill.quantity
@@ -212,7 +216,7 @@ class Heard(BookBroker):
         if self._is_iceberg(order):
             return
         size = max(self._before.get(ref, 0) + update.quantity, int(abs(order.executed.size)))
-        self._set(order, size, *_prices(order.exectype, update))
+        reshape(order, size, *_prices(order.exectype, update))
         mine = ref in self._by_strategy
         self._by_strategy.discard(ref)
         if update.terminal or not order.alive():
@@ -232,7 +236,7 @@ class Heard(BookBroker):
         self._replacing.discard(ref)
         open_now = self._session(self.instrument_of_order(order)) is not None
         if progress.status == "COMPLETE":  # it was smaller there than a change of ours would have made it
-            self._set(order, int(abs(order.executed.size)), None, None)
+            reshape(order, int(abs(order.executed.size)))
             self.ended(order, "completed")
         elif progress.status.startswith("REJECTED"):
             short = _lacks_money(progress.status_message)
@@ -258,12 +262,8 @@ class Heard(BookBroker):
         elif unwanted:
             self.ended(order, "canceled")
         else:
-            self._hold_till_open(order)
-
-    def _hold_till_open(self, order: Any) -> None:
-        instrument = self.instrument_of_order(order)
-        self._forget_placement(order)
-        self.hold(order, hours.next_open(instrument, self.now, candle_days=self._candle_days(instrument)))
+            self._forget_placement(order)
+            self.hold_till_open(order, self.now)
 
     @staticmethod
     def _forget_placement(order: Any) -> None:

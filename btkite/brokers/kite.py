@@ -147,12 +147,6 @@ class KiteBroker(Heard):
         self._changing[order.ref] = self._changing.get(order.ref, 0) + 1
         self._desk.submit(Modify(order.ref, order_id, changes, self._variety(order)))
 
-    def _variety(self, order: Any) -> str:
-        """A released after-market order keeps its variety in the book but is changed as regular."""
-        variety = str(order.info.get("variety") or "regular")
-        in_session = self._session(self.instrument_of_order(order)) is not None
-        return "regular" if variety == "amo" and in_session else variety
-
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
         order_id, tag = order.info.get("order_id"), order.info.get("tag")

@@ -7,10 +7,10 @@ from collections import deque
 from typing import Any
 
 from ..errors import ConfigError
-from .changes import Changes
+from .lasting import Lasting
 
 
-class News(Changes):
+class News(Lasting):
     """Notifications and questions about orders."""
 
     def init(self) -> None:

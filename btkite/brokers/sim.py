@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..linetime import DAY, from_seconds, seconds_of
+from ..linetime import DAY, seconds_of
 from ..market.matching import Event, Quote, Working, next_event
 from ..values import Instrument, Tick
 from . import depth, hours, translate
@@ -16,7 +16,7 @@ from .book import BookBroker
 from .tape import Growing, Print, Tape, span_of
 
 _NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
-_PRINT = 2  # what happens at one second: orders end (0), orders arrive (1), then prints
+_END, _ARRIVAL, _PRINT = range(3)  # what happens at one second, in this order
 
 
 @dataclass(slots=True)
@@ -128,23 +128,26 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     def _next_due(self) -> tuple[Any, ...] | None:
         """The next thing that happens: (second, kind, key, what)."""
-        best: tuple[Any, ...] | None = None
-        for ref, market in self._of.items():
-            end = self._end_of(ref)
-            if best is None or (end, 0, "") < best[:3]:
-                best = (end, 0, "", ref)
+        best = self._next_change()
+        for market in self._of.values():
             assert market.tape is not None
             ahead = market.tape.peek()
             if ahead is not None and (best is None or (ahead.time, _PRINT, market.instrument.key) < best[:3]):
                 best = (ahead.time, _PRINT, market.instrument.key, market, ahead)
+        return best
+
+    def _next_change(self) -> tuple[Any, ...] | None:
+        """The next order that ends or arrives; at one second all ends, then arrivals as they were given."""
+        best: tuple[Any, ...] | None = None
+        for ref in self._of:
+            end = self._end_of(ref)
+            if best is None or end < best[0]:
+                best = (end, _END, "", ref)
         for ref, at in self.held.items():
             deadline = self.terms[ref].deadline
-            if deadline is not None and deadline <= at:
-                at, kind = deadline, 0
-            else:
-                kind = 1
-            if best is None or (at, kind, "") < best[:3] or ((at, kind) == best[:2] and kind == 1 and ref < best[3]):
-                best = (at, kind, "", ref)
+            due = (at, _ARRIVAL, "", ref) if deadline is None or deadline > at else (deadline, _END, "", ref)
+            if best is None or due < best:
+                best = due
         return best
 
     def _end_of(self, ref: int) -> int:
@@ -154,7 +157,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _do(self, due: tuple[Any, ...]) -> None:
         if due[1] == _PRINT:
             self._print(due[3], due[4])
-        elif due[1] == 1:
+        elif due[1] == _ARRIVAL:
             self._arrive(self.orders[due[3]])
         else:
             self._end_all()
@@ -180,8 +183,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         if self._is_over(order.ref):
             self.ended(order, "expired")
             return
-        instrument = self.instrument_of_order(order)
-        self.hold(order, hours.next_open(instrument, self._now, candle_days=self._candle_days(instrument)))
+        self.hold_till_open(order, self._now)
 
     # -- orders ---------------------------------------------------------------------------------------
 
@@ -193,17 +195,14 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def route(self, order: Any) -> None:
         delay, amo = self.config.broker.latency, self.terms[order.ref].after_hours == "amo"
         at = self._now + (max(1, round(delay)) if delay else 0)
-        if delay or amo:
-            instrument = self.instrument_of_order(order)
-            days = self._candle_days(instrument)
-            if hours.session_at(instrument, at, traded_anyway=at // DAY in days) is None:
-                if amo:  # the exchange keeps it for the open
-                    if order.ref not in self._judged and self._refused(order):
-                        return
-                    self._judged.add(order.ref)
-                    self.accepted(order)
-                self.hold(order, hours.next_open(instrument, at, candle_days=days))
-                return
+        if (delay or amo) and self._session_at(self.instrument_of_order(order), at) is None:
+            if amo:  # the exchange keeps it for the open
+                if order.ref not in self._judged and self._refused(order):
+                    return
+                self._judged.add(order.ref)
+                self.accepted(order)
+            self.hold_till_open(order, at)
+            return
         if delay:
             self._judged.discard(order.ref)  # the price goes on while it is on its way
             self.hold(order, at)
@@ -354,21 +353,11 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def on_time(self, now: int) -> None:
         """Paper: market time is ``now``; orders end and arrive."""
         while self._of or self.held:
-            due = min(
-                [(self._end_of(ref), 0, ref) for ref in self._of]
-                + [
-                    (
-                        min(at, self.terms[ref].deadline or at),
-                        0 if (self.terms[ref].deadline or at + 1) <= at else 1,
-                        ref,
-                    )
-                    for ref, at in self.held.items()
-                ]
-            )
-            if due[0] > now:
+            due = self._next_change()
+            if due is None or due[0] > now:
                 break
-            self._now, self._moment = max(self._now, due[0]), (due[0], due[1], "")
-            self._do((due[0], due[1], "", due[2]))
+            self._now, self._moment = max(self._now, due[0]), due[:3]
+            self._do(due)
         if now > self._now:
             self._now, self._moment = now, (now, -1, "")
             self.roll(now)
@@ -400,6 +389,3 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _candle_days(self, instrument: Instrument) -> frozenset[int]:
         market = self._markets.get(instrument.key)
         return market.tape.days if market is not None and market.tape is not None else frozenset()
-
-
-__all__ = ["SimBroker", "from_seconds"]

@@ -7,6 +7,7 @@ from datetime import date
 import backtrader as bt
 import pytest
 
+from btkite.brokers.book import BookBroker
 from btkite.brokers.sim import SimBroker
 from btkite.config import Config
 from btkite.engine import Cerebro
@@ -392,3 +393,18 @@ def test_foreign_keyword_arguments_stay_in_info():
         "mine",
         "NSE:TEST",
     )
+
+
+# ---- a broker of another house ----
+
+
+def test_a_broker_that_cannot_take_an_order_out_of_its_market_is_not_made():
+    class HalfABroker(BookBroker):
+        def route(self, order):
+            self.accepted(order)
+
+        def reroute(self, order):
+            self.accepted(order)
+
+    with pytest.raises(TypeError, match="recall"):
+        HalfABroker()
