@@ -13,7 +13,7 @@ import pytest
 from btkite.clock import Bell, ManualClock, SystemClock
 from btkite.errors import RuleViolation, SessionExpired
 from btkite.kite.inbox import Inbox, Link, LinkChange, Ticks
-from btkite.kite.stream import KiteStream, difference
+from btkite.kite.stream import KiteStream
 from btkite.values import OrderUpdate, Tick
 from tests.kite.fakes import KEY, TOKEN, FakeStream
 
@@ -509,22 +509,3 @@ def test_a_certificate_that_nobody_vouches_for_is_not_accepted(
         assert "Certificate" in listener.reason(Link.BROKEN)
         thread.join(10)
         assert read == [b""]
-
-
-def test_the_messages_are_the_difference_and_come_in_portions() -> None:
-    said = {1: "quote", 2: "full", 3: "ltp"}
-    wanted = {2: "quote", 3: "ltp", 4: "quote", 5: "full"}
-    messages = [json.loads(message) for message in difference(said, wanted)]
-    assert messages == [
-        {"a": "unsubscribe", "v": [1]},
-        {"a": "subscribe", "v": [4, 5]},
-        {"a": "mode", "v": ["quote", [2]]},
-        {"a": "mode", "v": ["full", [5]]},
-    ]
-    many = [json.loads(message) for message in difference({}, dict.fromkeys(range(2500), "full"))]
-    assert [(message["a"], len(message["v"])) for message in many[:3]] == [
-        ("subscribe", 1000),
-        ("subscribe", 1000),
-        ("subscribe", 500),
-    ]
-    assert difference(wanted, wanted) == []
