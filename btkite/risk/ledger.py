@@ -10,12 +10,13 @@ Used on Cerebro's thread only. No clock, no I/O: :meth:`Ledger.state` is what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from ..values import Denial, Instrument, Proposal, Side
+from .working import Working, beyond, claims_of, most
 
 MarginRate = Callable[[Proposal], float]
 """Fraction of an order's value that it blocks: 1 for delivery, 0.2 for five times leverage."""
@@ -51,51 +52,6 @@ class Booking(NamedTuple):
     opened: int
     closed: int
     pnl: float
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """An order that was allowed: what of it may still trade.
-
-    ``quantity`` is the whole order, ``filled`` what of it is booked, ``said`` what the broker last said is
-    still open. ``entry`` is the name under which it counts among the day's entries, empty if it reduces.
-    """
-
-    ref: int
-    key: str
-    sign: int
-    quantity: int
-    price: float
-    multiplier: float
-    margin_rate: float
-    said: int
-    filled: int = 0
-    group: int = 0
-    parent: int = 0
-    entry: str = ""
-    alive: bool = True
-
-    @property
-    def remaining(self) -> int:
-        """The less of what is said and what is not booked yet: the two may arrive in either order."""
-        return max(0, min(self.said, self.quantity - self.filled)) if self.alive else 0
-
-    @property
-    def slot(self) -> tuple[str, int]:
-        """Orders of one slot count once: children of one parent, siblings of one OCO group with its first."""
-        return ("parent", self.parent) if self.parent else ("order", self.group or self.ref)
-
-
-class _Claim(NamedTuple):
-    """What one slot may add on one side: units, ₹ per unit (multiplier included), margin rate."""
-
-    quantity: int
-    price: float
-    margin_rate: float
-
-    @property
-    def value(self) -> float:
-        return self.quantity * self.price
 
 
 class Checkpoint(NamedTuple):
@@ -332,9 +288,9 @@ class Ledger:
         record = self._record(order)
         held = self.position(record.key)
         same = held.quantity * record.sign
-        claims = _claims(self._of(record.key, record), record.sign)
+        claims = claims_of(self._of(record.key, record), record.sign)
         total = same * held.last_price * held.multiplier if same > 0 else 0.0
-        for claim in _beyond(claims, -same):
+        for claim in beyond(claims, -same):
             total += claim.value
         return total
 
@@ -355,7 +311,7 @@ class Ledger:
         """What the orders on one instrument may come to block, both sides, less what closes the position."""
         held, orders, total = self.position(key).quantity, self._of(key, extra), 0.0
         for sign in (1, -1):
-            for claim in _beyond(_claims(orders, sign), -held * sign):
+            for claim in beyond(claims_of(orders, sign), -held * sign):
                 total += claim.value * claim.margin_rate
         return total
 
@@ -405,8 +361,7 @@ class Ledger:
 
     def _range(self, key: str, extra: Working | None) -> tuple[int, int]:
         held, orders = self.position(key).quantity, self._of(key, extra)
-        bought, sold = (sum(max(live for live, _ in slot) for slot in _slots(orders, sign)) for sign in (1, -1))
-        return held - sold, held + bought
+        return held - most(orders, -1), held + most(orders, 1)
 
     # -- the day ---------------------------------------------------------------------------------
 
@@ -491,39 +446,3 @@ class Ledger:
 def _entry(order: Proposal) -> str:
     """Under which name an order counts among the day's entries: an OCO group is one entry, its first order's."""
     return str(order.group or order.ref)
-
-
-def _live(order: Working, orders: Mapping[int, Working]) -> int:
-    """What of an order may trade now: a child, no more than its parent has brought in and none took out."""
-    parent = orders.get(order.parent)
-    if parent is None or parent.sign == order.sign:
-        return order.remaining
-    out = sum(other.filled for other in orders.values() if other.parent == order.parent)
-    return min(order.remaining, max(0, parent.filled - out))
-
-
-def _slots(orders: Mapping[int, Working], sign: int) -> Iterable[list[tuple[int, Working]]]:
-    """The orders of one instrument and side that may trade, with how much; those that count once together."""
-    slots: dict[tuple[str, int], list[tuple[int, Working]]] = {}
-    for order in orders.values():
-        if order.sign == sign and (live := _live(order, orders)):
-            slots.setdefault(order.slot, []).append((live, order))
-    return slots.values()
-
-
-def _claims(orders: Mapping[int, Working], sign: int) -> list[_Claim]:
-    """What each slot may add, by its dearest member."""
-    claims = []
-    for slot in _slots(orders, sign):
-        each = (_Claim(live, order.price * order.multiplier, order.margin_rate) for live, order in slot)
-        claims.append(max(each, key=lambda claim: claim.value * claim.margin_rate))
-    return claims
-
-
-def _beyond(claims: Iterable[_Claim], closable: int) -> Iterable[_Claim]:
-    """What is left of the claims after ``closable`` units of them, the cheapest first, closed a position."""
-    for claim in sorted(claims, key=lambda claim: claim.price * claim.margin_rate):
-        closes = min(claim.quantity, max(0, closable))
-        closable -= closes
-        if claim.quantity > closes:
-            yield claim._replace(quantity=claim.quantity - closes)

@@ -1,0 +1,96 @@
+"""What orders that still work may come to: how much of each may trade, and which of them count once together.
+
+Pure: the :mod:`~btkite.risk.ledger` keeps the orders and asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """An order that was allowed: what of it may still trade.
+
+    ``quantity`` is the whole order, ``filled`` what of it is booked, ``said`` what the broker last said is
+    still open. ``entry`` is the name under which it counts among the day's entries, empty if it reduces.
+    """
+
+    ref: int
+    key: str
+    sign: int
+    quantity: int
+    price: float
+    multiplier: float
+    margin_rate: float
+    said: int
+    filled: int = 0
+    group: int = 0
+    parent: int = 0
+    entry: str = ""
+    alive: bool = True
+
+    @property
+    def remaining(self) -> int:
+        """The less of what is said and what is not booked yet: the two may arrive in either order."""
+        return max(0, min(self.said, self.quantity - self.filled)) if self.alive else 0
+
+    @property
+    def slot(self) -> tuple[str, int]:
+        """Orders of one slot count once: children of one parent, siblings of one OCO group with its first."""
+        return ("parent", self.parent) if self.parent else ("order", self.group or self.ref)
+
+
+class Claim(NamedTuple):
+    """What one slot may add on one side: units, ₹ per unit (multiplier included), margin rate."""
+
+    quantity: int
+    price: float
+    margin_rate: float
+
+    @property
+    def value(self) -> float:
+        return self.quantity * self.price
+
+
+def _live(order: Working, orders: Mapping[int, Working]) -> int:
+    """What of an order may trade now: a child, no more than its parent has brought in and none took out."""
+    parent = orders.get(order.parent)
+    if parent is None or parent.sign == order.sign:
+        return order.remaining
+    out = sum(other.filled for other in orders.values() if other.parent == order.parent)
+    return min(order.remaining, max(0, parent.filled - out))
+
+
+def _slots(orders: Mapping[int, Working], sign: int) -> Iterable[list[tuple[int, Working]]]:
+    """The orders of one instrument and side that may trade, with how much; those that count once together."""
+    found: dict[tuple[str, int], list[tuple[int, Working]]] = {}
+    for order in orders.values():
+        if order.sign == sign and (live := _live(order, orders)):
+            found.setdefault(order.slot, []).append((live, order))
+    return found.values()
+
+
+def most(orders: Mapping[int, Working], sign: int) -> int:
+    """Units that the orders of one instrument and side may trade at the most."""
+    return sum(max(live for live, _ in slot) for slot in _slots(orders, sign))
+
+
+def claims_of(orders: Mapping[int, Working], sign: int) -> list[Claim]:
+    """What each slot may add, by its dearest member."""
+    claims = []
+    for slot in _slots(orders, sign):
+        each = (Claim(live, order.price * order.multiplier, order.margin_rate) for live, order in slot)
+        claims.append(max(each, key=lambda claim: claim.value * claim.margin_rate))
+    return claims
+
+
+def beyond(claims: Iterable[Claim], closable: int) -> Iterable[Claim]:
+    """What is left of the claims after ``closable`` units of them, the cheapest first, closed a position."""
+    for claim in sorted(claims, key=lambda claim: claim.price * claim.margin_rate):
+        closes = min(claim.quantity, max(0, closable))
+        closable -= closes
+        if claim.quantity > closes:
+            yield claim._replace(quantity=claim.quantity - closes)
