@@ -10,6 +10,7 @@ a plain ``PandasData``, trades in lots of 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import backtrader as bt
@@ -51,9 +52,8 @@ class _Lots(bt.Sizer):
             units = min(units, comminfo.getsize(price, cash))
         return whole_lots(units, lot_size(data))
 
-    def units(self, price: float, mult: float, data: Any) -> float:
-        """Units wanted at ``price`` rupees; ``mult`` is rupees per unit of price (1 but on MCX)."""
-        raise NotImplementedError
+    units: Callable[[float, float, Any], float]
+    """Units wanted: of the price (₹), rupees per unit of price (1 but on MCX), and the data."""
 
     def _positive(self, *names: str) -> None:
         for name in names:

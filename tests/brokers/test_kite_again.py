@@ -12,7 +12,6 @@ from btkite.brokers.record import Record
 from btkite.clock import ManualClock
 from btkite.journal import Journal
 from btkite.testing import bars as canned
-from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, UP, Order, buy
 from tests.brokers.test_kite_day import HOURS, LOW, says
 from tests.brokers.wire import Told, done_but, held_until, lost, passes
@@ -181,19 +180,7 @@ def test_what_an_earlier_placement_fills_late_is_taken_off_the_one_that_replaced
 
     def late(s):
         old = live.book()[0]
-        s.data._store.inbox.put(
-            OrderUpdate(
-                order_id=old["order_id"],
-                status="CANCELLED",
-                exchange="NSE",
-                tradingsymbol="TEST",
-                transaction_type="BUY",
-                quantity=10,
-                filled_quantity=2,
-                average_price=90.0,
-                tag=old["tag"],
-            )
-        )
+        says(s, 2, "CANCELLED", order_id=old["order_id"], average_price=90.0, tag=old["tag"])
 
     ran = live.run([*[CALM] * 30, (100.0, 100.0, 89.0, 89.0), CALM], {**plan, 26: late})
     old, new = live.book()
@@ -327,20 +314,10 @@ def test_the_legs_of_an_iceberg_are_one_order(live):
     def leg(number):
         def tell(s):
             order = s.broker.orders[s.given[0].ref]
-            s.data._store.inbox.put(
-                OrderUpdate(
-                    order_id=order.info.order_id if number == 1 else f"99{number}",
-                    status="COMPLETE",
-                    exchange="NSE",
-                    tradingsymbol="TEST",
-                    transaction_type="BUY",
-                    quantity=5,
-                    filled_quantity=5,
-                    average_price=90.0,
-                    tag=order.info.tag,
-                    variety="iceberg",
-                )
-            )
+            says(
+                s, 5, "COMPLETE", order=order, order_id=order.info.order_id if number == 1 else f"99{number}",
+                quantity=5, average_price=90.0, tag=order.info.tag, variety="iceberg",
+            )  # fmt: skip
 
         return tell
 

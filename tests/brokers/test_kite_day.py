@@ -14,9 +14,8 @@ from btkite.clock import ManualClock
 from btkite.journal import Journal
 from btkite.kite.inbox import Answer
 from btkite.testing import bars as canned
-from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, UP, Order, buy, play
-from tests.brokers.wire import Told, done_but, lost
+from tests.brokers.wire import Told, done_but, lost, says
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
@@ -386,18 +385,6 @@ def test_a_triggered_stop_that_rests_is_changed_as_the_limit_that_it_is(live):
 # ---- parts (the exchange of today fills whole: what Kite would say of them is put where its stream puts it) ----
 
 
-def says(s: Any, filled: int, status: str = "OPEN", *, order: Any = None, **more: Any) -> None:
-    """Kite's word on the first order that was given."""
-    order = order or s.given[0]
-    quantity = int(abs(order.size))
-    update = OrderUpdate(
-        order_id=order.info.order_id, status=status, exchange="NSE", tradingsymbol="TEST",
-        transaction_type="BUY" if order.isbuy() else "SELL", quantity=more.pop("quantity", quantity),
-        filled_quantity=filled, average_price=more.pop("average_price", 100.0), **more,
-    )  # fmt: skip
-    s.data._store.inbox.put(update)
-
-
 def test_the_rest_of_a_carried_order_is_placed_and_changed_as_a_rest(live):
     """4 of 10 filled on the first day: 6 are placed, and a change to 12 asks for 8."""
     plan = {
@@ -487,20 +474,7 @@ def test_a_second_order_under_our_tag_is_foreign_and_harms_nobody(live):
     """Kite's slicer, or a duplicate: another id with a tag that has its order already."""
 
     def twin(s):
-        order = s.given[0]
-        s.data._store.inbox.put(
-            OrderUpdate(
-                order_id="999",
-                status="COMPLETE",
-                exchange="NSE",
-                tradingsymbol="TEST",
-                transaction_type="BUY",
-                quantity=10,
-                filled_quantity=10,
-                average_price=90.0,
-                tag=order.info.tag,
-            )
-        )
+        says(s, 10, "COMPLETE", order_id="999", average_price=90.0, tag=s.given[0].info.tag)
 
     ran = live.run(LONG[:7], {2: buy(size=10, exectype=LIMIT, price=90.0), 3: twin})
     assert any(news.startswith("foreign order 999") for news in ran.news)

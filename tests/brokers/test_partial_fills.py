@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from btkite.values import OrderUpdate
+from tests.brokers.wire import says
 
 SIZE = 10
 Told = tuple[int, float, str]
@@ -41,21 +41,17 @@ class Rests(bt.Strategy):
                 self.say(*self.told.pop(0))
 
     def say(self, filled: int, average: float, status: str) -> None:
-        update = OrderUpdate(
-            order_id=self.order.info.order_id,
-            status=status,
-            exchange="NSE",
-            tradingsymbol="TEST",
-            transaction_type="BUY",
+        says(
+            self,
+            filled,
+            status,
+            order=self.order,
             order_type="LIMIT",
-            quantity=SIZE,
-            filled_quantity=filled,
             pending_quantity=SIZE - filled if status == "OPEN" else 0,
             cancelled_quantity=SIZE - filled if status == "CANCELLED" else 0,
             average_price=average,
             exchange_time=datetime(2026, 11, 18, 9, 20),
         )
-        self.data._store.inbox.put(update)
 
     def notify_order(self, order: Any) -> None:
         self.statuses.append(order.getstatusname())

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from btkite.engine import Cerebro
 from btkite.testing import KiteExchange
 from btkite.testing import bars as canned
+from btkite.values import OrderUpdate
 from tests.brokers.scene import Planned
 
 JSON = "application/json"
@@ -228,6 +229,21 @@ class Told(Planned):
 
     def notify_store(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.news.append(" ".join(str(part) for part in (msg, *args)))
+
+
+def says(strategy: Any, filled: int, status: str = "OPEN", *, order: Any = None, **more: Any) -> None:
+    """Kite's word on an order of NSE:TEST (without one, on the first that was given), put where its stream puts it."""
+    order = order or strategy.given[0]
+    facts = {"order_id": order.info.order_id, "quantity": int(abs(order.size)), "average_price": 100.0, **more}
+    update = OrderUpdate(
+        status=status,
+        exchange="NSE",
+        tradingsymbol="TEST",
+        transaction_type="BUY" if order.isbuy() else "SELL",
+        filled_quantity=filled,
+        **facts,
+    )
+    strategy.data._store.inbox.put(update)
 
 
 @dataclass

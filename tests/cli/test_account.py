@@ -8,13 +8,11 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import backtrader as bt
 import pytest
 
 import btkite as package
-from btkite.cli.app import main
 from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
 from btkite.simulator import made_up
 
@@ -55,16 +53,6 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
         monkeypatch.setenv("BTKITE_EXCHANGE__PORT", str(running.port))
         monkeypatch.setenv("KITE_ACCESS_TOKEN", TOKEN)
         yield running
-
-
-@pytest.fixture
-def btkite(capsys: pytest.CaptureFixture[str]) -> Btkite:
-    def run(*args: Any) -> tuple[int, str, str]:
-        code = main([*map(str, args)])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 class BuysOnce(bt.Strategy):

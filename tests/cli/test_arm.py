@@ -64,16 +64,6 @@ def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange
         yield running
 
 
-@pytest.fixture
-def btkite(capsys: pytest.CaptureFixture[str]) -> Btkite:
-    def run(*args: Any) -> tuple[int, str, str]:
-        code = main([*map(str, args)])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 def trade(btkite: Btkite, mode: str = "live") -> tuple[int, str, str]:
     """One session."""
     said = ("--confirm", "SIM001") if mode == "live" else ()

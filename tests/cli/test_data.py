@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import numpy as np
 import pytest
 
 from btkite.candles import CandleCache
-from btkite.cli.app import main
 from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
 from btkite.kite.instruments import InstrumentMaster
 
@@ -43,13 +43,9 @@ def cache(tmp_path: Path) -> CandleCache:
 
 
 @pytest.fixture
-def btkite(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*args: Any) -> tuple[int, str, str]:
-        code = main(["data", *map(str, args)])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+def btkite(btkite: Run) -> Run:
+    """Its verb ``data``."""
+    return partial(btkite, "data")
 
 
 def columns(count: int = 375, start: datetime = OPEN, step: int = 60) -> dict[str, Any]:

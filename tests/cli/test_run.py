@@ -11,8 +11,8 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -74,13 +74,9 @@ def day(made: tuple[dict[str, Candles], datetime]) -> str:
 
 
 @pytest.fixture
-def btkite(capsys: pytest.CaptureFixture[str]) -> Btkite:
-    def run(*args: Any) -> tuple[int, str, str]:
-        code = main(["run", *map(str, args)])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+def btkite(btkite: Btkite) -> Btkite:
+    """Its verb ``run``."""
+    return partial(btkite, "run")
 
 
 @pytest.fixture
