@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from .charges import Executed
+from .contract_note import Executed
 from .errors import Refusal, bad_input
 from .holdings import Holding
 from .instruments import InstrumentRow

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .charges import api_charges, checked_items, deal_of, no_charges, number, row_of, whole
+from .calculator import api_charges, checked_items, deal_of, no_charges, number, row_of, whole
 from .clock import day_of
 from .errors import bad_input
 from .instruments import InstrumentRow

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from .charges import (
     ZERO,
     Levies,
-    day_notes,
     debit_interest,
     decimal,
     delivery_levies,
@@ -28,6 +27,7 @@ from .charges import (
     rate,
     square_off_charge,
 )
+from .contract_note import day_notes
 from .holdings import Holding
 from .instruments import InstrumentRow
 from .ledger import COMMODITY, EQUITY, paise

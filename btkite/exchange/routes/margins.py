@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import charges, margins
+from .. import calculator, margins
 from ..errors import bad_input
 from .call import Call, Route
 
@@ -19,7 +19,7 @@ def basket_margins(call: Call) -> Any:
 
 
 def contract_note(call: Call) -> Any:
-    return charges.contract_note(call.venue, call.json)
+    return calculator.virtual_contract_note(call.venue, call.json)
 
 
 def by_instrument(call: Call) -> Any:
