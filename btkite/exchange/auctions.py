@@ -9,12 +9,13 @@ pre-open rests in the continuous session, what is left of the closing auction is
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import Refusal, bad_input
 from .listing import Listing
 from .matching import Event
 from .orders import Order
-from .schedule import DAY_SECONDS
+from .schedule import DAY_SECONDS, Tape
 from .timetable import AUCTIONS, RANDOM_AFTER, Phase
 
 REFERENCE_SECONDS = 15 * 60
@@ -71,14 +72,19 @@ def opening_price(listing: Listing, day: int) -> float:
     return float(listing.tape.series.open[begin]) if begin < end else 0.0
 
 
+def _starts(tape: Tape, day: int) -> tuple[int, NDArray[np.int64]]:
+    """The place of a day's first candle, and the second of the day at which each of them starts."""
+    first, last = tape.slice_of(day)
+    return first, tape.series.start[first:last] - day * DAY_SECONDS
+
+
 def trades_on(listing: Listing, day: int, begin: int) -> bool:
     """True if the candles of a share go on after ``begin`` (seconds of the day): then it has no auction."""
     if listing.tape is None:
         return False
     if listing.tape.series.interval == "day":
         return True
-    first, last = listing.tape.slice_of(day)
-    seconds = listing.tape.series.start[first:last] - day * DAY_SECONDS
+    _, seconds = _starts(listing.tape, day)
     return bool(np.any((seconds >= begin) & (seconds < begin + RANDOM_AFTER)))
 
 
@@ -87,12 +93,10 @@ def closing_price(listing: Listing, day: int, begin: int) -> float:
     tape = listing.tape
     if tape is None:
         return listing.last
-    first, last = tape.slice_of(day)
-    series = tape.series
-    seconds = series.start[first:last] - day * DAY_SECONDS
+    first, seconds = _starts(tape, day)
     printed = np.flatnonzero((seconds >= begin + RANDOM_AFTER) & (seconds < begin + RANDOM_AFTER + PRINT_SECONDS))
     if len(printed):
-        return float(series.close[first + int(printed[-1])])
+        return float(tape.series.close[first + int(printed[-1])])
     return reference_price(listing, day, begin)
 
 
@@ -101,9 +105,8 @@ def reference_price(listing: Listing, day: int, begin: int) -> float:
     tape = listing.tape
     if tape is None:
         return listing.last
-    first, last = tape.slice_of(day)
+    first, seconds = _starts(tape, day)
     series = tape.series
-    seconds = series.start[first:last] - day * DAY_SECONDS
     window = np.flatnonzero((seconds >= begin - REFERENCE_SECONDS) & (seconds < begin)) + first
     weights = series.volume[window]
     if not len(window) or not weights.sum():

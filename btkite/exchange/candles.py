@@ -5,7 +5,7 @@ A candle's start is the integer of :mod:`btkite.exchange.clock` in seconds: naiv
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,15 +127,20 @@ class CandleSeries:
     @classmethod
     def from_frame(cls, frame: Any, interval: str) -> CandleSeries:
         """From a pandas frame: columns open high low close volume (oi), starts in ``date`` or the index."""
+        return cls.from_columns({"date": frame.index, **dict(frame.items())}, interval)
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any], interval: str) -> CandleSeries:
+        """From columns by name: ``date`` (starts), open, high, low, close, and volume and oi if they are there."""
         return cls(
             interval=interval,
-            start=frame.get("date", frame.index),
-            open=frame["open"],
-            high=frame["high"],
-            low=frame["low"],
-            close=frame["close"],
-            volume=frame.get("volume"),
-            oi=frame.get("oi"),
+            start=columns["date"],
+            open=columns["open"],
+            high=columns["high"],
+            low=columns["low"],
+            close=columns["close"],
+            volume=columns.get("volume"),
+            oi=columns.get("oi"),
         )
 
 
@@ -151,16 +156,7 @@ def read_parquet(path: Path, interval: str) -> CandleSeries:
         raise BadCandles(f"{path.name} lacks the columns {', '.join(sorted(missing))}")
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     try:
-        return CandleSeries(
-            interval=interval,
-            start=columns["date"],
-            open=columns["open"],
-            high=columns["high"],
-            low=columns["low"],
-            close=columns["close"],
-            volume=columns.get("volume"),
-            oi=columns.get("oi"),
-        )
+        return CandleSeries.from_columns(columns, interval)
     except BadCandles as error:
         raise BadCandles(f"{path}: {error}") from None
 

@@ -87,7 +87,7 @@ class Door:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=499)  # nobody reads it
-        except Exception:
+        except Exception:  # a bug, of any kind: the server logs it and answers 500, and so does the log of requests
             record["status"] = 500
             raise
         record["status"] = response.status

@@ -363,18 +363,6 @@ def _contract(
     return starts, prices, lots * row.lot_size, interest.astype(np.int64) * row.lot_size
 
 
-def generate_option(
-    row: InstrumentRow,
-    start_date: date,
-    sessions: int,
-    interval: str = "minute",
-    seed: int = 1,
-    underlying_price: float | None = None,
-) -> CandleSeries:
-    """Candles of an option; see :func:`generate_derivative`."""
-    return generate_derivative(row, start_date, sessions, interval, seed, underlying_price)
-
-
 def _with_auction(series: CandleSeries, exchange: str) -> CandleSeries:
     """Without the minutes of the closing auction, but for its one print at the end of order entry."""
     keep = np.ones(len(series), dtype=bool)

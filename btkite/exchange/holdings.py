@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .clock import day_of
@@ -82,36 +83,22 @@ def isin_of(tradingsymbol: str) -> str:
     return body + str(-doubled % 10)
 
 
+@dataclass(slots=True, eq=False)
 class Holding:
     """One share. ``t1`` was bought on the trading day before; ``authorised`` may be sold today where the
     depository asks; ``mtf_*`` is what the broker paid a part (``loan``) of."""
 
-    __slots__ = (
-        "authorised",
-        "authorised_on",
-        "average_price",
-        "listing",
-        "loan",
-        "mtf_quantity",
-        "mtf_used",
-        "mtf_value",
-        "quantity",
-        "t1",
-        "used",
-    )
-
-    def __init__(self, listing: Listing, quantity: int, average_price: float) -> None:
-        self.listing = listing
-        self.quantity = quantity
-        self.t1 = 0
-        self.used = 0
-        self.average_price = average_price
-        self.authorised = 0
-        self.authorised_on = ""
-        self.mtf_quantity = 0
-        self.mtf_used = 0
-        self.mtf_value = 0.0
-        self.loan = 0.0
+    listing: Listing
+    quantity: int
+    average_price: float
+    t1: int = 0
+    used: int = 0
+    authorised: int = 0
+    authorised_on: str = ""
+    mtf_quantity: int = 0
+    mtf_used: int = 0
+    mtf_value: float = 0.0
+    loan: float = 0.0
 
     @property
     def total(self) -> int:

@@ -6,6 +6,7 @@ Every change writes a row; the last row is what ``GET /orders`` shows, all of th
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from .clock import SECOND, kite_text
@@ -22,98 +23,57 @@ WORKING = (OPEN, TRIGGER_PENDING)
 TERMINAL = (COMPLETE, CANCELLED, REJECTED)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Order:
     """Quantities as Kite counts them, prices in rupees (0 where the type has none), times as moments."""
 
-    __slots__ = (
-        "after",
-        "algo_id",
-        "arrival",
-        "average_price",
-        "blocked",
-        "cancelled_quantity",
-        "child",
-        "deadline",
-        "disclosed_quantity",
-        "dry",
-        "exchange_order_id",
-        "exchange_us",
-        "filled_quantity",
-        "foreign",
-        "guid",
-        "history",
-        "iceberg",
-        "listing",
-        "market_protection",
-        "modifications",
-        "order_id",
-        "order_type",
-        "parent_order_id",
-        "placed_by",
-        "placed_us",
-        "price",
-        "product",
-        "protected",
-        "quantity",
-        "reserved",
-        "status",
-        "status_message",
-        "status_message_raw",
-        "system_tags",
-        "tag",
-        "transaction_type",
-        "trigger_price",
-        "triggered",
-        "us",
-        "validity",
-        "validity_ttl",
-        "variety",
-        "works_from",
-    )
+    order_id: str
+    listing: Listing
+    us: int
+    placed_by: str
+    placed_us: int = field(init=False)
+    guid: str = field(init=False)
+    exchange_us: int = 0
+    exchange_order_id: str | None = None
+    variety: str = "regular"
+    transaction_type: str = "BUY"
+    order_type: str = "LIMIT"
+    product: str = "CNC"
+    validity: str = "DAY"
+    validity_ttl: int = 0
+    quantity: int = 0
+    disclosed_quantity: int = 0
+    price: float = 0.0
+    trigger_price: float = 0.0
+    market_protection: float = 0.0
+    algo_id: str | None = None
+    parent_order_id: str | None = None
+    child: Order | None = None  # the second leg of a cover order
+    protected: bool = False  # was MARKET or SL-M, and its protection binds
+    tag: str | None = None
+    system_tags: list[str] = field(default_factory=list)
+    iceberg: dict[str, int] = field(default_factory=dict)
+    status: str = ""
+    status_message: str | None = None
+    status_message_raw: str | None = None
+    average_price: float = 0.0
+    filled_quantity: int = 0
+    cancelled_quantity: int = 0
+    modifications: int = 0
+    foreign: bool = False
+    triggered: bool = False
+    arrival: int = 0  # order of arrival in the market; a change of the order is a new arrival
+    after: int = 0  # its instrument's print count at arrival: it meets the next print
+    dry: int = 0  # the print whose displayed depth it has used up
+    works_from: int = 0
+    deadline: int = 0
+    blocked: float = 0.0  # rupees of margin held for it
+    reserved: int = 0  # quantity of it that closes a position
+    history: list[dict[str, Any]] = field(default_factory=list)
 
-    def __init__(self, order_id: str, listing: Listing, us: int, placed_by: str) -> None:
-        self.order_id = order_id
-        self.listing = listing
-        self.placed_by = placed_by
-        self.placed_us = self.us = us
-        self.exchange_us = 0
-        self.exchange_order_id: str | None = None
-        self.variety = "regular"
-        self.transaction_type = "BUY"
-        self.order_type = "LIMIT"
-        self.product = "CNC"
-        self.validity = "DAY"
-        self.validity_ttl = 0
-        self.quantity = 0
-        self.disclosed_quantity = 0
-        self.price = 0.0
-        self.trigger_price = 0.0
-        self.market_protection = 0.0
-        self.algo_id: str | None = None
-        self.parent_order_id: str | None = None
-        self.child: Order | None = None  # the second leg of a cover order
-        self.protected = False  # was MARKET or SL-M, and its protection binds
-        self.tag: str | None = None
-        self.system_tags: list[str] = []
-        self.iceberg: dict[str, int] = {}
-        self.status = ""
-        self.status_message: str | None = None
-        self.status_message_raw: str | None = None
-        self.average_price = 0.0
-        self.filled_quantity = 0
-        self.cancelled_quantity = 0
-        self.modifications = 0
-        self.foreign = False
-        self.triggered = False
-        self.arrival = 0  # order of arrival in the market; a change of the order is a new arrival
-        self.after = 0  # its instrument's print count at arrival: it meets the next print
-        self.dry = 0  # the print whose displayed depth it has used up
-        self.works_from = 0
-        self.deadline = 0
-        self.blocked = 0.0  # rupees of margin held for it
-        self.reserved = 0  # quantity of it that closes a position
-        self.guid = f"{order_id[-6:]}X{order_id[:6]}"
-        self.history: list[dict[str, Any]] = []
+    def __post_init__(self) -> None:
+        self.placed_us = self.us
+        self.guid = f"{self.order_id[-6:]}X{self.order_id[:6]}"
 
     @property
     def buys(self) -> bool:

@@ -7,6 +7,7 @@ flat rows stay for the day; products never net against each other.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from .listing import Listing
@@ -83,6 +84,7 @@ def _each(value: float, quantity: int, units: float) -> float:
     return value / quantity / units if quantity else 0.0
 
 
+@dataclass(slots=True, eq=False)
 class Position:
     """One row. Quantities are signed only in ``overnight``; values in rupees, positive.
 
@@ -90,30 +92,16 @@ class Position:
     settled each day at their close, so there the two part.
     """
 
-    __slots__ = (
-        "buy_quantity",
-        "buy_value",
-        "close_price",
-        "listing",
-        "overnight",
-        "overnight_value",
-        "product",
-        "sell_quantity",
-        "sell_value",
-        "settled_value",
-    )
-
-    def __init__(self, listing: Listing, product: str) -> None:
-        self.listing = listing
-        self.product = product
-        self.overnight = 0
-        self.overnight_value = 0.0
-        self.settled_value = 0.0
-        self.close_price = 0.0
-        self.buy_quantity = 0
-        self.buy_value = 0.0
-        self.sell_quantity = 0
-        self.sell_value = 0.0
+    listing: Listing
+    product: str
+    overnight: int = 0
+    overnight_value: float = 0.0
+    settled_value: float = 0.0
+    close_price: float = 0.0
+    buy_quantity: int = 0
+    buy_value: float = 0.0
+    sell_quantity: int = 0
+    sell_value: float = 0.0
 
     @property
     def quantity(self) -> int:

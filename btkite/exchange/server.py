@@ -298,25 +298,5 @@ class Server:
             raise BadSettings("the body must be a JSON object")
         return body
 
-    async def _state(self, request: web.Request) -> web.StreamResponse:
-        venue = self.venue
-        try:
-            self._own(request)
-        except Refusal as refusal:
-            return refused(refusal)
-        venue.catch_up()
-        return json_reply({"status": "success", "data": venue.state()})
-
-    async def _requests(self, request: web.Request) -> web.StreamResponse:
-        venue = self.venue
-        try:
-            self._own(request)
-            since = int(request.query.get("since", "0"))
-        except Refusal as refusal:
-            return refused(refusal)
-        except ValueError:
-            return refused(bad_input("since must be a whole number"))
-        return json_reply({"status": "success", "data": [row for row in venue.requests if row["seq"] > since]})
-
     async def _no_control(self, request: web.Request) -> web.StreamResponse:
         return refused(Refusal(404, "GeneralException", f"{request.path}: no such control call"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from btkite.exchange import BadSettings
-from btkite.exchange.generator import generate, generate_option, option_price, trading_days
+from btkite.exchange.generator import generate, generate_derivative, option_price, trading_days
 from btkite.exchange.instruments import describe
 
 from .scene import KEY, Scene
@@ -58,10 +58,10 @@ def test_an_index_has_no_volume() -> None:
 
 
 def test_a_call_and_a_put_of_one_strike_share_their_underlying() -> None:
-    call, put = (generate_option(describe(f"NFO:NIFTY26N1726000{kind}"), FIRST, 5) for kind in ("CE", "PE"))
+    call, put = (generate_derivative(describe(f"NFO:NIFTY26N1726000{kind}"), FIRST, 5) for kind in ("CE", "PE"))
     spot = call.close - put.close + 26000  # parity without interest
-    again = generate_option(describe("NFO:NIFTY26N1726100CE"), FIRST, 5)
-    other_put = generate_option(describe("NFO:NIFTY26N1726100PE"), FIRST, 5)
+    again = generate_derivative(describe("NFO:NIFTY26N1726100CE"), FIRST, 5)
+    other_put = generate_derivative(describe("NFO:NIFTY26N1726100PE"), FIRST, 5)
     assert np.abs(spot - (again.close - other_put.close + 26100)).max() <= 0.2
     assert (call.volume % 65 == 0).all()
 
@@ -73,7 +73,7 @@ def test_an_option_is_worth_its_intrinsic_value_at_expiry() -> None:
 
 def test_an_expired_option_is_refused() -> None:
     with pytest.raises(BadSettings, match="expired"):
-        generate_option(describe("NFO:NIFTY26N1726000CE"), date(2026, 11, 18), 5)
+        generate_derivative(describe("NFO:NIFTY26N1726000CE"), date(2026, 11, 18), 5)
 
 
 def test_trading_days_know_the_budget_sunday() -> None:

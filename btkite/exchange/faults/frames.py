@@ -6,8 +6,8 @@ over, and says what is sent instead.
 
 from __future__ import annotations
 
-import asyncio
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..clock import SECOND
@@ -39,6 +39,16 @@ def packets_of(frame: bytes) -> list[bytes]:
         found.append(frame[at + 2 : at + 2 + length])
         at += 2 + length
     return found
+
+
+def rewritten(message: Message, change: Callable[[bytes], bytes]) -> Message:
+    """A frame of ticks with each packet changed; any other message as it is."""
+    if not isinstance(message, bytes) or message == HEARTBEAT:
+        return message
+    parts = [message[:2]]
+    for one in map(change, packets_of(message)):
+        parts += (_COUNT.pack(len(one)), one)
+    return b"".join(parts)
 
 
 class Effect:
@@ -119,13 +129,7 @@ class Frozen(Effect):
         self._first: dict[tuple[int, bytes, int], bytes] = {}
 
     def change(self, socket: Socket, sort: str, message: Message) -> list[Message]:
-        if sort != TICKS or not isinstance(message, bytes):
-            return [message]
-        parts = [message[:2]]
-        for one in packets_of(message):
-            kept = self._first.setdefault((id(socket), one[:4], len(one)), one)
-            parts += (_COUNT.pack(len(kept)), kept)
-        return [b"".join(parts)]
+        return [rewritten(message, lambda one: self._first.setdefault((id(socket), one[:4], len(one)), one))]
 
 
 class OutOfOrder(Effect):
@@ -180,7 +184,6 @@ class HalfFrame(Effect):
 
     def __init__(self, args: Args) -> None:
         self._torn: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def change(self, socket: Socket, sort: str, message: Message) -> list[Message]:
         if id(socket) not in self._torn:
@@ -201,12 +204,7 @@ class Skewed(Effect):
         self.by = args["by"]
 
     def change(self, socket: Socket, sort: str, message: Message) -> list[Message]:
-        if sort != TICKS or not isinstance(message, bytes):
-            return [message]
-        parts = [message[:2]]
-        for one in packets_of(message):
-            parts += (_COUNT.pack(len(one)), self._shifted(one))
-        return [b"".join(parts)]
+        return [rewritten(message, self._shifted)]
 
     def _shifted(self, packet: bytes) -> bytes:
         for at in {184: (44, 60), 32: (28,)}.get(len(packet), ()):
@@ -228,13 +226,11 @@ class BadTick(Effect):
         self._factor = 1 + args["percent"] / 100
 
     def change(self, socket: Socket, sort: str, message: Message) -> list[Message]:
-        if sort != TICKS or not isinstance(message, bytes):
-            return [message]
-        parts = [message[:2]]
-        for one in packets_of(message):
-            price = _WORD.unpack_from(one, 4)[0]
-            parts += (_COUNT.pack(len(one)), one[:4] + _WORD.pack(round(price * self._factor)) + one[8:])
-        return [b"".join(parts)]
+        return [rewritten(message, self._wrong)]
+
+    def _wrong(self, packet: bytes) -> bytes:
+        price = _WORD.unpack_from(packet, 4)[0]
+        return packet[:4] + _WORD.pack(round(price * self._factor)) + packet[8:]
 
 
 def _refuse(args: Args) -> Refusal:

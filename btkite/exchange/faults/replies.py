@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,14 +96,17 @@ def _rate(ask: Ask, args: Args) -> None:
 # A failure of a server on the way: it may have come before the action or after it.
 
 
-def _before(make: Any) -> Any:
+Failure = Callable[[Ask, Args], web.Response]
+
+
+def _before(make: Failure) -> Callable[[Ask, Args], web.Response | None]:
     def act(ask: Ask, args: Args) -> web.Response | None:
         return None if args["accepted"] else make(ask, args)
 
     return act
 
 
-def _after(make: Any) -> Any:
+def _after(make: Failure) -> Callable[[Ask, Args, web.Response], web.Response]:
     def act(ask: Ask, args: Args, response: web.Response) -> web.Response:
         return make(ask, args) if args["accepted"] else response
 
@@ -130,7 +133,7 @@ def _gateway_timeout(ask: Ask, args: Args) -> web.Response:
 ACCEPTED = Arg(False, "true: the action was done before the failure")
 
 
-def _on_the_way(name: str, what: str, make: Any) -> Kind:
+def _on_the_way(name: str, what: str, make: Failure) -> Kind:
     return Kind(name, "reply", what, act=_before(make), after=_after(make), args={"accepted": ACCEPTED})
 
 
