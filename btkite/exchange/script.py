@@ -15,7 +15,7 @@ from typing import Any
 from .clock import SECOND, iso, parse_iso
 from .errors import BadSettings
 from .listing import Listing
-from .market import MOST_UNITS
+from .opening import MOST_UNITS
 from .venue import Venue
 
 _KEYS = {"tradingsymbol", "exchange", "last_price", "volume", "depth", "at", "after"}

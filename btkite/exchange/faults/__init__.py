@@ -7,8 +7,9 @@ account); the docs' table is printed from it and the fault matrix runs it.
 
 from __future__ import annotations
 
+from .armed import PASSING, TABLE, Fault, kind_of
 from .kinds import Arg, Kind
-from .plan import PASSING, TABLE, Fault, Plan, kind_of
+from .plan import Plan
 from .replies import Ask, NoReply, without_type
 from .updates import Delivery
 

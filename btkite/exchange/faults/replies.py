@@ -226,14 +226,29 @@ def _maintenance(ask: Ask, args: Args) -> None:
 # The order system's second thoughts.
 
 
+@dataclass(slots=True)
+class FailingSlices:
+    """Of the order that is being placed: which slices are refused, counted from 1, and with what."""
+
+    which: frozenset[int]
+    refusal: Refusal
+    placed: int = 1  # the first one is the call itself
+
+    def place(self) -> None:
+        """The next slice, or its refusal."""
+        self.placed += 1
+        if self.placed in self.which:
+            raise self.refusal
+
+
 def _slices(ask: Ask, args: Args) -> None:
-    ask.venue.faults.failing_slices = set(args["slices"])
-    ask.venue.faults.slices = 1  # the first one is the call itself
-    ask.venue.faults.slice_refusal = Refusal(400, args["error_type"], args["message"])
+    ask.venue.faults.slices = FailingSlices(
+        frozenset(args["slices"]), Refusal(400, args["error_type"], args["message"])
+    )
 
 
 def _slices_over(ask: Ask, args: Args, response: web.Response) -> web.Response:
-    ask.venue.faults.failing_slices = set()
+    ask.venue.faults.slices = None
     return response
 
 
