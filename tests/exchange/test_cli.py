@@ -33,17 +33,23 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def told_by(run: subprocess.Popen[str]) -> dict[str, str]:
+    """What it says of itself, by name, up to the line about Ctrl-C."""
+    assert run.stdout is not None
+    told: dict[str, str] = {}
+    for line in run.stdout:
+        if "Ctrl-C" in line:
+            break
+        name, _, value = line.strip().rpartition("  ")
+        told[name.strip()] = value.strip()
+    return told
+
+
 def test_it_says_how_to_reach_it_serves_and_stops_on_ctrl_c() -> None:
     with start(
         "--port", "0", "--symbols", "NSE:INFY", "--speed", "lockstep", "--from", "2026-11-18", "--cash", "5000"
     ) as run:
-        assert run.stdout is not None
-        told: dict[str, str] = {}
-        for line in run.stdout:
-            if "Ctrl-C" in line:
-                break
-            name, _, value = line.strip().rpartition("  ")
-            told[name.strip()] = value.strip()
+        told = told_by(run)
         port = int(told["REST"].rpartition(":")[2])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         header = {"Authorization": f"token {told['api key']}:{told['access token']}"}
@@ -60,13 +66,7 @@ def test_it_says_how_to_reach_it_serves_and_stops_on_ctrl_c() -> None:
 def served(*arguments: str) -> Iterator[dict[str, str]]:
     """A running exchange; what it told."""
     with start("--port", "0", "--speed", "lockstep", *arguments) as run:
-        assert run.stdout is not None
-        told: dict[str, str] = {}
-        for line in run.stdout:
-            if "Ctrl-C" in line:
-                break
-            name, _, value = line.strip().rpartition("  ")
-            told[name.strip()] = value.strip()
+        told = told_by(run)
         try:
             assert told, run.communicate()
             yield told

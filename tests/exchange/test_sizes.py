@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import subprocess
-import sys
 from datetime import date, datetime
 from typing import Any
 
 import pytest
 
-from btkite.exchange import BadSettings, Exchange, ExchangeError, InstrumentRow
+from btkite.exchange import BadSettings, InstrumentRow
 from btkite.exchange.errors import Refusal, TooLarge
 from btkite.exchange.listing import Listing
 from btkite.exchange.packets import packet
 from btkite.exchange.script import read
 from btkite.exchange.settings import STRICT
 
-from .scene import DAY, KEY, TOKEN, Scene, candles, settings
+from .scene import DAY, KEY, Scene, candles
 
 DOLLAR = "CDS:USDINR26NOVFUT"
 CALL = "NFO:NIFTY26NOV26000CE"
@@ -187,70 +183,3 @@ def test_a_holding_of_another_share_needs_no_prices() -> None:
 
 
 # a market that breaks
-
-
-def ask(port: int, method: str, path: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
-    client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    client.request(method, path, body, {"Authorization": f"token sandboxkey000000:{TOKEN}"})
-    answer = client.getresponse()
-    read_body = json.loads(answer.read())
-    client.close()
-    return answer.status, read_body
-
-
-def test_what_fails_behind_a_route_is_kites_500_and_in_the_log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def break_down(*_: object) -> None:
-        raise RuntimeError("a screw is loose")
-
-    with Exchange(settings([FLAT])) as exchange:
-        venue = exchange._server.venue
-        monkeypatch.setattr(venue.sessions, "profile", break_down)
-        monkeypatch.setattr(type(venue), "clock_state", break_down)
-        status, body = ask(exchange.port, "GET", "/user/profile")
-        assert (status, body["status"], body["error_type"]) == (500, "error", "GeneralException")
-        status, body = ask(exchange.port, "POST", "/_exchange/clock", "{}")
-        assert (status, body["error_type"]) == (500, "GeneralException")
-        assert "a screw is loose" in body["message"]
-        assert venue.requests[-1]["status"] == 500
-    assert caplog.text.count("RuntimeError: a screw is loose") == 2
-
-
-def test_a_market_that_breaks_says_so_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    exchange = Exchange(settings([FLAT], speed=1.0))
-
-    def break_down() -> None:
-        raise TooLarge("a packet cannot carry it")
-
-    monkeypatch.setattr(exchange._server.venue, "after_call", break_down)
-
-    def run() -> None:
-        exchange.start()  # it may break before this returns
-        exchange.wait(5)
-
-    with pytest.raises(ExchangeError, match=r"the market stopped at .*TooLarge: a packet cannot carry it"):
-        run()
-    with pytest.raises(ExchangeError, match="the market stopped"):
-        exchange.status()
-    exchange.stop()
-
-
-BROKEN = """
-import sys
-from btkite.exchange.venue import Venue
-def break_down(venue):
-    raise RuntimeError("a screw is loose")
-Venue.skip_closed = break_down
-from btkite.cli.app import main
-sys.exit(main(["exchange", "--port", "0", "--speed", "60", "--date", "2026-11-18"]))
-"""
-
-
-def test_the_command_of_a_market_that_broke_ends_with_1_and_the_reason(tmp_path: Any) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", BROKEN], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 1, done.stderr
-    assert "the market stopped at 2026-11-18" in done.stderr
-    assert "a screw is loose" in done.stderr

@@ -212,6 +212,18 @@ def test_a_reset_cuts_the_sockets_of_the_former_market(load: Load, running: Exch
     run(test)
 
 
+async def opened_at_speed(
+    session: aiohttp.ClientSession, client: Client, mode: str, *tokens: int
+) -> aiohttp.ClientWebSocketResponse:
+    """A socket that has heard the cached packets, at the open of a market whose clock runs from then on."""
+    socket = await connect(session, client)
+    await subscribe(socket, mode, *tokens)
+    await heard(client, socket, len(tokens))
+    client.control("clock", until="2026-11-18T09:15:00+05:30")
+    client.control("clock", speed=600)
+    return socket
+
+
 def last_price_of(one: bytes) -> tuple[int, int]:
     return struct.unpack(">II", one[:8])  # type: ignore[return-value]
 
@@ -222,11 +234,7 @@ def test_while_the_clock_runs_the_prints_of_a_snapshot_are_one_packet_as_it_stan
                   heartbeat_seconds=60.0)  # fmt: skip
 
     async def test(session: aiohttp.ClientSession) -> None:
-        socket = await connect(session, client)
-        await subscribe(socket, "full", INFY, SBIN)
-        await heard(client, socket, 2)
-        client.control("clock", until="2026-11-18T09:15:00+05:30")
-        client.control("clock", speed=600)
+        socket = await opened_at_speed(session, client, "full", INFY, SBIN)
         frames = [packets(await socket.receive_bytes(timeout=SECONDS)) for _ in range(3)]
         assert [[last_price_of(one) for one in frame] for frame in frames] == [
             [(INFY, price), (SBIN, price)] for price in (10200, 10150, 10000)
@@ -242,11 +250,7 @@ def test_while_the_clock_runs_what_did_not_change_is_not_told_again(load: Load) 
                   heartbeat_seconds=60.0)  # fmt: skip
 
     async def test(session: aiohttp.ClientSession) -> None:
-        socket = await connect(session, client)
-        await subscribe(socket, "ltp", INFY, SBIN)
-        await heard(client, socket, 2)
-        client.control("clock", until="2026-11-18T09:15:00+05:30")
-        client.control("clock", speed=600)
+        socket = await opened_at_speed(session, client, "ltp", INFY, SBIN)
         told = []
         while len(told) < 9:
             told += [last_price_of(one) for one in packets(await socket.receive_bytes(timeout=SECONDS))]
@@ -260,11 +264,7 @@ def test_without_snapshots_every_instant_is_told_while_the_clock_runs(load: Load
     client = load([FLAT, FLAT], speed=0.0, snapshot_ms=0, heartbeat_seconds=60.0)
 
     async def test(session: aiohttp.ClientSession) -> None:
-        socket = await connect(session, client)
-        await subscribe(socket, "ltp", INFY)
-        await heard(client, socket, 1)
-        client.control("clock", until="2026-11-18T09:15:00+05:30")
-        client.control("clock", speed=600)
+        socket = await opened_at_speed(session, client, "ltp", INFY)
         frames = [packets(await socket.receive_bytes(timeout=SECONDS)) for _ in range(8)]
         assert {last_price_of(one) for frame in frames for one in frame} == {(INFY, 10000)}
 
