@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .clock import DAY, MINUTE, SECOND
+from .contracts import INDEX_OF
 from .errors import Refusal, bad_input
 from .instruments import InstrumentRow
 from .listing import Listing
@@ -17,7 +18,7 @@ from .orders import Order
 from .rulebook import Rulebook
 from .settings import ExchangeSettings
 
-INDICES = frozenset({"NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX", "BANKEX", "SENSEX50"})
+INDICES = frozenset(INDEX_OF) - {"INDIAVIX"}  # no rule is known of contracts on volatility
 CASH = ("NSE", "BSE")
 DATA_ONLY = ("NCO",)  # quoted and streamed; that a retail account may trade there was never found
 NOT_AMO = "After Market Orders (AMO) can only be placed outside of market hours."

@@ -17,7 +17,19 @@ from . import hours
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 WEEKLY_MONTHS = "123456789OND"
-BSE_INDICES = ("SENSEX", "BANKEX", "SENSEX50")
+# Where the price of an index stands, by the name that its contracts carry.
+INDEX_OF = {
+    "NIFTY": "NSE:NIFTY 50",
+    "BANKNIFTY": "NSE:NIFTY BANK",
+    "FINNIFTY": "NSE:NIFTY FIN SERVICE",
+    "MIDCPNIFTY": "NSE:NIFTY MID SELECT",
+    "NIFTYNXT50": "NSE:NIFTY NEXT 50",
+    "INDIAVIX": "NSE:INDIA VIX",
+    "SENSEX": "BSE:SENSEX",
+    "BANKEX": "BSE:BANKEX",
+    "SENSEX50": "BSE:SNSX50",
+}
+BSE_INDICES = tuple(name for name, key in INDEX_OF.items() if key.startswith("BSE:"))
 MONTHLY, WEEKLY = "monthly", "weekly"
 LISTED_MONTHS = 3  # how many monthly contracts stand beside each other
 LISTED_WEEKS = 5  # a weekly contract is listed this long before it expires

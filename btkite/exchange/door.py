@@ -181,7 +181,7 @@ def _packed(body: bytes) -> bytes:
 def check_address(venue: Venue, remote: str) -> None:
     """Refuse an order call from an address that is not on the list, if there is a list."""
     settings = venue.settings
-    if settings.allowed_ips is None or not venue.flow.rules().static_ip:
+    if settings.allowed_ips is None or not venue.ruling.today().static_ip:
         return
     if not settings.allowed_ips:
         raise Refusal(403, settings.ip_error_type, NO_IPS)

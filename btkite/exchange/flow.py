@@ -12,17 +12,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from . import checks, co, entry, iceberg, protection, rulebook, slicing
+from . import checks, co, entry, iceberg, protection, slicing
 from .account import Account
 from .book import Book
 from .checks import Terms
-from .clock import DAY, MINUTE, SECOND, day_from_number, day_of
+from .clock import DAY, MINUTE, SECOND, day_of
 from .errors import Refusal, bad_input
 from .listing import Listing
 from .market import Market
 from .matching import Event
 from .orders import AMO_RECEIVED, COMPLETE, Order
-from .rulebook import Rulebook
+from .ruling import Ruling
 from .settings import ExchangeSettings
 
 BEING_PROCESSED = "Order cannot be {} as it is being processed. Try later."
@@ -44,54 +44,20 @@ class OrderFlow:
     def __init__(
         self,
         settings: ExchangeSettings,
+        ruling: Ruling,
         market: Market,
         account: Account,
         book: Book,
         on_new: Callable[[Order, Order | None], None],
     ) -> None:
-        self._settings = settings
+        self._settings, self._ruling = settings, ruling
         self._market, self._account, self._book = market, account, book
         self._on_new = on_new
         self.admit_slice: Callable[[], None] = lambda: None  # counts an order that is no request of its own, or refuses
-        self._enforced = settings.enforced
         self._delay = round(settings.order_delay * SECOND)
         self._leftovers: list[Order] = []  # lapse after the close, at Kite's own hour
-        self._rules: tuple[int, Rulebook] = (-1, rulebook.on(day_of(market.now)))
-        self._underlyings = {
-            listing.row.name for listing in market.listings.values() if listing.row.is_derivative and listing.row.name
-        }
         self._exchanges = sorted({listing.row.exchange for listing in market.listings.values()})
         market.every_day(self._appointments)
-
-    # the rules
-
-    def rules(self) -> Rulebook:
-        """What holds today, with the settings' changes."""
-        day = self._market.now // DAY
-        if self._rules[0] != day:
-            self._rules = day, self.rules_of(day)
-        return self._rules[1]
-
-    def rules_of(self, day: int) -> Rulebook:
-        """What holds on a day (its number)."""
-        return rulebook.with_changes(self._settings.rules_on or day_from_number(day), self._settings.rules)
-
-    def terms(self, *, from_api: bool = True) -> Terms:
-        """What holds for an order now."""
-        market = self._market
-        return Terms(
-            self._settings, self.rules(), self._enforced, market.now, market.session, self.in_auction, from_api
-        )
-
-    def in_auction(self, listing: Listing) -> bool:
-        """True for a share of the closing auction: one that is named, or has a derivative that is listed here."""
-        if self._settings.closing_auction:
-            return self._market.phases.has_auction(listing)
-        named = self._settings.auction_shares
-        if named is not None:
-            return listing.key in named
-        row = listing.row
-        return not row.is_derivative and not row.is_index and row.tradingsymbol in self._underlyings
 
     # placing
 
@@ -100,7 +66,7 @@ class OrderFlow:
     ) -> Order:
         """A new order, or Kite's refusal. ``placed_by`` names someone else than the API's user."""
         market, now = self._market, self._market.now
-        terms = self.terms(from_api=placed_by is None)
+        terms = self._ruling.terms(from_api=placed_by is None)
         listing = entry.find_listing(form, market.listings, day_of(now))
         order = Order(self._book.new_id(now), listing, now, placed_by or self._settings.user_id)
         order.foreign = placed_by is not None
@@ -149,7 +115,7 @@ class OrderFlow:
         return {"order_id": self.place(variety, form).order_id}
 
     def _place_sliced(self, variety: str, form: Form) -> dict[str, Any]:
-        terms = self.terms()
+        terms = self._ruling.terms()
         listing = entry.find_listing(form, self._market.listings, day_of(self._market.now))
         trial = Order("", listing, self._market.now, "")
         entry.fill_in(trial, variety, form, terms)
@@ -212,7 +178,7 @@ class OrderFlow:
         """At the exchange: into its market, or rejected; True if something is told of it."""
         if order.terminal:
             return False
-        if checks.out_of_band(order, self.terms()):
+        if checks.out_of_band(order, self._ruling.terms()):
             self._reject_for_band(order)
             return True
         if self._settings.profile == "sandbox" and checks.far_from_market(order):
@@ -254,7 +220,7 @@ class OrderFlow:
         """
         order = self._book.get(order_id)
         self._changeable(order, variety, "modified")
-        if order.modifications >= self.terms().modification_cap:
+        if order.modifications >= self._ruling.terms().modification_cap:
             raise entry.too_many_changes()
         trial = self._trial(order, form, from_api)
         order.modifications += 1
@@ -277,11 +243,11 @@ class OrderFlow:
     def _changeable(self, order: Order, variety: str, verb: str) -> None:
         if not order.working and order.status != AMO_RECEIVED:
             raise bad_input(BEING_PROCESSED.format(verb))
-        checks.check_amo_variety(order, variety, self.terms())
+        checks.check_amo_variety(order, variety, self._ruling.terms())
 
     def _trial(self, order: Order, form: Form, from_api: bool) -> Order:
         """The order as it would be; the money for it is asked for beside the others, and given back."""
-        terms = self.terms(from_api=from_api and not order.foreign)
+        terms = self._ruling.terms(from_api=from_api and not order.foreign)
         trial = copy.copy(order)
         entry.change(trial, form, remaining=self._settings.modify_qty_semantics == "remaining")
         was_market = order.order_type in ("MARKET", "SL-M")
@@ -304,7 +270,7 @@ class OrderFlow:
 
     def _change(self, order: Order, trial: Order) -> None:
         now = self._market.now
-        if order.status != AMO_RECEIVED and checks.out_of_band(trial, self.terms()):
+        if order.status != AMO_RECEIVED and checks.out_of_band(trial, self._ruling.terms()):
             self._book.refuse_change(order, now, checks.OUT_OF_BAND)
             return
 
@@ -344,9 +310,9 @@ class OrderFlow:
     def on_event(self, event: Event) -> None:
         """A trigger, a fill, the end of an IOC."""
         order, now = event.order, self._market.now
-        if event.triggers and "lpp" in self._enforced and order.order_type == "SL":
+        if event.triggers and "lpp" in self._settings.enforced and order.order_type == "SL":
             order.triggered = True
-            if checks.out_of_band(order, self.terms()):
+            if checks.out_of_band(order, self._ruling.terms()):
                 self._reject_for_band(order)
                 return
         before = order.filled_quantity
@@ -365,11 +331,11 @@ class OrderFlow:
         stops = [order for order in self._book.orders.values() if order.parent_order_id == parent.order_id]
         wanted = parent.filled_quantity - sum(order.quantity for order in stops if order.terminal)
         if stop is None or stop.terminal:
-            demanded = self.terms(from_api=not parent.foreign).protection_demanded
+            demanded = self._ruling.terms(from_api=not parent.foreign).protection_demanded
             stop = co.second_leg(parent, wanted, self._book.new_id(now), now, protected=demanded)
             parent.child = stop
             if self._settings.protection_binds:
-                protection.bind(stop, self.rules())
+                protection.bind(stop, self._ruling.today())
             self._on_new(stop, parent)
             self._account.reserve(stop, check_margin=False, check_holdings=False)
             self._book.receive(stop, now)
@@ -393,7 +359,7 @@ class OrderFlow:
             stop.triggered = False
             if self._settings.protection_binds:
                 stop.market_protection = protection.AUTO
-                protection.bind(stop, self.rules())
+                protection.bind(stop, self._ruling.today())
 
         self._book.changed(stop, self._market.now, apply)
         self._send(stop)
@@ -421,7 +387,7 @@ class OrderFlow:
     def on_expiry(self, orders: Sequence[Order]) -> None:
         """Orders whose time is up, and those that a close leaves over."""
         now = self._market.now
-        lapses = self.rules().lapse if self._settings.lapse == "kite" else {}
+        lapses = self._ruling.today().lapse if self._settings.lapse == "kite" else {}
         for order in orders:
             self._market.remove(order)
             exchange = order.listing.row.exchange
@@ -447,7 +413,7 @@ class OrderFlow:
     # appointments
 
     def _appointments(self, day: int) -> Iterator[tuple[int, Callable[[int], bool]]]:
-        rules, midnight = self.rules_of(day), day * DAY
+        rules, midnight = self._ruling.of(day), day * DAY
         for exchange in self._exchanges:
             session = self._market.session(exchange, midnight)
             if session is None:
@@ -469,7 +435,7 @@ class OrderFlow:
             if early and not plain:
                 continue
             try:
-                self._bind(order, self.terms(from_api=not order.foreign))
+                self._bind(order, self._ruling.terms(from_api=not order.foreign))
             except Refusal as refusal:
                 self._book.reject(order, now, refusal.message, refusal.message)
                 told = True

@@ -50,7 +50,9 @@ BASE_PRICES = {
     "NIFTY NEXT 50": 69000.0,
     "BANKEX": 65000.0,
     "SENSEX50": 27500.0,
+    "SNSX50": 27500.0,
     "INDIA VIX": 13.0,
+    "INDIAVIX": 13.0,
     "USDINR": 88.0,
     "EURINR": 98.0,
     "GBPINR": 113.0,
@@ -84,16 +86,6 @@ STEPS = 4  # of the walk within a minute
 OPTION_VOLATILITY = 0.2  # a year, at the money: a little above the walk's own
 SMILE = 1.5  # how volatility grows with the square of the distance of strike and spot
 CARRY = 0.06  # a year
-# The index on which contracts of a name are written.
-INDEX_OF = {
-    "NIFTY": "NSE:NIFTY 50",
-    "BANKNIFTY": "NSE:NIFTY BANK",
-    "FINNIFTY": "NSE:NIFTY FIN SERVICE",
-    "MIDCPNIFTY": "NSE:NIFTY MID SELECT",
-    "NIFTYNXT50": "NSE:NIFTY NEXT 50",
-    "SENSEX": "BSE:SENSEX",
-    "BANKEX": "BSE:BANKEX",
-}
 DEFAULT_FIRST_DAY = date(2026, 11, 2)
 _ERF = np.frompyfunc(math.erf, 1, 1)
 
@@ -270,7 +262,7 @@ def underlying_key(row: InstrumentRow) -> str:
     """``EXCHANGE:SYMBOL`` of what a contract is written on; a commodity's and a currency's spot is not listed."""
     if row.exchange in LOTS_COUNTED:
         return f"{row.exchange}:{row.name}"
-    return INDEX_OF.get(row.name) or f"{'BSE' if row.exchange == 'BFO' else 'NSE'}:{row.name}"
+    return contracts.INDEX_OF.get(row.name) or f"{'BSE' if row.exchange == 'BFO' else 'NSE'}:{row.name}"
 
 
 def _underlying(

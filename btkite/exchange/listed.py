@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from .candles import DAY_SECONDS, CandleSeries
 from .clock import day_from_number
+from .contracts import INDEX_OF
 from .errors import BadSettings
-from .generator import DEFAULT_FIRST_DAY, INDEX_OF, usual_price
+from .generator import DEFAULT_FIRST_DAY, usual_price
 from .instruments import InstrumentRow, chain_rows
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ from .charges import (
     square_off_charge,
 )
 from .contract_note import day_notes
+from .contracts import INDEX_OF
 from .holdings import Holding
 from .instruments import InstrumentRow
 from .ledger import COMMODITY, EQUITY, paise
@@ -38,18 +39,6 @@ if TYPE_CHECKING:
     from .account import Account, Key
 
 PHYSICAL_SINCE = date(2019, 10, 1)
-# Where the price of an index stands, by the name that its contracts carry.
-INDICES = {
-    "NIFTY": "NSE:NIFTY 50",
-    "BANKNIFTY": "NSE:NIFTY BANK",
-    "FINNIFTY": "NSE:NIFTY FIN SERVICE",
-    "MIDCPNIFTY": "NSE:NIFTY MID SELECT",
-    "NIFTYNXT50": "NSE:NIFTY NEXT 50",
-    "INDIAVIX": "NSE:INDIA VIX",
-    "SENSEX": "BSE:SENSEX",
-    "BANKEX": "BSE:BANKEX",
-    "SENSEX50": "BSE:SNSX50",
-}
 Listings = Mapping[str, Listing]
 
 
@@ -167,8 +156,8 @@ class Delivery(NamedTuple):
 
 def underlying(row: InstrumentRow, listings: Listings) -> Listing | None:
     """What a contract is on, if it is listed here."""
-    if row.name in INDICES:
-        return listings.get(INDICES[row.name])
+    if row.name in INDEX_OF:
+        return listings.get(INDEX_OF[row.name])
     home = "BSE" if row.exchange == "BFO" else "NSE"
     other = "NSE" if home == "BSE" else "BSE"
     if row.exchange not in ("NFO", "BFO"):
@@ -207,7 +196,7 @@ def _expire(account: Account, listings: Listings, ended: date) -> None:
         physical = (
             share is not None
             and not share.row.is_index
-            and row.name not in INDICES
+            and row.name not in INDEX_OF
             and row.exchange in ("NFO", "BFO")
             and row.expiry >= PHYSICAL_SINCE
         )

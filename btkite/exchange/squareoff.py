@@ -41,13 +41,13 @@ def is_on(venue: Venue) -> bool:
 
 def moments(venue: Venue, day: int) -> dict[int, list[Listing]]:
     """The moments of ``day`` (a day number) at which positions are squared off, and in what."""
-    terms = replace(venue.flow.terms(), rules=venue.flow.rules_of(day), now=day * DAY)
+    terms = replace(venue.ruling.terms(), rules=venue.ruling.of(day), now=day * DAY)
     known: dict[tuple[str, bool], int | None] = {}
     found: dict[int, list[Listing]] = {}
     for listing in venue.market.listings.values():
         if listing.row.is_index:
             continue
-        kind = listing.row.exchange, venue.flow.in_auction(listing)
+        kind = listing.row.exchange, venue.ruling.in_auction(listing)
         if kind not in known:
             known[kind] = mis_cutoff(listing, terms)
         if (us := known[kind]) is not None:
@@ -63,7 +63,7 @@ def appointments(venue: Venue, day: int) -> Iterator[tuple[int, Action]]:
 
 def exits(venue: Venue, listings: list[Listing]) -> list[Exit]:
     """The orders that close all intraday positions in ``listings``."""
-    terms = venue.flow.terms()
+    terms = venue.ruling.terms()
     wanted = []
     for listing in listings:
         for product in INTRADAY:
@@ -102,5 +102,5 @@ def after_cutoff(venue: Venue, listing: Listing) -> bool:
     """True if nothing may become intraday any more today, where anybody looks."""
     if not is_on(venue) and "mis_cutoff" not in venue.settings.enforced:
         return False
-    limit = mis_cutoff(listing, venue.flow.terms())
+    limit = mis_cutoff(listing, venue.ruling.terms())
     return limit is not None and venue.now >= limit

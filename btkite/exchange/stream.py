@@ -10,7 +10,7 @@ length of market time is held and told once, as it stands at the end, and only i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -158,15 +158,20 @@ class Hub:
 
     def publish(self, listings: Iterable[Listing]) -> None:
         """All that was printed at one instant: one frame for each socket."""
-        printed = list(listings)
+        self._send(list(listings), changed_only=False)
+
+    def _send(self, listings: Collection[Listing], *, changed_only: bool) -> None:
         for socket in self.sockets:
             modes, seen = socket.modes, socket.seen
             packets = []
-            for listing in printed:
+            for listing in listings:
                 mode = modes.get(listing.token)
-                if mode is not None:
-                    packets.append(packet(listing, mode))
-                    seen[listing.token] = packets[-1]
+                if mode is None:
+                    continue
+                one = packet(listing, mode)
+                if not changed_only or seen.get(listing.token) != one:
+                    seen[listing.token] = one
+                    packets.append(one)
             if packets and not socket.deaf:
                 socket.append(frame(packets))
 
@@ -185,19 +190,7 @@ class Hub:
         if not self._held:
             return
         held, self._held = self._held, {}
-        for socket in self.sockets:
-            modes, seen = socket.modes, socket.seen
-            packets = []
-            for listing in held:
-                mode = modes.get(listing.token)
-                if mode is None:
-                    continue
-                one = packet(listing, mode)
-                if seen.get(listing.token) != one:
-                    seen[listing.token] = one
-                    packets.append(one)
-            if packets and not socket.deaf:
-                socket.append(frame(packets))
+        self._send(held, changed_only=True)
 
     def tell(self, kind: str, data: Any) -> None:
         """A text to every socket: an ``order`` update, an ``error``, a broker's ``message``."""

@@ -32,6 +32,7 @@ from .matching import Event
 from .orders import Order
 from .postbacks import Postbacks, update_of
 from .quoting import quote_row
+from .ruling import Ruling
 from .session import Sessions
 from .settings import ExchangeSettings
 from .stream import FOREVER, Hub
@@ -92,13 +93,14 @@ class Venue:
             duplicate_cancelled=settings.duplicate_cancelled,
             as_seen=settings.history_profile == "seen",
         )
-        self.flow = OrderFlow(settings, self.market, self.account, self.book, self._on_new)
+        self.ruling = Ruling(settings, self.market)
+        self.flow = OrderFlow(settings, self.ruling, self.market, self.account, self.book, self._on_new)
         self.gtt = Triggers(
             self.market.listings,
             settings.user_id,
             settings.app_id,
             place=self.flow.place,
-            terms=self.flow.terms,
+            terms=self.ruling.terms,
             now=lambda: self.market.now,
         )
         self.market.every_day(lambda day: squareoff.appointments(self, day))
@@ -320,7 +322,7 @@ class Venue:
         self.faults.at_slice()
 
     def _order_windows(self, now: int) -> Windows:
-        rules = self.flow.rules_of(now // DAY)
+        rules = self.ruling.of(now // DAY)
         return (SECOND, rules.orders_per_second), (MINUTE, rules.orders_per_minute), (DAY, rules.orders_per_day)
 
     @property

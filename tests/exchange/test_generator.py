@@ -8,8 +8,16 @@ from datetime import date
 import numpy as np
 import pytest
 
-from btkite.exchange import BadSettings
-from btkite.exchange.generator import generate, generate_derivative, option_price, trading_days
+from btkite.exchange import BadSettings, InstrumentRow
+from btkite.exchange.contracts import INDEX_OF
+from btkite.exchange.generator import (
+    generate,
+    generate_derivative,
+    option_price,
+    trading_days,
+    underlying_key,
+    usual_price,
+)
 from btkite.exchange.instruments import describe
 
 from .scene import KEY, Scene
@@ -128,3 +136,11 @@ def test_fifty_symbols_of_a_month_are_made_in_a_moment() -> None:
     for number in range(50):
         generate(f"NSE:STOCK{number}", FIRST, 20)
     assert time.process_time() - before < 3.0
+
+
+@pytest.mark.parametrize(("name", "index"), INDEX_OF.items())
+def test_a_contract_on_an_index_begins_where_the_index_does_and_follows_it(name: str, index: str) -> None:
+    exchange, _, symbol = index.partition(":")
+    assert usual_price(name) == usual_price(symbol)
+    row = InstrumentRow(exchange="BFO" if exchange == "BSE" else "NFO", tradingsymbol=f"{name}26NOVFUT", name=name)
+    assert underlying_key(row) == index
