@@ -22,6 +22,7 @@ from .listing import Listing
 from .margins import Leg, exposure_of, need, segment_of, span_of, span_together
 from .orders import Order
 from .positions import Position
+from .refusals import not_authorised
 from .settings import ExchangeSettings
 
 __all__ = ["Account", "Holding", "Position", "product_allowed"]
@@ -375,8 +376,7 @@ class Account:
         sold += max(0, -self.held(order.listing.key, "CNC")) + order.pending_quantity
         from_demat = sold - holding.t1 - max(0, self.held(order.listing.key, "CNC"))
         if from_demat > holding.authorised:
-            message = f"{order.pending_quantity} quantity needs authorisation at depository."
-            raise Refusal(428, "InputException", message)
+            raise not_authorised(order.pending_quantity)
 
 
 def _no_funds(wanted: float, available: float) -> Refusal:

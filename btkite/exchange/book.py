@@ -11,7 +11,6 @@ from typing import Any
 
 from .account import Account
 from .clock import kite_text
-from .errors import bad_input
 from .matching import Event
 from .orders import (
     AMO_RECEIVED,
@@ -24,6 +23,7 @@ from .orders import (
     Order,
     trade_row,
 )
+from .refusals import unknown_order
 
 Announce = Callable[[Order, dict[str, Any]], None]
 
@@ -63,7 +63,7 @@ class Book:
         """The order, or Kite's refusal."""
         order = self.orders.get(order_id)
         if order is None:
-            raise bad_input("Couldn't find that `order_id`.")
+            raise unknown_order()
         return order
 
     # states

@@ -10,17 +10,15 @@ expiry costs.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache, lru_cache
-from pathlib import Path
 
+from . import tables
 from .instruments import InstrumentRow
 
-TABLE = Path(__file__).resolve().parent.parent / "data" / "charges.csv"
 ZERO = Decimal(0)
 PAISA = Decimal("0.01")
 RUPEE = Decimal(1)
@@ -47,13 +45,12 @@ DEBIT_INTEREST = Decimal("0.0005")  # a day, of a debit balance
 
 
 @cache
-def _table(path: Path) -> Mapping[str, list[tuple[date, Decimal]]]:
+def _table() -> Mapping[str, list[tuple[date, Decimal]]]:
     """Rates by key, newest first; percents as fractions, rupees as they are."""
     found: dict[str, list[tuple[date, Decimal]]] = {}
-    with path.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            value = Decimal(row["value"]) / (100 if row["unit"] == "percent" else 1)
-            found.setdefault(row["key"], []).append((date.fromisoformat(row["from"]), value))
+    for row in tables.rows("charges.csv"):
+        value = Decimal(row["value"]) / (100 if row["unit"] == "percent" else 1)
+        found.setdefault(row["key"], []).append((date.fromisoformat(row["from"]), value))
     for rates in found.values():
         rates.sort(reverse=True)
     return found
@@ -62,7 +59,7 @@ def _table(path: Path) -> Mapping[str, list[tuple[date, Decimal]]]:
 @lru_cache(maxsize=4096)
 def rate(key: str, day: date) -> Decimal:
     """The rate that held on ``day``; before the first date of the table, the first."""
-    rates = _table(TABLE)[key]
+    rates = _table()[key]
     return next((value for since, value in rates if since <= day), rates[-1][1])
 
 
@@ -181,7 +178,7 @@ def fee_rates(deal: Deal, day: date) -> tuple[Decimal, Decimal]:
     if key == "bse_opt" and deal.row.name not in ("SENSEX", "BANKEX"):
         key = "bse_opt_other"
     fund = f"{key}_ipft"
-    return rate(key, day), rate(fund, day) if fund in _table(TABLE) else ZERO
+    return rate(key, day), rate(fund, day) if fund in _table() else ZERO
 
 
 def sebi_rate(deal: Deal, day: date) -> Decimal:

@@ -15,6 +15,7 @@ from .errors import Refusal, bad_input
 from .instruments import InstrumentRow
 from .listing import Listing
 from .orders import Order
+from .refusals import TIMED_OUT
 from .rulebook import Rulebook
 from .settings import ExchangeSettings
 
@@ -22,7 +23,6 @@ INDICES = frozenset(INDEX_OF) - {"INDIAVIX"}  # no rule is known of contracts on
 CASH = ("NSE", "BSE")
 DATA_ONLY = ("NCO",)  # quoted and streamed; that a retail account may trade there was never found
 NOT_AMO = "After Market Orders (AMO) can only be placed outside of market hours."
-TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
 OUT_OF_BAND = "17070 : The Price is out of the LPP range"
 TOO_FAR = "The order price is too far from the last traded price. Place an order near the market price."
 SANDBOX_REACH = 0.15

@@ -6,13 +6,12 @@ its source.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from . import hours
+from . import hours, tables
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -59,15 +58,10 @@ class Terms(NamedTuple):
     option_tick: float
 
 
-def _lines(name: str) -> Iterator[dict[str, str]]:
-    with (hours.DATA / name).open(newline="", encoding="utf-8") as lines:
-        yield from csv.DictReader(line for line in lines if not line.startswith("#"))
-
-
 @lru_cache(maxsize=1)
 def _rules() -> Mapping[tuple[str, str, str], tuple[_Rule, ...]]:
     found: dict[tuple[str, str, str], list[_Rule]] = {}
-    for row in _lines("expiries.csv"):
+    for row in tables.rows("expiries.csv"):
         weekday = WEEKDAYS.index(row["weekday"]) if row["weekday"] else -1
         rule = _Rule(date.fromisoformat(row["from"]), weekday)
         found.setdefault((row["exchange"], row["name"], row["kind"]), []).append(rule)
@@ -77,7 +71,7 @@ def _rules() -> Mapping[tuple[str, str, str], tuple[_Rule, ...]]:
 @lru_cache(maxsize=1)
 def _lots() -> Mapping[str, tuple[_Lot, ...]]:
     found: dict[str, list[_Lot]] = {}
-    for row in _lines("lots.csv"):
+    for row in tables.rows("lots.csv"):
         lot = _Lot(date.fromisoformat(row["traded_from"]), date.fromisoformat(row["expiry_from"]), int(row["lot"]))
         found.setdefault(row["name"], []).append(lot)
     return {name: tuple(lots) for name, lots in found.items()}
@@ -86,7 +80,7 @@ def _lots() -> Mapping[str, tuple[_Lot, ...]]:
 @lru_cache(maxsize=1)
 def _terms() -> Mapping[tuple[str, str], tuple[tuple[date, Terms], ...]]:
     found: dict[tuple[str, str], list[tuple[date, Terms]]] = {}
-    for row in _lines("multipliers.csv"):
+    for row in tables.rows("multipliers.csv"):
         terms = Terms(float(row["multiplier"]), float(row["future_tick"]), float(row["option_tick"]))
         found.setdefault((row["exchange"], row["name"]), []).append((date.fromisoformat(row["expiry_from"]), terms))
     return {key: tuple(rows) for key, rows in found.items()}
@@ -114,7 +108,7 @@ def latest_lot(name: str) -> int | None:
 def _ticks() -> tuple[tuple[str, date, float, float], ...]:
     return tuple(
         (row["kind"], date.fromisoformat(row["from"]), float(row["from_price"]), float(row["tick"]))
-        for row in _lines("ticks.csv")
+        for row in tables.rows("ticks.csv")
     )
 
 

@@ -20,11 +20,10 @@ from .apps import App
 from .clock import iso
 from .errors import Refusal, bad_input
 from .faults import Ask, NoReply
+from .refusals import NO_IPS, no_permission, wrong_address
 from .venue import Venue
 
 SECRETS = {"api_secret", "access_token", "request_token", "refresh_token", "checksum", "enctoken", "public_token"}
-NO_IPS = "No IPs configured for this app. Add allowed IPs on the Kite developer console."
-WRONG_IP = "IP ({ip}) is not allowed to place orders for this app. Update allowed IPs on the Kite developer console."
 _WITH_BODY = ("POST", "PUT")
 _WORTH_PACKING = 1024  # bytes
 
@@ -153,7 +152,7 @@ class Door:
         if route.needs_token:
             app = venue.sessions.check_header(request.headers.get("Authorization", ""), venue.now)
         if route.market_data and not app.market_data:
-            raise Refusal(403, "PermissionException", "Insufficient permission for that call.")
+            raise no_permission()
         if route.fixed_ip or (route.trigger and venue.settings.ip_check_gtt):
             check_address(venue, request.remote or "")
         if venue.limited:
@@ -187,4 +186,4 @@ def check_address(venue: Venue, remote: str) -> None:
         raise Refusal(403, settings.ip_error_type, NO_IPS)
     address = settings.client_ip or remote
     if address not in settings.allowed_ips:
-        raise Refusal(403, settings.ip_error_type, WRONG_IP.format(ip=address))
+        raise wrong_address(address, settings.ip_error_type)

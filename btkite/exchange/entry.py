@@ -13,7 +13,7 @@ from datetime import date
 from . import checks, co, iceberg
 from .account import product_allowed
 from .checks import Terms
-from .errors import Refusal, bad_input
+from .errors import bad_input
 from .listing import Listing
 from .orders import Order
 
@@ -269,8 +269,3 @@ def _check_circuit(order: Order) -> None:
         f"Your order price is {word} than the current {side} circuit limit of {limit:g}. "
         "Place an order within the daily range."
     )
-
-
-def too_many_changes() -> Refusal:
-    """The modification cap."""
-    return Refusal(400, "NetworkException", "Maximum allowed order modifications exceeded.")

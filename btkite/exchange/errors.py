@@ -49,8 +49,3 @@ class Refusal(ExchangeError):
 def bad_input(message: str, data: Any = None) -> Refusal:
     """400 InputException, the commonest of them."""
     return Refusal(400, "InputException", message, data)
-
-
-def not_here(what: str) -> Refusal:
-    """A route of Kite that this exchange does not carry: said, never faked."""
-    return Refusal(404, "GeneralException", f"{what}: not available on this exchange yet.")

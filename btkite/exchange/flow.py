@@ -22,6 +22,7 @@ from .listing import Listing
 from .market import Market
 from .matching import Event
 from .orders import AMO_RECEIVED, COMPLETE, Order
+from .refusals import too_many_changes, unknown_order
 from .ruling import Ruling
 from .settings import ExchangeSettings
 
@@ -221,7 +222,7 @@ class OrderFlow:
         order = self._book.get(order_id)
         self._changeable(order, variety, "modified")
         if order.modifications >= self._ruling.terms().modification_cap:
-            raise entry.too_many_changes()
+            raise too_many_changes()
         trial = self._trial(order, form, from_api)
         order.modifications += 1
         if not self._delay:
@@ -289,7 +290,7 @@ class OrderFlow:
         """Cancel a live order, or Kite's refusal. The stop of a cover order is exited."""
         order = self._book.get(order_id)
         if parent_order_id and order.parent_order_id != parent_order_id:
-            raise bad_input("Couldn't find that `order_id`.")
+            raise unknown_order()
         self._changeable(order, variety, "cancelled")
 
         def due(us: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from .clock import kite_text
 from .errors import bad_input
+from .refusals import unknown_order
 
 FREQUENCIES = ("weekly", "monthly", "quarterly")
 SIP_STATES = ("active", "paused")
@@ -144,7 +145,7 @@ class Funds:
     def order(self, order_id: str) -> dict[str, Any]:
         """One order, or a refusal."""
         if order_id not in self.orders:
-            raise bad_input("Couldn't find that `order_id`.")
+            raise unknown_order()
         return self.orders[order_id]
 
     def cancel(self, order_id: str) -> None:

@@ -8,18 +8,15 @@ last close.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
 from typing import NamedTuple
+
+from . import tables
 
 Session = tuple[int, int]  # open and close in seconds of the day
 
-DATA = Path(__file__).resolve().parent.parent / "data"
-TABLE = DATA / "sessions.csv"
-REGULAR = DATA / "hours.csv"
 ORDINARY: Session = (9 * 3600 + 15 * 60, 15 * 3600 + 30 * 60)
 CAS, FUTURES = "cas", "futures"
 CONTINUOUS, PRE_OPEN, CLOSING_AUCTION = "continuous", "pre_open", "closing_auction"
@@ -31,38 +28,35 @@ def _seconds(text: str) -> int:
     return int(hours) * 3600 + int(minutes) * 60
 
 
-@lru_cache(maxsize=4)
-def _exceptions(path: Path) -> Mapping[tuple[date, str], tuple[Session, ...]]:
+@cache
+def _exceptions() -> Mapping[tuple[date, str], tuple[Session, ...]]:
     """(date, exchange) -> its windows, none if closed. An opening beats a closure of the same date."""
     found: dict[tuple[date, str], tuple[Session, ...]] = {}
-    if not path.is_file():
-        return found
-    with path.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            key = (date.fromisoformat(row["date"]), row["exchange_segment"])
-            if row["kind"] == "closed" or not row["open"] or not (row["close"] or row["second_close"]):
-                found.setdefault(key, ())
-            elif not row["second_open"] or not row["close"]:  # the time of a stop may be unknown: no gap then
-                found[key] = ((_seconds(row["open"]), _seconds(row["second_close"] or row["close"])),)
-            else:
-                first = (_seconds(row["open"]), _seconds(row["close"]))
-                found[key] = (first, (_seconds(row["second_open"]), _seconds(row["second_close"])))
+    for row in tables.rows("sessions.csv"):
+        key = (date.fromisoformat(row["date"]), row["exchange_segment"])
+        if row["kind"] == "closed" or not row["open"] or not (row["close"] or row["second_close"]):
+            found.setdefault(key, ())
+        elif not row["second_open"] or not row["close"]:  # the time of a stop may be unknown: no gap then
+            found[key] = ((_seconds(row["open"]), _seconds(row["second_close"] or row["close"])),)
+        else:
+            first = (_seconds(row["open"]), _seconds(row["close"]))
+            found[key] = (first, (_seconds(row["second_open"]), _seconds(row["second_close"])))
     return found
 
 
-@lru_cache(maxsize=4)
-def _unknown(path: Path) -> frozenset[tuple[date, str]]:
+@cache
+def _unknown() -> frozenset[tuple[date, str]]:
     """(date, exchange) of the sessions that were announced without their hours."""
-    if not path.is_file():
-        return frozenset()
-    with path.open(newline="", encoding="utf-8") as lines:
-        rows = [row for row in csv.DictReader(lines) if row["kind"] == "muhurat" and not row["open"]]
-    return frozenset((date.fromisoformat(row["date"]), row["exchange_segment"]) for row in rows)
+    return frozenset(
+        (date.fromisoformat(row["date"]), row["exchange_segment"])
+        for row in tables.rows("sessions.csv")
+        if row["kind"] == "muhurat" and not row["open"]
+    )
 
 
 def hours_unknown(exchange: str, day: date) -> bool:
     """True if ``exchange`` has a muhurat session on ``day`` whose hours are not known: the day counts as closed."""
-    return (day, "MCX" if exchange == "NCO" else exchange) in _unknown(TABLE)
+    return (day, "MCX" if exchange == "NCO" else exchange) in _unknown()
 
 
 class _Hours(NamedTuple):
@@ -72,22 +66,17 @@ class _Hours(NamedTuple):
     closes_winter: int
 
 
-@lru_cache(maxsize=4)
-def _regular(path: Path) -> Mapping[tuple[str, str, str], tuple[_Hours, ...]]:
+@cache
+def _regular() -> Mapping[tuple[str, str, str], tuple[_Hours, ...]]:
     """(exchange, class, kind) -> its hours, oldest first."""
     found: dict[tuple[str, str, str], list[_Hours]] = {}
-    with path.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(_without_comments(lines)):
-            closes = _seconds(row["close"])
-            winter = _seconds(row["close_winter"]) if row["close_winter"] else closes
-            found.setdefault((row["exchange"], row["instrument_class"], row["kind"]), []).append(
-                _Hours(date.fromisoformat(row["from"]), _seconds(row["open"]), closes, winter)
-            )
+    for row in tables.rows("hours.csv"):
+        closes = _seconds(row["close"])
+        winter = _seconds(row["close_winter"]) if row["close_winter"] else closes
+        found.setdefault((row["exchange"], row["instrument_class"], row["kind"]), []).append(
+            _Hours(date.fromisoformat(row["from"]), _seconds(row["open"]), closes, winter)
+        )
     return {key: tuple(sorted(rows)) for key, rows in found.items()}
-
-
-def _without_comments(lines: Iterator[str]) -> Iterator[str]:
-    return (line for line in lines if not line.startswith("#"))
 
 
 def _us_summer(day: date) -> bool:
@@ -101,7 +90,7 @@ def _us_summer(day: date) -> bool:
 def window(exchange: str, kind: str, day: date, of: str = "") -> Session | None:
     """The ordinary hours of ``kind`` on ``day`` for the class ``of`` (``cas``, ``futures`` or none); None without."""
     exchange = "MCX" if exchange == "NCO" else exchange
-    table = _regular(REGULAR)
+    table = _regular()
     rows = [row for row in table.get((exchange, of, kind), ()) if row.since <= day]
     if not rows and of:
         return window(exchange, kind, day) if kind == CONTINUOUS else None
@@ -118,7 +107,7 @@ def regular(exchange: str, day: date) -> Session:
 
 def windows(exchange: str, day: date) -> tuple[Session, ...]:
     """The continuous sessions of ``exchange`` on ``day`` in seconds of the day; none if it is closed."""
-    table = _exceptions(TABLE)
+    table = _exceptions()
     segment = "MCX" if exchange == "NCO" else exchange
     if (day, segment) in table:
         return table[day, segment]

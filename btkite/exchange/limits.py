@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from .clock import DAY, MINUTE, SECOND
-from .errors import Refusal
+from .refusals import too_many_calls
 
 ORDERS, QUOTES, HISTORY, OTHER = "orders", "quotes", "history", "other"
 Windows = tuple[tuple[int, int], ...]  # length in microseconds, calls within it
@@ -20,11 +20,6 @@ WINDOWS: Mapping[str, Windows] = {
     HISTORY: ((SECOND, 3),),
     OTHER: ((SECOND, 10),),
 }
-
-
-def too_many() -> Refusal:
-    """The refusal of a call that is over the limit."""
-    return Refusal(429, "NetworkException", "Too many requests")
 
 
 class Limits:
@@ -58,7 +53,7 @@ class Limits:
         windows = self.windows(kind, now)
         if now < self._blocked_until or any(self.left(kind, length, most, now) < 1 for length, most in windows):
             self._note_refusal(now)
-            raise too_many()
+            raise too_many_calls()
         self.add(kind, now)
 
     def left(self, kind: str, length: int, most: int, now: int) -> int:

@@ -6,17 +6,15 @@ A 2024 day plays by 2024's rules; a setting may override each of them.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from . import tables
 from .errors import BadSettings
 
-DATA = Path(__file__).resolve().parent.parent / "data"
 EARLIEST = date(2010, 1, 1)
 
 Window = tuple[int, int]  # seconds of the day; over midnight if the first is later
@@ -138,17 +136,9 @@ _READ: Mapping[str, Callable[[str], Any]] = {
 NAMES = frozenset(_READ) | {"lpp", "freeze"}
 
 
-def _lines(name: str) -> Iterator[dict[str, str]]:
-    path = DATA / name
-    if not path.is_file():
-        raise BadSettings(f"the table {name} is missing from btkite/data: install btkite anew")
-    with path.open(newline="", encoding="utf-8") as lines:
-        yield from csv.DictReader(line for line in lines if not line.startswith("#"))
-
-
 @cache
 def _table(name: str) -> tuple[dict[str, str], ...]:
-    return tuple(sorted(_lines(name), key=lambda row: row["from"]))
+    return tuple(sorted(tables.rows(name), key=lambda row: row["from"]))
 
 
 def _in_force(name: str, day: date) -> Iterator[dict[str, str]]:

@@ -23,6 +23,7 @@ from .door import Door, json_reply, no_route, refused, write_down
 from .errors import BadSettings, ExchangeError, PortInUse, Refusal, bad_input
 from .faults import without_type
 from .page import page
+from .refusals import too_many_calls
 from .settings import ExchangeSettings
 from .stream import Socket
 from .venue import Venue
@@ -218,7 +219,7 @@ class Server:
             return json_reply({"status": "error", "message": "Authentication failed."}, 403)
         if venue.hub.count(app.api_key) >= venue.settings.max_sockets:
             record["status"] = 429
-            return refused(Refusal(429, "NetworkException", "Too many requests"))
+            return refused(too_many_calls())
         refusal = venue.faults.at_upgrade(record)
         if refusal is not None:
             record["status"] = refusal.code

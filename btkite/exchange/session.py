@@ -17,17 +17,13 @@ from typing import Any
 from .apps import App
 from .clock import DAY, SECOND, kite_text
 from .errors import Refusal, bad_input
+from .refusals import wrong_token
 from .settings import ExchangeSettings
 
 _SIX = 6 * 3600 * SECOND
 EXCHANGES = ["NSE", "NFO", "BFO", "CDS", "BSE", "MCX", "BCD", "MF"]
 PRODUCTS = ["CNC", "NRML", "MIS", "BO", "CO"]
 ORDER_TYPES = ["MARKET", "LIMIT", "SL", "SL-M"]
-
-
-def wrong_token() -> Refusal:
-    """The refusal that every client must know."""
-    return Refusal(403, "TokenException", "Incorrect `api_key` or `access_token`.")
 
 
 def _same(given: str, known: str) -> bool:

@@ -24,7 +24,7 @@ from .flow import OrderFlow
 from .funds import Funds
 from .gtt import Triggers
 from .instruments import make_rows, rows_on, to_csv
-from .limits import ORDERS, Limits, Windows, too_many
+from .limits import ORDERS, Limits, Windows
 from .listed import check_names, explicit_rows, first_day
 from .listing import Listing
 from .market import Market, Step
@@ -32,6 +32,7 @@ from .matching import Event
 from .orders import Order
 from .postbacks import Postbacks, update_of
 from .quoting import quote_row
+from .refusals import too_many_calls
 from .ruling import Ruling
 from .session import Sessions
 from .settings import ExchangeSettings
@@ -318,7 +319,7 @@ class Venue:
     def _count_slice(self) -> None:
         """A slice counts like an order; what is over the limit is refused alone."""
         if self.limited and not self.limits.take(ORDERS, self.now):
-            raise too_many()
+            raise too_many_calls()
         self.faults.at_slice()
 
     def _order_windows(self, now: int) -> Windows:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..clock import SECOND
 from ..errors import Refusal
 from ..packets import HEARTBEAT
+from ..refusals import too_many_calls
 from .kinds import Arg, Args, Kind
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ class BadTick(Effect):
 
 def _refuse(args: Args) -> Refusal:
     if args["status"] == 429:
-        return Refusal(429, "NetworkException", "Too many requests")
+        return too_many_calls()
     return Refusal(args["status"], "TokenException", "Authentication failed.")
 
 

@@ -18,6 +18,15 @@ from aiohttp import web
 
 from ..clock import DAY, SECOND, day_of
 from ..errors import Refusal, bad_input
+from ..refusals import (
+    TIMED_OUT,
+    no_permission,
+    not_authorised,
+    too_many_calls,
+    too_many_changes,
+    wrong_address,
+    wrong_token,
+)
 from .kinds import Arg, Args, Kind
 
 if TYPE_CHECKING:
@@ -28,7 +37,6 @@ BARE = "without_type"
 WRITES = "POST|PUT|DELETE"
 ORDERS = "/orders/*"
 HTML_PAGE = b"<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<h1>%s</h1>\r\n</body>\r\n</html>\r\n"
-TIMED_OUT = "Order request timed out. Please check the order book and confirm before placing again."
 MAINTENANCE = "Our order management system is under scheduled maintenance. Try placing your AMO order after 5.30 AM."
 FUNDS = "Insufficient funds. Required margin is 95417.84 but available margin is 74251.80."
 RMS = (
@@ -90,7 +98,7 @@ def _timed_out(ask: Ask, args: Args, response: web.Response) -> web.Response:
 
 
 def _rate(ask: Ask, args: Args) -> None:
-    raise Refusal(429, "NetworkException", "Too many requests")
+    raise too_many_calls()
 
 
 # A failure of a server on the way: it may have come before the action or after it.
@@ -184,26 +192,19 @@ async def _slow_after(ask: Ask, args: Args, response: web.Response) -> web.Respo
 def _token(ask: Ask, args: Args) -> None:
     if args["kill"]:
         ask.venue.sessions.expire()
-    raise Refusal(403, "TokenException", "Incorrect `api_key` or `access_token`.")
+    raise wrong_token()
 
 
 def _ip(ask: Ask, args: Args) -> None:
-    address = args["address"] or ask.address
-    raise Refusal(
-        403,
-        args["error_type"],
-        f"IP ({address}) is not allowed to place orders for this app. "
-        "Update allowed IPs on the Kite developer console.",
-    )
+    raise wrong_address(args["address"] or ask.address, args["error_type"])
 
 
 def _no_permission(ask: Ask, args: Args) -> None:
-    raise Refusal(403, "PermissionException", "Insufficient permission for that call.")
+    raise no_permission()
 
 
 def _authorisation(ask: Ask, args: Args) -> None:
-    quantity = ask.fields.get("quantity", "0")
-    raise Refusal(428, "InputException", f"{quantity} quantity needs authorisation at depository.")
+    raise not_authorised(ask.fields.get("quantity", "0"))
 
 
 def _freeze(ask: Ask, args: Args) -> None:
@@ -216,7 +217,7 @@ def _freeze(ask: Ask, args: Args) -> None:
 
 
 def _cap(ask: Ask, args: Args) -> None:
-    raise Refusal(400, "NetworkException", "Maximum allowed order modifications exceeded.")
+    raise too_many_changes()
 
 
 def _maintenance(ask: Ask, args: Args) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Refusal
+from ..refusals import no_permission
 from .call import Call, Route
 
 
 def _allowed(call: Call) -> None:
     if not call.venue.settings.alerts_allowed:
-        raise Refusal(403, "PermissionException", "Insufficient permission for that call.")
+        raise no_permission()
 
 
 def create(call: Call) -> Any:
