@@ -15,16 +15,16 @@ from typing import Any
 from .clock import Clock, ManualClock, SystemClock
 from .config import Config, load
 from .errors import AccountLocked, ConfigError
-from .journal import AccountLock, Event, Journal
+from .journal import AccountLock, Event, Journal, account_folder
 from .kite import endpoints
 from .log import get_logger
 from .modes import MODES, Mode
 from .modes import mode as mode_of
 from .risk.gate import KillSwitch, RiskGate
 from .risk.ledger import Ledger
+from .served import BUILT_IN, account_of, address, is_built_in
 
 log = get_logger(__name__)
-_BUILT_IN = "simulator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +131,18 @@ def _gates(mode: str | Mode, config: Config | str | Path | None, endpoint: str |
     settings = config if isinstance(config, Config) else load(config)
     if endpoint is not None:
         settings = settings.with_(**{"broker.kite_connect.endpoint": endpoint})
-    kite, market = settings.broker.kite_connect, settings.exchange
-    ours = kite.endpoint == _BUILT_IN
-    account = market.user_id if ours else kite.user_id
-    names = [endpoints.resolve(kite.endpoint).name]
-    if ours:
-        names = [_BUILT_IN, endpoints.resolve(f"http://{market.host}:{market.port}").name]
+    account = account_of(settings)
+    if is_built_in(settings):
+        names = [BUILT_IN, endpoints.resolve(address(settings)).name]
+    else:
+        names = [endpoints.resolve(settings.broker.kite_connect.endpoint).name]
     if facts.arm and not account:
         raise ConfigError("whose account is it? set broker.kite_connect.user_id (KITE_USER_ID)")
     state = Path(settings.paths.state)
-    account = account or "account"
-    folders = {name: state / name.replace(":", "-") / account / facts.name for name in names}
-    return [_look(Shut(account, facts.name, name, folder)) for name, folder in folders.items()]
+    return [
+        _look(Shut(account or "account", facts.name, name, account_folder(state, name, account, facts.name)))
+        for name in dict.fromkeys(names)
+    ]
 
 
 def _look(gate: Shut) -> Shut:

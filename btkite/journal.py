@@ -235,6 +235,11 @@ def _hash(seq: int, time: str, kind: str, data: str, prev: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def account_folder(state: Path, endpoint: str, account: str, mode: str) -> Path:
+    """Where the lock, the kill switch and the journal of one account lie, of each endpoint and mode apart."""
+    return state / endpoint.replace(":", "-") / (account or "account") / mode
+
+
 class AccountLock:
     """One live process per account and journal.
 

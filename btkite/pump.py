@@ -216,10 +216,9 @@ class Pump(Connection):
     def _release(self, now: datetime, *, final: bool = False) -> None:
         """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
         heard = now if final else self.clock.heard()
-        for feeding in self._feeds:
+        for feeding in (*self._feeds, *self._left):
             feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
         for feeding in self._left:
-            feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
             feeding.pending.clear()
         while True:
             ends = [feeding.pending[0].end for feeding in self._feeds if feeding.pending]

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import DataError
 from ..modes import MODES
@@ -32,18 +32,22 @@ _TRADE_IDENTITY = ("symbol", "side", "size", "entry_time", "entry_price", "exit_
 
 
 @dataclass(frozen=True, slots=True)
-class Denials:
-    """Orders that never left: how many for which reason, most frequent first."""
+class Reasons:
+    """How many orders for which reason, most frequent first."""
 
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
-    def of(cls, reasons: Iterable[str]) -> Denials:
+    def of(cls, reasons: Iterable[str]) -> Self:
         return cls(MappingProxyType(dict(Counter(reason for reason in reasons if reason).most_common())))
 
     @property
     def total(self) -> int:
         return sum(self.counts.values())
+
+
+class Denials(Reasons):
+    """Orders that never left, and why."""
 
     def __str__(self) -> str:
         if not self.counts:
@@ -60,16 +64,15 @@ class RunResult:
     ``EXCHANGE:TRADINGSYMBOL`` · ``interval``: Kite's word (``minute``, ``day`` …) · ``engine``: what ran
     and filled it · ``folder``: where it is kept, None if it is not · ``start_value``: ₹ before the first
     bar · ``trades``, ``orders``, ``equity``: DataFrames (columns in ``docs/results.md``) · ``stats``: a
-    Series, None for what cannot be computed · ``denials``: what the gate refused · ``rejections``, ``rejected``: what
-    the market refused, counted and in one sentence · ``denied``: the same in
-    one sentence, by config key, empty if nothing was · ``halted``: why the gate had stopped all entries at the
-    end, empty if it had not · ``mistake``: the reason against the first order that no market takes, such as a
-    quantity off the lot size · ``overnight``: the first MIS position that was held over a
-    night, which Kite would have squared off, and how many times; empty if none was · ``untraded``: why ``next()``
-    was never called, empty if there were bars enough for the indicators · ``left_open``: orders and
-    positions that were there at the end, a line each · ``stopped``: why it ended early (Ctrl-C, a session that
-    expired), else empty · ``exit_code``: what ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake``
-    and ``stopped`` says something.
+    Series, None for what cannot be computed · ``denials``: what the gate refused · ``denied``: the same in one
+    sentence, by config key, empty if nothing was · ``rejections``, ``rejected``: what the market refused, counted
+    and in one sentence · ``halted``: why the gate had stopped all entries at the end, empty if it had not ·
+    ``mistake``: the reason against the first order that no market takes, such as a quantity off the lot size ·
+    ``overnight``: the first MIS position that was held over a night, which Kite would have squared off, and how
+    many times; empty if none was · ``untraded``: why ``next()`` was never called, empty if there were bars enough
+    for the indicators · ``left_open``: orders and positions that were there at the end, a line each ·
+    ``stopped``: why it ended early (Ctrl-C, a session that expired), else empty · ``exit_code``: what
+    ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake`` and ``stopped`` says something.
     """
 
     mode: str
@@ -138,11 +141,11 @@ class RunResult:
         return Denials.of(self.orders["denied"])
 
     @cached_property
-    def rejections(self) -> Denials:
+    def rejections(self) -> Reasons:
         """Orders that were sent and that Kite, or the simulated market in its words, refused: why, and how many."""
         orders = self.orders
         refused = orders[orders["status"].isin(REFUSED) & (orders["denied"] == "")]
-        return Denials.of(reason or "no reason was given" for reason in refused["reason"])
+        return Reasons.of(reason or "no reason was given" for reason in refused["reason"])
 
     @property
     def rejected(self) -> str:

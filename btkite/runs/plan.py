@@ -12,6 +12,7 @@ import backtrader as bt
 
 from .. import served
 from ..config import Config
+from ..journal import account_folder
 from ..kite import endpoints
 from ..modes import Mode
 from ..report.result import RunResult
@@ -66,8 +67,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where this account's lock, kill switch and journal are."""
-        place = self.endpoint.replace(":", "-")
-        return Path(self.config.paths.state) / place / (self.account or "account") / self.mode.name
+        return account_folder(Path(self.config.paths.state), self.endpoint, self.account, self.mode.name)
 
     @property
     def traded(self) -> dict[str, Candles]:

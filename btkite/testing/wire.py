@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ..exchange import CandleSeries, Exchange, ExchangeSettings
+from ..exchange import Exchange, ExchangeSettings
 from ..market.calendar import calendar
 from ..series import moment
+from ..simulator import candle_series
 from .outcome import Outcome
 from .run import Given, equip, plain_config, series_of
 from .steering import Steering
@@ -205,8 +206,7 @@ class KiteExchange:
 
 
 def _settings(candles: Mapping[str, Candles], start: datetime | None, **more: Any) -> ExchangeSettings:
-    columns = ("interval", "start", "open", "high", "low", "close", "volume", "oi")
-    series = {key: CandleSeries(**{name: getattr(one, name) for name in columns}) for key, one in candles.items()}
+    series = {key: candle_series(one) for key, one in candles.items()}
     return ExchangeSettings(
         **{
             **LENIENT,

@@ -13,8 +13,8 @@ import backtrader as bt
 import pytest
 
 import btkite as package
-from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
-from btkite.simulator import made_up
+from btkite.exchange import Exchange, ExchangeSettings
+from btkite.simulator import candle_series, made_up
 
 SYMBOL = "NSE:RELIANCE"
 TOKEN = "token-of-the-served-exchange"
@@ -37,11 +37,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
     """A market with a day behind it, a holding, and credentials for it in the environment."""
     candles, begin = made_up([SYMBOL], "15minute", seed=3, warmup=20, sessions=1)
-    one = candles[SYMBOL]
-    series = CandleSeries(
-        interval=one.interval, start=one.start, open=one.open, high=one.high, low=one.low, close=one.close,
-        volume=one.volume,
-    )  # fmt: skip
+    series = candle_series(candles[SYMBOL])
     settings = ExchangeSettings(
         candles={SYMBOL: series},
         start=begin + timedelta(hours=9),

@@ -13,9 +13,10 @@ import pytest
 import btkite as package
 from btkite.cli.app import main
 from btkite.clock import SystemClock
-from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
+from btkite.exchange import Exchange, ExchangeSettings
 from btkite.journal import AccountLock, Journal
 from btkite.risk.gate import KillSwitch
+from btkite.simulator import candle_series
 from btkite.testing import bars
 
 SYMBOL = "NSE:TEST"
@@ -47,8 +48,7 @@ def market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange
     monkeypatch.chdir(tmp_path)
     rows = [100.0, 100.0, 90.0, 90.0, 90.0, 90.0, 90.0] + [90.0] * 14
     candles = bars.from_rows(rows, interval="60minute")
-    columns = ("interval", "start", "open", "high", "low", "close", "volume")
-    series = CandleSeries(**{name: getattr(candles, name) for name in columns})
+    series = candle_series(candles)
     begin = candles.first - timedelta(minutes=15)
     settings = ExchangeSettings(
         candles={SYMBOL: series}, start=begin, auto_token="token-of-the-loser", api_key="key-1", expire_tokens=False

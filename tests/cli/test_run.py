@@ -21,7 +21,7 @@ from btkite.candles import CandleCache
 from btkite.cli.app import main
 from btkite.cli.run import sparkline
 from btkite.clock import SystemClock
-from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
+from btkite.exchange import Exchange, ExchangeSettings
 from btkite.journal import AccountLock
 from btkite.risk.gate import KillSwitch
 from btkite.series import Candles
@@ -82,10 +82,7 @@ def btkite(btkite: Btkite) -> Btkite:
 @pytest.fixture
 def exchange(made: tuple[dict[str, Candles], datetime]) -> Iterator[Exchange]:
     one = made[0][SYMBOL]
-    series = CandleSeries(
-        interval=one.interval, start=one.start, open=one.open, high=one.high, low=one.low, close=one.close,
-        volume=one.volume,
-    )  # fmt: skip
+    series = simulator.candle_series(one)
     settings = ExchangeSettings(
         candles={SYMBOL: series}, start=made[1] + timedelta(hours=9), auto_token=TOKEN, api_key="simulator"
     )

@@ -16,8 +16,9 @@ import backtrader as bt
 
 import btkite
 from btkite.config import Config
-from btkite.exchange import CandleSeries, Exchange, ExchangeSettings
+from btkite.exchange import Exchange, ExchangeSettings
 from btkite.series import Candles
+from btkite.simulator import candle_series
 
 SYMBOL = "NSE:RELIANCE"
 FUTURE = "NFO:NIFTY26NOVFUT"
@@ -77,13 +78,7 @@ def go(config: Config, strategy: Any = InAndOut, symbols: Any = SYMBOL, **given:
 @contextmanager
 def served(made: tuple[dict[str, Candles], datetime], **settings: Any) -> Iterator[Exchange]:
     """An exchange that somebody else has started on the stored candles."""
-    candles = {
-        key: CandleSeries(
-            interval=one.interval, start=one.start, open=one.open, high=one.high, low=one.low, close=one.close,
-            volume=one.volume,
-        )
-        for key, one in made[0].items()
-    }  # fmt: skip
+    candles = {key: candle_series(one) for key, one in made[0].items()}
     start = made[1] + timedelta(hours=9)
     given = {"user_id": USER, "api_key": "simulator", "auto_token": TOKEN, "expire_tokens": False, **settings}
     with Exchange(ExchangeSettings(candles=candles, start=start, **given)) as exchange:
