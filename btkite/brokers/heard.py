@@ -6,7 +6,7 @@ and are applied here, on Cerebro's thread. No call of this file waits for the ne
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import backtrader as bt
@@ -17,13 +17,12 @@ from ..kite.failures import NOT_SENT
 from ..kite.inbox import Answer, DeskReply, Link, LinkChange
 from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
-from ..orders.progress import Progress, apply
-from ..values import OrderType, OrderUpdate, Source
+from ..orders.progress import Progress, apply, apply_trade
+from ..values import Fill, OrderType, OrderUpdate, Trade
 from . import translate
-from .book import BookBroker
 from .changes import reshape
-from .doubt import Doubt
 from .terms import Terms
+from .uncertain import Uncertain
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -32,40 +31,27 @@ OWN_TAG = 14
 _LONGEST_WAIT = 60
 
 
-class Heard(BookBroker):
+class Heard(Uncertain):
     """The listening half of :class:`~btkite.brokers.kite.KiteBroker`."""
-
-    store: Any
 
     def init(self) -> None:
         super().init()
         self._desk: Any = None
         self._ids: dict[str, int] = {}
-        self._order_ids: dict[int, str] = {}  # of the placement that counts now; earlier ones stay in ``_ids``
         self._before: dict[int, int] = {}  # ref -> units that earlier placements had filled
         self._tags: dict[str, int] = {}
         self._progress: dict[str, Progress] = {}
         self._parked: dict[str, list[OrderUpdate]] = {}
         self._expiring: set[int] = set()
-        self._leaving: set[int] = set()
         self._unwanted: set[int] = set()  # cancelled after the close: not to be placed again
         self._changes: dict[int, int] = {}
         self._changing: dict[int, int] = {}  # ref -> changes that were not answered yet
-        self._asks = 0  # how often the order book was asked for
         self._differs: dict[int, int] = {}  # a change has failed: what the book says from this asking on is the order
         self._resumed: dict[int, int] = {}  # of the last run: the book must know it from this asking on
         self._by_strategy: set[int] = set()  # the size that was asked for last is the strategy's, not its group's
         self._again: dict[int, int] = {}  # ref -> second at which a cancel, or its group's size, is asked for again
         self._tries: dict[int, int] = {}
         self._replacing: set[int] = set()
-        self._doubt = Doubt()
-
-    def _variety(self, order: Any) -> str:
-        """Under which name Kite takes a change of it now: a released after-market order keeps its variety in the book
-        but is changed as regular."""
-        variety = str(order.info.get("variety") or "regular")
-        in_session = self._session(self.instrument_of_order(order)) is not None
-        return "regular" if variety == "amo" and in_session else variety
 
     def take_reply(self, reply: DeskReply) -> None:
         """The answer to one of our requests."""
@@ -147,7 +133,7 @@ class Heard(BookBroker):
         for ref in sorted(ref for ref, at in self._again.items() if at <= now):
             del self._again[ref]
             order = self.orders[ref]
-            if not order.alive() or ref in self.held or ref in self._doubt:
+            if not order.alive() or ref in self.held or self.is_uncertain(ref):
                 continue
             if ref in self._leaving:
                 self._desk.submit(Cancel(ref, self._order_ids.get(ref, ""), self._variety(order)))
@@ -159,46 +145,79 @@ class Heard(BookBroker):
         self._now = max(self._now, to_seconds(self.store.clock.now()))
         ref = self._ids.get(update.order_id)
         if ref is None:
-            ref = self._tags.get(update.tag)
-            if ref is not None and ref in self._order_ids and self._is_iceberg(self.orders[ref]):
-                self._ids[update.order_id] = ref  # its next leg is an order of its own
-                self._order_ids[ref] = update.order_id
-                self.orders[ref].addinfo(order_id=update.order_id)
-            elif ref is None or ref in self._order_ids:
-                self.store.put_notification("foreign order", update.order_id, update.status)
-                return
-        if update.order_id not in self._ids:
-            order = self.orders[ref]
-            if order.alive() and ref not in self._doubt:  # the answer to its placement is still to come
-                self._parked.setdefault(update.order_id, []).append(update)
-                return
-            surfaced = not order.alive()
-            self._known(order, update.order_id)
-            if surfaced and not update.terminal:
-                self.recall(order)
+            ref = self._meet(update)
+        if ref is None:
+            return
         order = self.orders[ref]
-        current = self._order_ids.get(ref) == update.order_id and ref not in self.held
-        if current and update.status == "OPEN" and self._is_stop_with_limit(order):
+        if self._is_current(order, update.order_id) and update.status == "OPEN" and self._is_stop_with_limit(order):
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
         progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))
-        self._progress[update.order_id] = progress
-        legs = self._is_iceberg(order)
+        self._advance(order, progress, fill)
+        if update.filled_quantity > progress.filled or (progress.status == "COMPLETE" and not progress.filled):
+            self._ask_trades(update.order_id)  # what it was filled at is still to be told
+
+    def take_trades(self, order_id: str, trades: Sequence[Trade]) -> None:
+        """The trades of one order, each of which counts once."""
+        for trade in trades:
+            progress = self._progress.get(order_id)
+            if progress is None or trade.order_id != order_id:
+                continue
+            when = trade.time or from_seconds(max(self.now, 0))
+            known, fill = apply_trade(progress, Fill(trade.quantity, trade.average_price, when, trade.trade_id))
+            self._advance(self.orders[self._ids[order_id]], known, fill)
+
+    def _meet(self, update: OrderUpdate) -> int | None:
+        """The ref of an order id that was not heard of before; None if it is nobody's, or too early to say."""
+        ref = self._tags.get(update.tag) if update.tag else None
+        if ref is None:
+            self.take_stranger(update)
+            return None
+        order = self.orders[ref]
+        if ref in self._order_ids:
+            if self._is_iceberg(order):
+                self._ids[update.order_id] = ref  # its next leg is an order of its own
+                self._order_ids[ref] = update.order_id
+                order.addinfo(order_id=update.order_id)
+            else:
+                self._meet_twin(update.order_id, ref)
+            return ref
+        if order.alive() and not self.is_uncertain(ref):  # the answer to its placement is still to come
+            self._parked.setdefault(update.order_id, []).append(update)
+            return None
+        surfaced = not order.alive()
+        self._known(order, update.order_id)
+        if surfaced and not update.terminal:
+            self.recall(order)
+        return ref
+
+    def take_stranger(self, update: OrderUpdate) -> None:
+        """An order that none of ours is."""
+        self.store.put_notification("foreign order", update.order_id, update.status)
+
+    def _is_current(self, order: Any, order_id: str) -> bool:
+        """Whether this is the placement that counts now."""
+        return self._order_ids.get(order.ref) == order_id and order.ref not in self.held
+
+    def _advance(self, order: Any, progress: Progress, fill: Fill | None) -> None:
+        """What is known of a placement has grown: its fill, its end."""
+        ref, order_id = order.ref, progress.order_id
+        self._progress[order_id] = progress
+        current, legs = self._is_current(order, order_id), self._is_iceberg(order)
         complete = current and progress.status == "COMPLETE" and not legs
-        earlier = not current and not legs and ref not in self.held
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
             if complete or done > abs(order.size):  # Kite's quantity is the truth, also if a change of ours was late
                 reshape(order, done)
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
-            if earlier and order.alive():  # of a placement that was replaced: the one that works is too large by it
+            if order.alive() and not (current or legs or ref in self.held):
+                # Of a placement that was replaced: the one that works is too large by it.
                 self._before[ref] = self._before.get(ref, 0) + fill.quantity
                 self.reroute(order)
+        self._after_news_of_two(order)
         if legs and progress.status == "COMPLETE":
             return  # a leg; the last one has filled the order
-        if complete and progress.filled < progress.quantity:
-            if update.source is not Source.POLL:
-                self._ask_book()  # complete, and what it was filled at is still to be told
-        elif current and progress.terminal and order.alive():
+        whole = progress.status != "COMPLETE" or progress.filled >= progress.quantity
+        if current and progress.terminal and whole and order.alive():
             self._over(order, progress)
 
     def _is_stop_with_limit(self, order: Any) -> bool:
@@ -275,28 +294,35 @@ class Heard(BookBroker):
         for name in ("order_id", "filled_before"):
             info.pop(name, None)
 
-    def _ask_book(self) -> None:
-        self._asks += 1
-        self.store.reader.ask("orders", (self.now, self._asks), self.store.client.orders)
-
     def take_answer(self, answer: Answer) -> None:
-        """The order book, or the margins."""
+        """The order book, the trades of an order, the account, or the margins."""
+        if answer.kind == "orders":
+            self._open_asks -= 1
+        elif answer.kind == "trades":
+            self._unpriced.discard(answer.subject)
         if answer.error is not None:
             self.store.put_notification(f"reading {answer.kind} failed", str(answer.error))
             return
         if answer.kind == "orders":
             when, number = answer.subject
-            for update in answer.value:
-                if update.order_id in self._ids or update.tag in self._tags:
-                    self.take_update(update)
-                    self._settle(update, number)
-            self._miss({update.order_id for update in answer.value}, number)
-            for ref, seconds in self._doubt.give_up(when):
-                self._leaving.discard(ref)
-                reason = f"unresolved: Kite knows no order of this tag after {seconds} s"
-                self.ended(self.orders[ref], "rejected", reason)
+            self.take_book(answer.value, number)
+            self._end_doubts(when)
+            self._retire()
+        elif answer.kind == "trades":
+            self.take_trades(answer.subject, answer.value)
+        elif answer.kind == "account":
+            held, book = answer.value
+            self.take_book(book, 0)
+            self.take_account(answer.subject, held)
         elif answer.kind == "margins":
             self.ledger.funds_limit = available(answer.value, self._segments())
+
+    def take_book(self, book: Sequence[OrderUpdate], number: int) -> None:
+        """The order book of the ``number``-th asking."""
+        for update in book:
+            self.take_update(update)
+            self._settle(update, number)
+        self._miss({update.order_id for update in book}, number)
 
     def _settle(self, update: OrderUpdate, number: int) -> None:
         ref = self._ids.get(update.order_id)
@@ -325,10 +351,6 @@ class Heard(BookBroker):
         """Order updates sent while we were away are not repeated: read the book after every connect."""
         if change.link is Link.CONNECTED and self._order_ids:
             self._ask_book()
-
-    def unresolved(self) -> list[Any]:
-        """Orders of which Kite may or may not know."""
-        return [self.orders[ref] for ref in self._doubt.refs()]
 
 
 def available(margins: Mapping[str, Any], segments: Collection[str]) -> float | None:

@@ -112,7 +112,7 @@ class KiteBroker(Heard):
             self._unwanted.add(ref)
             return
         self._leaving.add(ref)
-        if ref in self._doubt:
+        if self.is_uncertain(ref):
             return  # cancelled as soon as its id is known
         order_id = self._order_ids.get(ref, "")
         if not order_id and self._desk.withdraw(ref):
@@ -122,7 +122,7 @@ class KiteBroker(Heard):
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
     def is_leaving(self, order: Any) -> bool:
-        return order.ref in self._leaving or order.ref in self._unwanted or order.ref in self._doubt
+        return order.ref in self._leaving or order.ref in self._unwanted or self.is_uncertain(order.ref)
 
     def _lapses(self, order: Any) -> bool:
         """Whether the day's end takes the order out of the market by itself."""
@@ -195,8 +195,10 @@ class KiteBroker(Heard):
         for order in due:
             self.recall(order)
         self.ask_again(now)
+        self.look_again(now)
         if self._doubt.look(now):
             self._ask_book()
+        self.poll(now)
         self._ask_margins(now)
         self.roll(now)
 
@@ -207,7 +209,8 @@ class KiteBroker(Heard):
             terms = self.terms.get(ref)
             if terms is not None and terms.deadline is not None and ref not in self._expiring:
                 due.append(terms.deadline)
-        return min([*due, *self._again.values(), *self._doubt.due()], default=None)
+        due += [*self._again.values(), *self._doubt.due(), *self._asked_account.values(), *self.poll_due()]
+        return min(due, default=None)
 
     def _ask_margins(self, now: int) -> None:
         if self._margins_at >= 0 and now - self._margins_at < _MARGINS_EVERY:

@@ -258,6 +258,10 @@ class Ledger:
         """True if the order was allowed and has not come to its end."""
         return ref in self._orders and self._orders[ref].alive
 
+    def is_exit(self, ref: int) -> bool:
+        """True if the order was allowed as one that can only reduce."""
+        return ref in self._orders and not self._orders[ref].entry
+
     def worst_case(self, key: str) -> tuple[int, int]:
         """The longest and the shortest that the position can become, both as positive units."""
         low, high = self._range(key, None)

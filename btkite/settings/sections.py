@@ -114,6 +114,24 @@ class Broker(Section):
     tick_rounding: bool = Field(
         default=True, description="Round prices to the tick, to the safe side; false: refuse a price off the tick."
     )
+    poll: Number = Field(
+        default=5.0,
+        ge=1,
+        le=60,
+        description="Live: seconds between two looks at Kite's order book while an order works; in lock step 60.",
+    )
+    reconcile: Number = Field(
+        default=60.0,
+        ge=5,
+        le=3600,
+        description="Live: seconds between two comparisons of orders, trades, positions and holdings with ours; also "
+        "made at the start and after every reconnect.",
+    )
+    foreign: Literal["adopt", "ignore", "halt"] = Field(
+        default="halt",
+        description="Live: what others trade in an instrument of the run. adopt: our position follows; ignore: it is "
+        "theirs; halt: adopt, and only reduce until `btkite arm`.",
+    )
     kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
 
 

@@ -470,16 +470,17 @@ def test_a_complete_order_whose_price_is_still_to_come_is_not_over(live):
     assert ran.prices() == [89.5]
 
 
-def test_a_second_order_under_our_tag_is_foreign_and_harms_nobody(live):
-    """Kite's slicer, or a duplicate: another id with a tag that has its order already."""
+def test_a_second_order_under_our_tag_is_ours_and_the_one_too_many_goes(live):
+    """A duplicate: another id with a tag that has its order already. It has filled all; the one that rests must go."""
 
     def twin(s):
         says(s, 10, "COMPLETE", order_id="999", average_price=90.0, tag=s.given[0].info.tag)
 
     ran = live.run(LONG[:7], {2: buy(size=10, exectype=LIMIT, price=90.0), 3: twin})
-    assert any(news.startswith("foreign order 999") for news in ran.news)
-    assert ran.position.size == 0
+    assert any("999 is one too many" in news for news in ran.news)
+    assert ran.position.size == 10
     assert ran.given[0].info.order_id != "999"
+    assert [row["status"] for row in live.book()] == ["CANCELLED"]
 
 
 def test_a_deadline_sends_one_cancel_and_ends_expired(live):

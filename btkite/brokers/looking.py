@@ -1,0 +1,79 @@
+"""Looking: when the account's own books at Kite are read, and for what.
+
+The stream tells of orders, but not surely: it repeats, forgets and breaks. So while an order works, the order
+book is read every ``broker.poll`` seconds; in lock step, where nothing is lost by itself, once a minute. What an
+order traded at is asked of its trades, if the book does not say. No call of this file waits for the network.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..log import get_logger
+from .book import BookBroker
+
+log = get_logger(__name__)
+_LOCKSTEP = 60
+"""Seconds between two looks where the market waits for us."""
+
+
+class Looking(BookBroker):
+    """The asking half of what :class:`~btkite.brokers.heard.Heard` is told."""
+
+    store: Any
+    on_alert: Any = None
+    """Called with (level, sentence, key) when a person should know at once."""
+
+    def init(self) -> None:
+        super().init()
+        self._order_ids: dict[int, str] = {}  # of the placement that counts now; earlier ones stay in ``_ids``
+        self._asks = 0  # how often the order book was asked for
+        self._open_asks = 0  # of these, not answered yet
+        self._looked = -1  # second of the last look; while nothing works it goes along with the time
+        self._unpriced: set[str] = set()  # orders whose trades were asked for
+
+    def alert(self, level: str, sentence: str, key: str = "") -> None:
+        """A person must know: the log, the strategy's ``notify_store`` and the alerts."""
+        (log.error if level == "critical" else log.warning)(sentence)
+        self.store.put_notification(sentence)
+        if self.on_alert is not None:
+            self.on_alert(level, sentence, key)
+
+    def works(self) -> bool:
+        """Whether an order of ours is at Kite."""
+        return any(
+            ref not in self.held and (order := self.orders.get(ref)) is not None and order.alive()
+            for ref in self._order_ids
+        )
+
+    def poll(self, now: int) -> None:
+        """The safety net, if it is time for it."""
+        if self._looked < 0 or not self.works():
+            self._looked = now
+        elif not self._open_asks and now - self._looked >= self._every:
+            self._ask_book()
+
+    def poll_due(self) -> list[int]:
+        """The second of the next look, on a clock that runs."""
+        if self.store.clock.complete or self._looked < 0 or self._open_asks or not self.works():
+            return []
+        return [self._looked + self._every]
+
+    @property
+    def _every(self) -> int:
+        wanted = math.ceil(self.config.broker.poll)
+        return max(wanted, _LOCKSTEP) if self.store.clock.complete else wanted
+
+    def _ask_book(self) -> None:
+        self._asks += 1
+        self._open_asks += 1
+        self._looked = max(self._looked, self.now)
+        self.store.reader.ask("orders", (self.now, self._asks), self.store.client.orders)
+
+    def _ask_trades(self, order_id: str) -> None:
+        """What it was filled at is not known yet; asked once at a time."""
+        if order_id not in self._unpriced:
+            self._unpriced.add(order_id)
+            client = self.store.client
+            self.store.reader.ask("trades", order_id, lambda: client.order_trades(order_id))

@@ -1,0 +1,127 @@
+"""Uncertain orders: what waits for them, what is sent anew, and what becomes of one too many.
+
+The exchange's book is the judge."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.brokers.scene import CALM, Order, buy, sell
+from tests.brokers.wire import TIMED_OUT, kept, lost, passes, release
+
+LIMIT, STOP = Order.Limit, Order.Stop
+DONE = ["Submitted", "Accepted", "Completed"]
+LONG = [CALM] * 14
+
+
+def sides(live):
+    return [(row["transaction_type"], row["quantity"], row["status"]) for row in live.book()]
+
+
+# ---- while it is in doubt ----
+
+
+def test_while_an_entry_is_uncertain_its_symbol_takes_no_other(live):
+    live.middle.on("POST", lost(TIMED_OUT))
+    ran = live.run(LONG, {2: buy(size=3), 3: buy(size=1), 6: buy(size=1)})
+    assert ran.story(1) == ["Rejected"]
+    assert ran.given[1].info.denied_by == "uncertain"
+    assert "there is no new entry in NSE:TEST" in ran.given[1].info.denied
+    assert ran.story(2) == DONE  # the doubt is over
+    assert sides(live) == [("BUY", 1, "COMPLETE")]
+
+
+def test_an_exit_passes_while_an_entry_is_uncertain(live):
+    live.middle.on("POST", passes, lost(None))
+    ran = live.run(LONG, {2: buy(size=3), 4: buy(size=2, exectype=LIMIT, price=90.0), 5: sell(size=3)})
+    assert ran.story(2) == DONE
+    assert live.held() == 0
+
+
+def test_no_second_exit_while_one_is_uncertain(live):
+    live.middle.on("POST", passes, kept)
+    ran = live.run(LONG, {2: buy(size=4), 4: sell(size=2), 5: sell(size=2)})
+    assert ran.story(2) == ["Rejected"]
+    assert "no second exit in NSE:TEST" in ran.given[2].info.denied
+    assert live.held() == ran.position.size == 2
+
+
+def test_another_symbol_is_not_concerned(live):
+    from btkite.testing import bars as canned
+
+    rows = {key: canned.from_rows(LONG, symbol=key, interval="minute") for key in ("NSE:TEST", "NSE:OTHER")}
+    live.middle.on("POST", lost(None))
+    ran = live.run(rows, {2: lambda s: s.buy(data=s.datas[0]), 3: lambda s: s.buy(data=s.datas[1])})
+    assert [ran.story(n)[-1] for n in (0, 1)] == ["Rejected", "Completed"]
+
+
+# ---- the end of the window ----
+
+
+@pytest.mark.parametrize("answer", [None, TIMED_OUT], ids=["cut", "400 timed out"])
+def test_an_exit_that_never_arrived_is_sent_anew_under_the_same_tag(live, answer):
+    live.middle.on("POST", passes, lost(answer))
+    ran = live.run(LONG, {2: buy(size=5), 4: sell(size=5)})
+    tags = [post.form["tag"] for post in live.middle.calls("POST")]
+    assert len(tags) == 3
+    assert tags[1] == tags[2] != tags[0]
+    assert sides(live) == [("BUY", 5, "COMPLETE"), ("SELL", 5, "COMPLETE")]
+    assert ran.story(1) == DONE
+    assert (ran.position.size, live.held()) == (0, 0)
+    assert any("is sent anew, for 5" in news for news in ran.news)
+    asked = [one.path.split("?")[0] for one in live.middle.asked]
+    last_post = max(n for n, one in enumerate(live.middle.asked) if one.method == "POST")
+    assert {"/portfolio/positions", "/orders"} <= set(asked[last_post - 4 : last_post])  # the last look
+
+
+def test_an_exit_whose_position_is_gone_is_not_sent_anew(live):
+    """Somebody has closed it by hand while the answer was missing."""
+    live.middle.on("POST", passes, lost(None))
+    plan = {2: buy(size=5), 4: sell(size=5), 5: lambda s: live.exchange.steer.place("NSE:TEST", "SELL", 5)}
+    ran = live.run(LONG, plan, **{"broker.foreign": "ignore"})
+    assert ran.story(1)[-1] == "Rejected"
+    assert "nothing left for it to reduce" in ran.given[1].info.reason
+    assert len(live.middle.calls("POST")) == 2
+    assert live.held() == 0
+
+
+def test_an_exit_that_was_to_be_cancelled_in_its_doubt_is_not_sent_anew(live):
+    live.middle.on("POST", passes, lost(None))
+    plan = {2: buy(size=5), 4: sell(size=5, exectype=LIMIT, price=110.0), 5: lambda s: s.cancel(s.given[1])}
+    ran = live.run(LONG, plan)
+    assert ran.story(1)[-1] in ("Canceled", "Rejected")
+    assert len(live.middle.calls("POST")) == 2
+
+
+# ---- one tag, two orders ----
+
+
+def test_if_both_exits_trade_the_surplus_is_traded_back(live):
+    live.middle.on("POST", passes, kept)
+    ran = live.run(LONG, {2: buy(size=5), 4: sell(size=5), 9: lambda s: release(live.middle)})
+    assert sides(live) == [("BUY", 5, "COMPLETE"), *[("SELL", 5, "COMPLETE")] * 2, ("BUY", 5, "COMPLETE")]
+    assert (ran.position.size, live.held()) == (0, 0)
+    assert ran.broker.ledger.position("NSE:TEST").quantity == 0
+    assert any("is at Kite twice" in news for news in ran.news)
+
+
+def test_if_both_exits_rest_one_is_cancelled(live):
+    live.middle.on("POST", passes, kept)
+    plan = {2: buy(size=5), 4: sell(size=5, exectype=LIMIT, price=110.0), 9: lambda s: release(live.middle)}
+    ran = live.run(LONG, plan)
+    assert sorted(row["status"] for row in live.book() if row["transaction_type"] == "SELL") == ["CANCELLED", "OPEN"]
+    assert ran.given[1].alive()
+
+
+def test_what_the_surplus_fills_ends_the_one_that_rests(live):
+    """The late one is a limit below the market: it trades when it arrives, and the other must go."""
+    live.middle.on("POST", passes, kept)
+
+    def late(s):
+        live.middle.kept[0].body = live.middle.kept[0].body.replace(b"price=110", b"price=099")
+        release(live.middle)
+
+    ran = live.run(LONG, {2: buy(size=5), 4: sell(size=5, exectype=LIMIT, price=110.0), 9: late})
+    sold = [row for row in live.book() if row["transaction_type"] == "SELL"]
+    assert sorted((row["status"], row["filled_quantity"]) for row in sold) == [("CANCELLED", 0), ("COMPLETE", 5)]
+    assert (ran.position.size, live.held()) == (0, 0)
