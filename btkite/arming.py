@@ -6,23 +6,20 @@ while no run holds the account, and taken back only by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from .clock import Clock, ManualClock, SystemClock
-from .config import Config, load
+from .config import Config
 from .errors import AccountLocked, ConfigError
-from .journal import AccountLock, Event, Journal, account_folder
+from .journal import AccountLock, Journal
 from .kite import endpoints
 from .log import get_logger
-from .modes import MODES, Mode
-from .modes import mode as mode_of
+from .modes import Mode
 from .risk.gate import KillSwitch, RiskGate
 from .risk.ledger import Ledger
-from .served import BUILT_IN, account_of, address, is_built_in
+from .watch.places import places
 
 log = get_logger(__name__)
 
@@ -109,8 +106,9 @@ def _take_back(gate: Shut) -> None:
     path = gate.folder / "journal.sqlite"
     if path.exists():
         with Journal(path, _clock(gate, path)) as journal:
-            book = _last_book(journal.events())
-            if book is not None:
+            last = journal.last_book()
+            if last is not None:
+                book = last.data["book"]
                 ledger = Ledger.from_state(book["ledger"])
                 RiskGate((), ledger).rearm()
                 facts = {"kill": gate.kill, "limit": gate.limit, "value": ledger.value}
@@ -120,29 +118,8 @@ def _take_back(gate: Shut) -> None:
 
 
 def _gates(mode: str | Mode, config: Config | str | Path | None, endpoint: str | None) -> list[Shut]:
-    """The gates that this mode, configuration and endpoint may mean: the endpoint ``simulator`` is an exchange that
-    serves, or one that the run starts for itself, each with an account of its own."""
-    keeping = [name for name, row in MODES.items() if row.journal]
-    if not isinstance(mode, Mode) and mode not in MODES:
-        raise ConfigError(f"there is no mode {mode!r} that keeps an account: use {' or '.join(keeping)}")
-    facts = mode_of(mode)
-    if not facts.journal:
-        raise ConfigError(f"{facts.name} keeps no account that could be armed: use {' or '.join(keeping)}")
-    settings = config if isinstance(config, Config) else load(config)
-    if endpoint is not None:
-        settings = settings.with_(**{"broker.kite_connect.endpoint": endpoint})
-    account = account_of(settings)
-    if is_built_in(settings):
-        names = [BUILT_IN, endpoints.resolve(address(settings)).name]
-    else:
-        names = [endpoints.resolve(settings.broker.kite_connect.endpoint).name]
-    if facts.arm and not account:
-        raise ConfigError("whose account is it? set broker.kite_connect.user_id (KITE_USER_ID)")
-    state = Path(settings.paths.state)
-    return [
-        _look(Shut(account or "account", facts.name, name, account_folder(state, name, account, facts.name)))
-        for name in dict.fromkeys(names)
-    ]
+    found = places(mode, config, endpoint, purpose="armed")
+    return [_look(Shut(place.account, place.mode, place.endpoint, place.folder)) for place in found]
 
 
 def _look(gate: Shut) -> Shut:
@@ -151,12 +128,12 @@ def _look(gate: Shut) -> Shut:
     path = gate.folder / "journal.sqlite"
     if not path.exists():
         return found
-    with Journal(path, SystemClock()) as journal:
+    with Journal(path, SystemClock(), read_only=True) as journal:
+        last = journal.last_book()
+        latched = None if last is None else last.data["book"]["ledger"]["latched"]
+        if not latched:
+            return found
         events = journal.events()
-    book = _last_book(events)
-    latched = None if book is None else book["ledger"]["latched"]
-    if not latched:
-        return found
     since = None
     for event in reversed(events):
         if "book" in event.data:
@@ -171,10 +148,6 @@ def _clock(gate: Shut, path: Path) -> Clock:
     run think that it began anew: there the last event's time stands."""
     if gate.endpoint in (endpoints.KITE.name, endpoints.SANDBOX.name):
         return SystemClock()
-    with Journal(path, SystemClock()) as journal:
-        events = journal.events()
-    return ManualClock(events[-1].time) if events else SystemClock()
-
-
-def _last_book(events: list[Event]) -> Mapping[str, Any] | None:
-    return next((event.data["book"] for event in reversed(events) if "book" in event.data), None)
+    with Journal(path, SystemClock(), read_only=True) as journal:
+        last = journal.newest(1)
+    return ManualClock(last[0].time) if last else SystemClock()

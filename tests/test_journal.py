@@ -165,7 +165,7 @@ def test_the_database_itself_refuses_to_change_a_line(path: Path, clock: ManualC
         ("DELETE FROM events WHERE seq = 1", 1),
         ("DELETE FROM events WHERE seq = 4", 4),
         ("UPDATE events SET seq = 10 WHERE seq = 5", 5),
-        ("INSERT INTO events SELECT 6, time, kind, data, prev, hash FROM events WHERE seq = 5", 6),
+        ("INSERT INTO events SELECT 6, time, kind, data, prev, hash, book FROM events WHERE seq = 5", 6),
     ],
 )
 def test_a_line_that_was_tampered_with_is_found(path: Path, clock: ManualClock, statement: str, broken: int) -> None:
@@ -257,7 +257,7 @@ def belongs_to_another(path: Path) -> None:
 
 def from_the_future(path: Path) -> None:
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 99")
     db.close()
 
 
@@ -384,3 +384,137 @@ def test_a_dead_owners_unreadable_beat_is_no_reason_to_refuse(file: Path, clock:
     (file.parent / (file.name + ".owner")).write_text('{"host": "another-machine", "beat": "never"}')
     with AccountLock(file, clock) as lock:
         assert lock.held
+
+
+# -- an older format ---------------------------------------------------------------------------------
+
+FORMAT_1 = Path(__file__).parent / "journal_format_1.sql"
+"""Of a paper account with a position and three working orders, as the first format wrote it."""
+
+
+@pytest.fixture
+def older(path: Path) -> Path:
+    path.parent.mkdir()
+    db = sqlite3.connect(path)
+    db.executescript(FORMAT_1.read_text(encoding="utf-8"))
+    db.close()
+    return path
+
+
+def test_an_older_journal_becomes_one_of_this_format_and_its_chain_still_holds(older: Path, clock: ManualClock) -> None:
+    with Journal(older, clock) as journal:
+        assert journal.verify((5, "f668f495c9b2ad3df9b921a666210c81806a2696058613c20a5af1a3a9ea4e58")) is None
+        kinds = [event.kind for event in journal.events()]
+        assert kinds == ["order", "order", "fill", "order", "order", "migrated"]
+        migrated = journal.events("migrated", books=False)[0]
+        assert migrated.data == {"from": 1, "to": 2}
+        last = journal.last_book()
+        assert last is not None
+        assert last.data["book"]["positions"]["NSE:AAA"]["size"] == 3
+        assert last.data["book"] == journal.events()[4].data["book"]
+        journal.append("order", {"refs": [9], "book": {"positions": {}}})
+    with Journal(older, clock) as again:
+        assert again.verify() is None
+        assert len(again.events("migrated")) == 1
+        assert again.last_book().data["book"] == {"positions": {}}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("statement", "broken"),
+    [
+        ("UPDATE events SET data = replace(data, '100.85', '100.80') WHERE seq = 2", 2),
+        ("UPDATE events SET book = '' WHERE seq = 3", 3),
+        ("UPDATE events SET book = NULL WHERE seq = 6", 6),
+        ("UPDATE events SET book = replace(book, '100.85', '100.80') WHERE seq = 6", 6),
+    ],
+)
+def test_what_was_changed_before_or_after_a_migration_is_found(
+    older: Path, clock: ManualClock, statement: str, broken: int
+) -> None:
+    Journal(older, clock).close()
+    behind_its_back(older, statement)
+    with Journal(older, clock) as journal:
+        assert journal.verify() == broken
+
+
+def test_a_migration_that_breaks_off_leaves_the_older_journal(older: Path, clock: ManualClock) -> None:
+    behind_its_back(older, "CREATE INDEX events_with_book ON events (time)")  # the last step will fail
+    with pytest.raises(JournalBroken, match="events_with_book already exists"):
+        Journal(older, clock)
+    db = sqlite3.connect(older)
+    assert db.execute("PRAGMA user_version").fetchone() == (1,)
+    assert [row[1] for row in db.execute("PRAGMA table_info(events)")][-1] == "hash"
+    db.close()
+    behind_its_back(older, "DROP INDEX events_with_book")
+    with Journal(older, clock) as journal:
+        assert journal.verify() is None
+        assert journal.head[0] == 6
+
+
+def test_looking_at_an_older_journal_changes_nothing(older: Path, clock: ManualClock) -> None:
+    before = older.read_bytes()
+    with Journal(older, clock, read_only=True) as journal:
+        assert journal.verify() is None
+        assert journal.last_book().data["book"]["positions"]["NSE:AAA"]["size"] == 3  # type: ignore[union-attr]
+        assert "book" not in journal.newest(1)[0].data or journal.newest(1)[0].seq == 5
+    assert older.read_bytes() == before
+    assert [file.name for file in older.parent.iterdir()] == [older.name]
+
+
+# -- a second process that only looks ----------------------------------------------------------------
+
+
+def test_who_only_looks_makes_nothing_and_writes_nothing(path: Path, clock: ManualClock) -> None:
+    with pytest.raises(JournalBroken, match="cannot be read"):
+        Journal(path, clock, read_only=True)
+    assert not path.parent.exists()
+    written(path, clock)
+    before = path.read_bytes()
+    with Journal(path, clock, read_only=True) as journal:
+        assert len(journal.events()) == 5
+        with pytest.raises(JournalBroken, match="cannot be written"):
+            journal.append("intent", {})
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_who_only_looks_sees_what_is_being_written_and_stops_nobody(path: Path, clock: ManualClock) -> None:
+    with Journal(path, clock) as writer:
+        writer.append("intent", {"ref": 1})
+        with Journal(path, clock, read_only=True) as reader:
+            assert reader.newest(3)[-1].data == {"ref": 1}
+            writer.append("intent", {"ref": 2, "book": {"a": 1}})
+            assert [event.data for event in reader.newest(1)] == [{"ref": 2}]
+            assert reader.last_book().data == {"ref": 2, "book": {"a": 1}}  # type: ignore[union-attr]
+
+
+def test_what_may_wait_is_written_with_the_next_event_in_order(path: Path, clock: ManualClock) -> None:
+    with Journal(path, clock) as journal, Journal(path, clock) as other:
+        journal.later("update", {"status": "OPEN"})
+        assert other.head[0] == 0
+        clock.advance(1)
+        journal.append("fill", {"ref": 1})
+        assert [(event.seq, event.kind) for event in other.events()] == [(1, "update"), (2, "fill")]
+        assert other.events()[0].time == NOON
+        journal.later("update", {"status": "COMPLETE"})
+        assert journal.events()[-1].data == {"status": "COMPLETE"}  # who reads through it misses nothing
+        journal.later("update", {"status": "late"})
+    with Journal(path, clock) as journal:
+        assert journal.events()[-1].data == {"status": "late"}
+        assert journal.verify() is None
+
+
+def test_the_newest_book_is_found_without_reading_the_journal(path: Path, clock: ManualClock) -> None:
+    with Journal(path, clock) as journal:
+        for number in range(200):
+            journal.append("fill", {"ref": number, "book": {"number": number}})
+            journal.later("update", {"ref": number})
+        journal.flush()
+    db = sqlite3.connect(path)
+    asked = "EXPLAIN QUERY PLAN SELECT seq, data, book FROM events WHERE book > '' ORDER BY seq DESC LIMIT 1"
+    assert "events_with_book" in str(db.execute(asked).fetchall())
+    db.close()
+    with Journal(path, clock) as journal:
+        found = journal.last_book()
+        assert found is not None
+        assert found.data == {"ref": 199, "book": {"number": 199}}

@@ -61,10 +61,8 @@ class Record:
 
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
-        for event in reversed(self.journal.events()):
-            if "book" in event.data:
-                return dict(event.data["book"])
-        return None
+        found = self.journal.last_book()
+        return None if found is None else dict(found.data["book"])
 
 
 # -- the book as JSON ---------------------------------------------------------------------------------

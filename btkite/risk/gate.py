@@ -14,10 +14,12 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from ..values import Denial, Proposal
 from .ledger import Ledger
 from .rules import Rule, check
+from .verdicts import verdicts
 
 ONLY_REDUCING = "only orders that reduce the position pass"
 
@@ -111,6 +113,7 @@ class RiskGate:
         self.kill = kill
         self.judged = 0
         self.denials: Counter[str] = Counter()
+        self.noted: dict[int, list[dict[str, Any]]] | None = None  # by ref, what each rule said; None: nobody asks
         self._state = state
         self._reason = ""
 
@@ -216,6 +219,8 @@ class RiskGate:
             if state is State.REDUCING and latched is not None:
                 return latched
             return Denial(f"gate {state}", f"{self.reason or f'the gate is {state}'}: {ONLY_REDUCING}")
+        if self.noted is not None:
+            self.noted[order.ref] = verdicts(order, self.rules, self.ledger)
         denial = check(order, self.rules, self.ledger)
         if denial is None:
             self.ledger.allowed(order)

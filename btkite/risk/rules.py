@@ -73,6 +73,11 @@ class Rule(Protocol):
         """The reason against ``order``, or None."""
         ...
 
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float] | None:
+        """What the limit is held against for an ``order`` that opens, and the limit, in the unit of the limit; None
+        where there is nothing to compare."""
+        ...
+
 
 class _Plain:
     """What most rules are: neither about funds nor for good."""
@@ -81,6 +86,9 @@ class _Plain:
     key: ClassVar[str] = ""
     funds: ClassVar[bool] = False
     latches: ClassVar[bool] = False
+
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float] | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +138,16 @@ class MaxPositionPct(_Plain):
             return None
         if no_price := _no_price(order):
             return no_price
-        worth, most = book.exposure(order), book.value * self.limit / 100
+        worth, most = self.measure(order, book)
         if worth <= most + HALF_A_PAISA:
             return None
         return (
             f"the position in {order.instrument.key} could reach {rupees(worth)}, "
             f"the limit is {rupees(most)} ({self.limit:g} % of {rupees(book.value)})"
         )
+
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return book.exposure(order), book.value * self.limit / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +170,9 @@ class MaxOrderValue(_Plain):
             return None
         return f"the order is worth {rupees(order.value)}, the limit is {rupees(self.limit)}"
 
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return order.value, self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class MaxDailyLoss(_Plain):
@@ -176,6 +190,9 @@ class MaxDailyLoss(_Plain):
             return None
         return f"{rupees(-book.day_pnl)} were lost today, the limit is {rupees(self.limit)}"
 
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return -book.day_pnl, self.limit
+
 
 @dataclass(frozen=True, slots=True)
 class MaxDailyLossPct(_Plain):
@@ -189,13 +206,16 @@ class MaxDailyLossPct(_Plain):
         return f"max daily loss {self.limit:g} %"
 
     def deny(self, order: Proposal, book: LedgerView) -> str | None:
-        most = book.day_start_value * self.limit / 100
-        if order.reduces or -book.day_pnl <= most + HALF_A_PAISA:
+        lost, most = self.measure(order, book)
+        if order.reduces or lost <= most + HALF_A_PAISA:
             return None
         return (
             f"{rupees(-book.day_pnl)} were lost today, the limit is {rupees(most)} "
             f"({self.limit:g} % of the {rupees(book.day_start_value)} at the day's start)"
         )
+
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return -book.day_pnl, book.day_start_value * self.limit / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +235,9 @@ class MaxDailyTrades(_Plain):
             return None
         return f"{entries} entries today, the limit is {self.limit}"
 
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return float(book.entries_before(order)), float(self.limit)
+
 
 @dataclass(frozen=True, slots=True)
 class MaxPortfolioLossPct(_Plain):
@@ -229,14 +252,17 @@ class MaxPortfolioLossPct(_Plain):
         return f"max portfolio loss {self.limit:g} %"
 
     def deny(self, order: Proposal, book: LedgerView) -> str | None:
-        most = book.capital * self.limit / 100
-        if order.reduces or book.portfolio_loss <= most + HALF_A_PAISA:
+        lost, most = self.measure(order, book)
+        if order.reduces or lost <= most + HALF_A_PAISA:
             return None
         since = "" if book.loss_from == book.capital else " since the gate was armed again"
         return (
             f"{rupees(book.portfolio_loss)} of the capital are lost{since}, the limit is {rupees(most)} "
             f"({self.limit:g} % of {rupees(book.capital)})"
         )
+
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return book.portfolio_loss, book.capital * self.limit / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +280,13 @@ class Funds(_Plain):
             return None
         if no_price := _no_price(order):
             return no_price
-        needs, free = book.required(order), book.free
+        needs, free = self.measure(order, book)
         if needs <= 0 or needs <= free + HALF_A_PAISA:
             return None
         return f"the order needs {rupees(needs)}, {rupees(max(0.0, free))} is free"
+
+    def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
+        return book.required(order), book.free
 
 
 EXCHANGE_RULES: tuple[Rule, ...] = (WholeQuantity(), LotSize())

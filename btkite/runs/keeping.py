@@ -36,11 +36,12 @@ def account_record(path: Path, clock: Clock) -> Iterator[Record]:
     from ..brokers.record import Record
     from ..journal import Journal
 
-    with Journal(path, clock) as journal:
-        events = journal.events()
-        stale = bool(events) and events[-1].time > clock.now()
-    if stale:
-        aside = path.with_name(f"{path.stem}-{events[-1].time:%Y%m%d-%H%M%S}{path.suffix}")
+    last = None
+    if path.exists():
+        with Journal(path, clock, read_only=True) as journal:
+            last = next(iter(journal.newest(1)), None)
+    if last is not None and last.time > clock.now():
+        aside = path.with_name(f"{path.stem}-{last.time:%Y%m%d-%H%M%S}{path.suffix}")
         for suffix in ("", "-wal", "-shm"):
             side = Path(f"{path}{suffix}")
             if side.exists():
