@@ -138,7 +138,9 @@ class BookBroker(Changes):
                 self._tidy_trail(order)
         if oco is not None:
             other = self.orders.get(oco.ref, oco)
-            self.groups.add_oco(order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive())
+            self.groups.add_oco(
+                order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive(), alone=parent is None
+            )
         return self.submit(order)
 
     def submit(self, order: Any) -> Any:

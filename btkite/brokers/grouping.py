@@ -26,7 +26,7 @@ class Groups:
         members = [(ref, _ROLES.get(exectype, Role.STOP), size) for ref, exectype, size in children]
         known = self._groups.get(parent[0])
         if known is not None and known.parent is not None:  # a child given later
-            known = Group((*known.members, *(Member(*member) for member in members)), known.released, known.flattened)
+            known = replace(known, members=(*known.members, *(Member(*member) for member in members)))
         else:
             known = bracket(parent, *members)
         self._groups[parent[0]] = known
@@ -35,8 +35,11 @@ class Groups:
             if parent[0] not in groups:
                 groups.append(parent[0])
 
-    def add_oco(self, ref: int, size: int, other: int, other_size: int, *, other_alive: bool) -> None:
-        """``ref`` joins the OCO group of ``other``; of a group that is over it joins nothing."""
+    def add_oco(
+        self, ref: int, size: int, other: int, other_size: int, *, other_alive: bool, alone: bool = True
+    ) -> None:
+        """``ref`` joins the OCO group of ``other``; of a group that is over it joins nothing. ``alone``: it is no
+        bracket's child."""
         leader = self._leader.get(other, other)
         key = -leader  # an order may lead an OCO group and be a bracket's parent
         group = self._groups.get(key)
@@ -44,7 +47,7 @@ class Groups:
             group = oco((other, other_size)) if other_alive else Group(())
             self._join(other, key, leader)
         members = group.members if not (group.exited or group.released) else ()
-        self._groups[key] = Group((*members, *oco((ref, size)).members))
+        self._groups[key] = Group((*members, *oco((ref, size)).members), alone=alone and group.alone)
         self._join(ref, key, leader)
 
     def _join(self, ref: int, key: int, leader: int) -> None:
@@ -54,6 +57,16 @@ class Groups:
     def leader(self, ref: int) -> int:
         """The ref that names the OCO group of an order; 0 if it has none."""
         return self._leader.get(ref, 0)
+
+    def mates(self, ref: int) -> list[int]:
+        """``ref`` and those with it of which only one is to trade, as far as they live and nobody has asked for their
+        end: a bracket's exits, or an OCO group."""
+        found = {ref: None}
+        for key in self._of.get(ref, ()):
+            group = self._groups[key]
+            if group.parent is None or group.parent.ref != ref:
+                found |= {child.ref: None for child in group.children if child.alive and not child.leaving}
+        return list(found)
 
     def filled(self, ref: int, total: int) -> list[tuple[int, Action]]:
         """What follows from ``total`` units of ``ref`` being filled: (key of the group, action)."""

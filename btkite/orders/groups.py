@@ -16,7 +16,7 @@ The rules, for a bracket:
 * What a late fill leaves without an exit, or an exit too many has reversed, is closed at market.
 
 For OCO: any execution of one member, even a partial one, or its cancellation, cancels the others, as
-backtrader does.
+backtrader does. What another fills all the same, in the race with its cancellation, is closed at market.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Member:
 
     ``size`` is what the strategy asked for, positive. ``told`` is the whole size that the market knows
     of, its filled part included: 0 while a child is dormant. ``leaving``: we have asked for its cancellation.
+    ``closed``: units of an OCO group's member that :class:`Flatten` was asked for.
     """
 
     ref: int
@@ -64,6 +65,7 @@ class Member:
     active: bool = False
     told: int = 0
     leaving: bool = False
+    closed: int = 0
 
     @property
     def open(self) -> int:
@@ -76,12 +78,15 @@ class Group:
     """A bracket (exactly one PARENT) or an OCO group (all OCO).
 
     ``released``: the strategy took it apart; what is held is its own affair. ``flattened``: units that
-    :class:`Flatten` was asked for, signed as there.
+    :class:`Flatten` was asked for, signed as there. ``first``: of an OCO group, who traded first; 0 for nobody.
+    ``alone``: an OCO group whose members are no bracket's children, where the bracket sees to the position.
     """
 
     members: tuple[Member, ...]
     released: bool = False
     flattened: int = 0
+    first: int = 0
+    alone: bool = True
 
     @property
     def parent(self) -> Member | None:
@@ -165,8 +170,9 @@ class Cancel:
 class Flatten:
     """No member can set this right: trade ``size`` units at market, and tell a person.
 
-    Positive: units of the entry that are left without any exit, to be closed on the exit's side. Negative:
-    units that were exited once too often, to be bought back on the entry's side. ``ref`` is the entry's.
+    Positive: units of ``ref`` that are left without any exit, to be closed on the other side. Negative: units
+    that were exited once too often, to be bought back on its own side. ``ref`` is the entry's, of an OCO group
+    the one's that has traded although another had.
     """
 
     ref: int
@@ -217,6 +223,8 @@ def learn(group: Group, event: Event) -> Group:
 
 def settle(group: Group) -> tuple[Group, tuple[Action, ...]]:
     """What the facts ask for that was not asked for yet, in the order in which it is to be done."""
+    if group.parent is None and not group.first:
+        group = replace(group, first=next((member.ref for member in group.members if member.filled), 0))
     wanted = _bracket(group) if group.parent is not None else _oco(group)
     actions = []
     for action in wanted:
@@ -229,12 +237,12 @@ def _oco(group: Group) -> Iterable[Action]:
     """Once one has executed or was taken back, the others go; a rejected one leaves them."""
     if not (group.exited or group.released):
         return []
-    executed = {member.ref for member in group.members if member.filled}
-    return [
-        Cancel(member.ref)
-        for member in group.members
-        if member.alive and not member.leaving and member.ref not in executed
-    ]
+    others = [member for member in group.members if member.ref != group.first]
+    actions: list[Action] = [Cancel(member.ref) for member in others if member.alive and not member.leaving]
+    for member in others if group.alone else ():
+        if member.filled > member.closed:
+            actions.append(Flatten(member.ref, member.filled - member.closed))
+    return actions
 
 
 def _bracket(group: Group) -> Iterable[Action]:
@@ -273,10 +281,12 @@ def _abandoned(group: Group) -> bool:
 
 
 def _told(group: Group, action: Action) -> Group:
-    if isinstance(action, Flatten):
+    if isinstance(action, Flatten) and group.parent is not None:
         return replace(group, flattened=group.flattened + action.size)
     member = group.member(action.ref)
     assert member is not None
+    if isinstance(action, Flatten):
+        return _put(group, replace(member, closed=member.closed + action.size))
     if isinstance(action, Cancel):
         # A child that was never sent is gone at once; what works is gone when the market says so.
         return _put(group, replace(member, leaving=True, alive=member.active))

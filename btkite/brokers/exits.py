@@ -1,0 +1,291 @@
+"""Exits: of a position's exits one order stands on Kite's book, for the one that is next.
+
+backtrader's view stays as it is: stop and target are two orders. One of them, the *carrier*, has the order at Kite
+(its id, its tag); the others are *watched*: accepted, and nowhere but here. When the price comes within reach of a
+target, Kite's order becomes the target's limit by one modification, and back. Whom it stands for is decided in
+:mod:`~btkite.orders.exits`; whom a fill belongs to is what Kite says the order was. Where the two differ (a change
+that was refused, or that raced a fill, or a process that ended in the middle of it) Kite is right.
+
+All of this is Cerebro's thread. The state is in the orders themselves (``order.info.watched``, and the id with its
+bearer), so the journal has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import backtrader as bt
+
+from ..log import get_logger
+from ..orders.exits import Exit, choose, traded
+from ..orders.progress import Progress
+from ..values import Fill, OrderUpdate
+from . import translate
+
+if TYPE_CHECKING:
+    from .kite import KiteBroker
+
+Order = bt.Order
+log = get_logger(__name__)
+_TYPES = (Order.Limit, Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
+_PLACEMENT = ("order_id", "tag", "variety", "filled_before", "booked")
+"""What ``order.info`` says of an order's placement, and goes with it."""
+_LONGEST_PAUSE = 60
+_SHORT_PAUSE = 2
+"""Seconds after a change that failed: while the price is beyond the stop, no longer than that."""
+
+
+class Exits:
+    """The carriers of one :class:`~btkite.brokers.kite.KiteBroker`."""
+
+    def __init__(self, broker: KiteBroker) -> None:
+        self._broker = broker
+        self._watched: dict[int, str] = {}  # ref -> key of its instrument
+        self._last: dict[str, float] = {}
+        self._failed: dict[int, tuple[int, int]] = {}  # ref of a carrier -> changes that failed, second of the last
+        self._tending = False
+
+    @property
+    def one(self) -> bool:
+        """Whether one order stands for all: as configured; by itself on a market that runs."""
+        named = self._broker.config.groups.exits
+        return named == "one" or (named == "auto" and not self._broker.store.clock.complete)
+
+    def is_watched(self, order: Any) -> bool:
+        """Whether it is nowhere but here."""
+        return order.ref in self._watched
+
+    # -- who belongs together -------------------------------------------------------------------------
+
+    def _mates(self, order: Any) -> list[Any]:
+        """The living exits of one position of which ``order`` is one, itself included; alone if it is no exit."""
+        orders = self._broker.orders
+        mates = [orders[ref] for ref in self._broker.groups.mates(order.ref) if ref in orders]
+        if len(mates) < 2 or not self._fits(order):
+            return [order]
+        return [mate for mate in mates if mate is order or (mate.alive() and self._fits(mate, order))]
+
+    def _fits(self, order: Any, other: Any = None) -> bool:
+        info, instrument = order.info, self._broker.instrument_of_order(order)
+        if order.exectype not in _TYPES or info.get("variety") not in (None, "", "regular"):
+            return False
+        if info.get("validity") not in (None, "", "DAY") or info.get("disclosed_quantity"):
+            return False
+        if other is not None:
+            same = order.isbuy() == other.isbuy() and instrument == self._broker.instrument_of_order(other)
+            return same and (order.active() or other.parent is not None)
+        if order.parent is not None:
+            return bool(order.isbuy() != order.parent.isbuy())
+        if info.get("exit"):
+            return True
+        held = self._broker.getposition_of(instrument.key)
+        if held * (-1 if order.isbuy() else 1) >= abs(order.executed.remsize):
+            order.addinfo(exit=True)  # so it stays, also while what it closes is being closed
+            return True
+        return False
+
+    def _carrier(self, mates: Iterable[Any]) -> Any:
+        """The one of them that is on the book or on its way there; None if none is."""
+        broker = self._broker
+        out = (mate for mate in mates if mate.alive() and mate.active() and mate.ref not in self._watched)
+        return next((mate for mate in out if "filled_before" in mate.info and mate.ref not in broker.held), None)
+
+    def _exit(self, order: Any) -> Exit:
+        instrument = self._broker.instrument_of_order(order)
+        _, price, trigger = translate.sent_as(order, instrument, self._broker.config.broker)
+        reach = price * self._broker.config.groups.reach_pct / 100 if not trigger else 0.0
+        return Exit(order.ref, translate.side(order), price, trigger, reach)
+
+    def _price(self, order: Any) -> float:
+        key = self._broker.instrument_of_order(order).key
+        return self._last.get(key) or self._broker.last_seen(order)
+
+    # -- to the market --------------------------------------------------------------------------------
+
+    def waits(self, order: Any) -> bool:
+        """``order`` is to be placed. True if it is not, because another exit of its position stands for it."""
+        self._watched.pop(order.ref, None)
+        mates = self._mates(order) if self.one else [order]
+        if len(mates) > 1:
+            if self._carrier(mate for mate in mates if mate is not order) is not None:
+                self._watch(order)
+                return True
+            chosen = choose([self._exit(mate) for mate in mates], self._price(order))
+            if chosen != order.ref:  # its own turn is to come, or it is watched and tended to
+                self._watch(order)
+                return True
+        order.info.pop("watched", None)
+        if order.info.get("stood"):
+            self._trip(order)  # it is placed anew, and the price may have gone past it in the meantime
+        elif len(mates) > 1:
+            order.addinfo(stood=True)
+        return False
+
+    def _watch(self, order: Any) -> None:
+        self._watched[order.ref] = self._broker.instrument_of_order(order).key
+        for name in _PLACEMENT[:1] + _PLACEMENT[3:]:
+            order.info.pop(name, None)
+        order.addinfo(watched=True)
+        self._broker.accepted(order)
+
+    def _trip(self, order: Any) -> None:
+        """A stop that the price has reached goes as what it becomes there: Kite takes no such stop."""
+        if translate.is_waiting_stop(order) and self._exit(order).tripped(self._price(order)):
+            order.triggered = True
+
+    def resume(self, order: Any) -> bool:
+        """An order of the last run: True if it was watched, and is again."""
+        if not order.info.get("watched") or not self.one:
+            return False
+        self._watch(order)
+        return True
+
+    # -- what happens to those that are watched -----------------------------------------------------------
+
+    def drop(self, order: Any) -> bool:
+        """``order`` is to end. True if it was watched: then it is over at once."""
+        if order.ref not in self._watched:
+            return False
+        self._end(order)
+        return True
+
+    def _end(self, order: Any) -> None:
+        del self._watched[order.ref]
+        self._broker.ended(order, "expired" if self._is_over(order) else "canceled")
+
+    def _is_over(self, order: Any) -> bool:
+        """Whether its own time is up."""
+        broker = self._broker
+        terms = broker.terms[order.ref]
+        if terms.deadline is not None:
+            return terms.deadline <= broker.now
+        return not terms.carry and broker.session_of(order) is None
+
+    def due(self) -> list[int]:
+        """The seconds at which watched orders end."""
+        terms = (self._broker.terms.get(ref) for ref in self._watched)
+        return [one.deadline for one in terms if one is not None and one.deadline is not None]
+
+    # -- prices ---------------------------------------------------------------------------------------
+
+    def take_price(self, key: str, last: float) -> None:
+        """The last price of an instrument, in rupees."""
+        self._last[key] = last
+        if key in self._watched.values():
+            self.tend()
+
+    def tend(self) -> None:
+        """Each watched order: over if its time is up, placed if nobody stands for it any more, and whoever stands is
+        the right one. To be called after everything that happens; without cause it does nothing."""
+        if self._tending or not self._watched:
+            return
+        self._tending = True
+        try:
+            for ref in list(self._watched):
+                if ref in self._watched:
+                    self._tend(self._broker.orders[ref])
+        finally:
+            self._tending = False
+
+    def _tend(self, order: Any) -> None:
+        if not order.alive():
+            del self._watched[order.ref]
+            return
+        mates = self._mates(order)
+        carrier = self._carrier(mates)
+        if carrier is not None:
+            if self._is_over(order) and not (carrier.ref in self._broker.expiring or self._is_over(carrier)):
+                self._end(order)
+            else:
+                self._steer(carrier, mates)
+        elif self._is_over(order):
+            self._end(order)
+        elif not any(mate.ref in self._broker.held for mate in mates):
+            able = [mate for mate in mates if mate.ref in self._watched]
+            chosen = choose([self._exit(mate) for mate in able], self._price(order))
+            del self._watched[chosen]
+            self._broker.admit(self._broker.orders[chosen])
+
+    def _steer(self, carrier: Any, mates: list[Any]) -> None:
+        """Have Kite's order stand for the exit that is next at this price."""
+        broker = self._broker
+        if carrier.triggered or not broker.may_change(carrier):
+            return
+        able = [mate for mate in mates if mate is carrier or mate.ref in self._watched]
+        last = self._price(carrier)
+        chosen = choose([self._exit(mate) for mate in able], last, carrier.ref)
+        if chosen == carrier.ref or self._pauses(carrier, last, broker.orders[chosen]):
+            return
+        order = broker.orders[chosen]
+        self._pass_on(carrier, order)
+        self._trip(order)
+        broker.write_swap(order, carrier)
+        broker.reroute(order)
+
+    def _pauses(self, carrier: Any, last: float, order: Any) -> bool:
+        tries, since = self._failed.get(carrier.ref, (0, 0))
+        longest = _SHORT_PAUSE if self._exit(order).tripped(last) else _LONGEST_PAUSE
+        return bool(tries) and self._broker.now < since + min(2**tries, longest)
+
+    def changed(self, order: Any, failed: bool) -> None:
+        """A change of ``order`` was answered."""
+        if failed:
+            tries, _ = self._failed.get(order.ref, (0, 0))
+            self._failed[order.ref] = (tries + 1, self._broker.now)
+        else:
+            self._failed.pop(order.ref, None)
+
+    # -- who it stands for ------------------------------------------------------------------------------
+
+    def _pass_on(self, before: Any, order: Any) -> None:
+        """Kite's order is ``order``'s from now on."""
+        self._watched.pop(order.ref, None)
+        self._broker.pass_on(before, order)
+        for name in _PLACEMENT:
+            if name in before.info:
+                order.info[name] = before.info[name]
+        order.addinfo(stood=True)
+        order.info.pop("watched", None)
+        self._watch(before)
+        if before.ref in self._failed:
+            self._failed[order.ref] = self._failed.pop(before.ref)
+
+    def credit(self, ref: int, update: OrderUpdate, fill: Fill, progress: Progress) -> int:
+        """Whose the ``fill`` is that ``update`` brought to light: the carrier's ``ref``, or the one of another exit
+        that Kite's order stood for; then that one carries it."""
+        carrier = self._broker.orders[ref]
+        mates = self._known_as(carrier, update)
+        if len(mates) > 1:
+            found = traded([self._exit(mate) for mate in mates], ref, update, fill.price)
+            if found != ref:
+                log.info("the fill is another exit's", ref=found, carrier=ref, order_id=update.order_id)
+                self._pass_on(carrier, self._broker.orders[found])
+                carrier = self._broker.orders[found]
+        if carrier.info.get("stood"):
+            carrier.addinfo(booked=progress.booked)
+        return int(carrier.ref)
+
+    def truth(self, carrier: Any, update: OrderUpdate) -> Any:
+        """Whom Kite's order stands for, as its book says; from now on that one carries it."""
+        mates = self._known_as(carrier, update)
+        if len(mates) < 2:
+            return carrier
+        found = traded([self._exit(mate) for mate in mates], carrier.ref, update)
+        if found == carrier.ref:
+            return carrier
+        order = self._broker.orders[found]
+        self._pass_on(carrier, order)
+        self._broker.write_swap(order, carrier)
+        return order
+
+    def differs(self, carrier: Any, update: OrderUpdate) -> bool:
+        """Whether ``update`` says that Kite's order is another than it was made."""
+        mates = self._known_as(carrier, update)
+        return len(mates) > 1 and traded([self._exit(mate) for mate in mates], carrier.ref, update) != carrier.ref
+
+    def _known_as(self, carrier: Any, update: OrderUpdate) -> list[Any]:
+        """Those for whom the order of ``update`` may stand: its carrier, and the watched ones with it."""
+        if not self._watched or not self._broker.is_current(carrier, update):
+            return [carrier]
+        return [mate for mate in self._mates(carrier) if mate is carrier or mate.ref in self._watched]
