@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from . import log
 from .errors import ConfigError
 from .settings import reading
-from .settings.sections import Alerts, Broker, Data, Exchange, KiteConnect, Log, Paths, Risk, Run, Section
+from .settings.sections import Alerts, Broker, Data, Exchange, Groups, KiteConnect, Log, Paths, Risk, Run, Section
 from .settings.sentences import did_you_mean, sentences
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Config",
     "Data",
     "Exchange",
+    "Groups",
     "KiteConnect",
     "Loaded",
     "Log",
@@ -57,6 +58,7 @@ class Config(Section):
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     paths: Paths = Field(default_factory=Paths, description=Paths.__doc__)
     risk: Risk = Field(default_factory=Risk, description=Risk.__doc__)
+    groups: Groups = Field(default_factory=Groups, description=Groups.__doc__)
     run: Run = Field(default_factory=Run, description=Run.__doc__)
     alerts: Alerts = Field(default_factory=Alerts, description=Alerts.__doc__)
     exchange: Exchange = Field(default_factory=Exchange, description=Exchange.__doc__)

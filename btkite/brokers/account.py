@@ -29,6 +29,8 @@ from .base import GatedBroker, strategy_name
 from .grouping import Groups
 from .overnight import INTRADAY, Overnight
 
+_TRIGGERED = {OrderType.SL: OrderType.LIMIT, OrderType.SLM: OrderType.MARKET}
+
 
 class Account(GatedBroker):
     """What is held and what it is worth; Cerebro's thread only."""
@@ -85,8 +87,8 @@ class Account(GatedBroker):
         instrument = self.instrument_of_order(order)
         settings, info = self.config.broker, order.info
         kind, price, trigger = translate.sent_as(order, instrument, settings)
-        if order.triggered:  # what rests of a stop is its limit
-            kind, trigger = OrderType.LIMIT if kind is OrderType.SL else kind, 0.0
+        if order.triggered:  # what rests of a stop is its limit, or it takes what there is
+            kind, trigger = _TRIGGERED.get(kind, kind), 0.0
         held = self._positions.get(instrument.key)
         wanted = Proposal(
             ref=order.ref,

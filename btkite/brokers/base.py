@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import backtrader as bt
 
 from ..linetime import seconds_of
+from ..log import get_logger
 from ..values import Denial, Instrument, Proposal
 
 if TYPE_CHECKING:
     from ..risk.gate import RiskGate
+
+log = get_logger(__name__)
 
 
 class GatedType(abc.ABCMeta, type(bt.BrokerBase)):  # type: ignore[misc]
@@ -29,6 +32,7 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
 
     gate: RiskGate | None = None
     on_denied: Any = None  # called with (order, denial): alerts, journal
+    on_alert: Any = None  # called with (level, sentence, key) when a person should know at once
 
     def instrument(self, data: Any) -> Instrument:
         """The instrument that orders of ``data`` are for, now."""
@@ -62,6 +66,15 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
             self.notify(order)
             if self.on_denied is not None:
                 self.on_denied(order, denial)
+
+    def alert(self, level: str, sentence: str, key: str = "") -> None:
+        """A person must know: the log, the strategy's ``notify_store`` and the alerts."""
+        (log.error if level == "critical" else log.warning)(sentence)
+        store = getattr(self, "store", None)
+        if store is not None:
+            store.put_notification(sentence)
+        if self.on_alert is not None:
+            self.on_alert(level, sentence, key)
 
     @abc.abstractmethod
     def notify(self, order: Any) -> None:

@@ -347,9 +347,9 @@ class BookBroker(Changes):
 
     def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
         """What a group asks for after one of its members traded or ended."""
-        for key, action in actions:
+        for _, action in actions:
             if isinstance(action, Flatten):
-                self._flatten(self.orders[abs(key)], action.size)
+                self._flatten(self.orders[action.ref], action.size)
                 continue
             order = self.orders.get(action.ref)
             if order is None or not order.alive():
@@ -375,7 +375,9 @@ class BookBroker(Changes):
         """Close at market what a race has left without an exit (or buy back what was exited twice)."""
         closes = (size > 0) == entry.isbuy()
         give = self.sell if closes else self.buy
-        log.warning("closing at market what no exit is left for", entry=entry.ref, size=size)
+        key = self.instrument_of_order(entry).key
+        what = "have no exit left" if size > 0 else "were exited once too often"
+        self.alert("critical", f"{key}: {abs(size)} units of order {entry.ref} {what}; they are traded back", key)
         self._flattening = True
         try:
             give(

@@ -24,22 +24,20 @@ from ..values import Fill, OrderUpdate
 from . import translate
 
 if TYPE_CHECKING:
-    from .kite import KiteBroker
+    from .carrying import Carrying
 
 Order = bt.Order
 log = get_logger(__name__)
 _TYPES = (Order.Limit, Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
-_PLACEMENT = ("order_id", "tag", "variety", "filled_before", "booked")
-"""What ``order.info`` says of an order's placement, and goes with it."""
 _LONGEST_PAUSE = 60
 _SHORT_PAUSE = 2
 """Seconds after a change that failed: while the price is beyond the stop, no longer than that."""
 
 
 class Exits:
-    """The carriers of one :class:`~btkite.brokers.kite.KiteBroker`."""
+    """The carriers of one broker."""
 
-    def __init__(self, broker: KiteBroker) -> None:
+    def __init__(self, broker: Carrying) -> None:
         self._broker = broker
         self._watched: dict[int, str] = {}  # ref -> key of its instrument
         self._last: dict[str, float] = {}
@@ -79,11 +77,8 @@ class Exits:
             return bool(order.isbuy() != order.parent.isbuy())
         if info.get("exit"):
             return True
-        held = self._broker.getposition_of(instrument.key)
-        if held * (-1 if order.isbuy() else 1) >= abs(order.executed.remsize):
-            order.addinfo(exit=True)  # so it stays, also while what it closes is being closed
-            return True
-        return False
+        held = self._broker.holding(instrument.key)
+        return bool(held * (-1 if order.isbuy() else 1) >= abs(order.executed.remsize))
 
     def _carrier(self, mates: Iterable[Any]) -> Any:
         """The one of them that is on the book or on its way there; None if none is."""
@@ -108,6 +103,8 @@ class Exits:
         self._watched.pop(order.ref, None)
         mates = self._mates(order) if self.one else [order]
         if len(mates) > 1:
+            for mate in mates:
+                mate.addinfo(exit=True)  # and it stays one while what it closes is being closed
             if self._carrier(mate for mate in mates if mate is not order) is not None:
                 self._watch(order)
                 return True
@@ -124,8 +121,6 @@ class Exits:
 
     def _watch(self, order: Any) -> None:
         self._watched[order.ref] = self._broker.instrument_of_order(order).key
-        for name in _PLACEMENT[:1] + _PLACEMENT[3:]:
-            order.info.pop(name, None)
         order.addinfo(watched=True)
         self._broker.accepted(order)
 
@@ -160,7 +155,7 @@ class Exits:
         terms = broker.terms[order.ref]
         if terms.deadline is not None:
             return terms.deadline <= broker.now
-        return not terms.carry and broker.session_of(order) is None
+        return not terms.carry and not broker.is_in_session(order)
 
     def due(self) -> list[int]:
         """The seconds at which watched orders end."""
@@ -173,16 +168,16 @@ class Exits:
         """The last price of an instrument, in rupees."""
         self._last[key] = last
         if key in self._watched.values():
-            self.tend()
+            self.tend(key)
 
-    def tend(self) -> None:
+    def tend(self, key: str = "") -> None:
         """Each watched order: over if its time is up, placed if nobody stands for it any more, and whoever stands is
         the right one. To be called after everything that happens; without cause it does nothing."""
         if self._tending or not self._watched:
             return
         self._tending = True
         try:
-            for ref in list(self._watched):
+            for ref in [ref for ref, at in self._watched.items() if key in ("", at)]:
                 if ref in self._watched:
                     self._tend(self._broker.orders[ref])
         finally:
@@ -195,7 +190,7 @@ class Exits:
         mates = self._mates(order)
         carrier = self._carrier(mates)
         if carrier is not None:
-            if self._is_over(order) and not (carrier.ref in self._broker.expiring or self._is_over(carrier)):
+            if self._is_over(order) and not (self._broker.is_expiring(carrier) or self._is_over(carrier)):
                 self._end(order)
             else:
                 self._steer(carrier, mates)
@@ -241,34 +236,31 @@ class Exits:
     def _pass_on(self, before: Any, order: Any) -> None:
         """Kite's order is ``order``'s from now on."""
         self._watched.pop(order.ref, None)
-        self._broker.pass_on(before, order)
-        for name in _PLACEMENT:
-            if name in before.info:
-                order.info[name] = before.info[name]
-        order.addinfo(stood=True)
         order.info.pop("watched", None)
+        self._broker.pass_on(before, order)
+        order.addinfo(stood=True)
         self._watch(before)
         if before.ref in self._failed:
             self._failed[order.ref] = self._failed.pop(before.ref)
 
-    def credit(self, ref: int, update: OrderUpdate, fill: Fill, progress: Progress) -> int:
-        """Whose the ``fill`` is that ``update`` brought to light: the carrier's ``ref``, or the one of another exit
-        that Kite's order stood for; then that one carries it."""
+    def credit(self, ref: int, progress: Progress, fill: Fill) -> int:
+        """Whose a new ``fill`` is: the carrier's ``ref``, or the one of another exit that Kite's order stood for; then
+        that one carries it."""
         carrier = self._broker.orders[ref]
-        mates = self._known_as(carrier, update)
+        mates = self._known_as(carrier, progress.order_id)
         if len(mates) > 1:
-            found = traded([self._exit(mate) for mate in mates], ref, update, fill.price)
+            found = traded([self._exit(mate) for mate in mates], ref, progress, fill.price)
             if found != ref:
-                log.info("the fill is another exit's", ref=found, carrier=ref, order_id=update.order_id)
-                self._pass_on(carrier, self._broker.orders[found])
-                carrier = self._broker.orders[found]
+                log.info("the fill is another exit's", ref=found, carrier=ref, order_id=progress.order_id)
+                before, carrier = carrier, self._broker.orders[found]
+                self._pass_on(before, carrier)
         if carrier.info.get("stood"):
             carrier.addinfo(booked=progress.booked)
         return int(carrier.ref)
 
     def truth(self, carrier: Any, update: OrderUpdate) -> Any:
         """Whom Kite's order stands for, as its book says; from now on that one carries it."""
-        mates = self._known_as(carrier, update)
+        mates = self._known_as(carrier, update.order_id)
         if len(mates) < 2:
             return carrier
         found = traded([self._exit(mate) for mate in mates], carrier.ref, update)
@@ -281,11 +273,11 @@ class Exits:
 
     def differs(self, carrier: Any, update: OrderUpdate) -> bool:
         """Whether ``update`` says that Kite's order is another than it was made."""
-        mates = self._known_as(carrier, update)
+        mates = self._known_as(carrier, update.order_id)
         return len(mates) > 1 and traded([self._exit(mate) for mate in mates], carrier.ref, update) != carrier.ref
 
-    def _known_as(self, carrier: Any, update: OrderUpdate) -> list[Any]:
-        """Those for whom the order of ``update`` may stand: its carrier, and the watched ones with it."""
-        if not self._watched or not self._broker.is_current(carrier, update):
+    def _known_as(self, carrier: Any, order_id: str) -> list[Any]:
+        """Those for whom an order at Kite may stand: its carrier, and the watched ones with it."""
+        if not self._watched or not self._broker.is_current(carrier, order_id):
             return [carrier]
         return [mate for mate in self._mates(carrier) if mate is carrier or mate.ref in self._watched]

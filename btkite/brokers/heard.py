@@ -7,7 +7,7 @@ and are applied here, on Cerebro's thread. No call of this file waits for the ne
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
@@ -24,6 +24,9 @@ from .changes import reshape
 from .terms import Terms
 from .uncertain import Uncertain
 
+if TYPE_CHECKING:
+    from .exits import Exits
+
 Order = bt.Order
 log = get_logger(__name__)
 OWN_TAG = 14
@@ -33,6 +36,8 @@ _LONGEST_WAIT = 60
 
 class Heard(Uncertain):
     """The listening half of :class:`~btkite.brokers.kite.KiteBroker`."""
+
+    exits: Exits
 
     def init(self) -> None:
         super().init()
@@ -55,7 +60,8 @@ class Heard(Uncertain):
 
     def take_reply(self, reply: DeskReply) -> None:
         """The answer to one of our requests."""
-        order = self.orders.get(reply.ref)
+        known = reply.ref if reply.action == "place" else self._ids.get(reply.order_id, reply.ref)
+        order = self.orders.get(known)  # of exits that share one order at Kite, the one that it stands for now
         if order is None:
             return
         if self.record is not None:
@@ -66,6 +72,7 @@ class Heard(Uncertain):
         if reply.action == "modify":
             self._changing[order.ref] = self._changing.get(order.ref, 1) - 1
             self._differs.pop(order.ref, None)
+            self.exits.changed(order, failed=reply.error is not None)
         if reply.error is not None:
             self._not_changed(order, reply)
         elif reply.action == "modify":
@@ -148,8 +155,8 @@ class Heard(Uncertain):
             ref = self._meet(update)
         if ref is None:
             return
-        order = self.orders[ref]
-        if self._is_current(order, update.order_id) and update.status == "OPEN" and self._is_stop_with_limit(order):
+        order, was_stop = self.orders[ref], update.status == "OPEN" and update.order_type != OrderType.LIMIT
+        if was_stop and self.is_current(order, update.order_id) and self._is_stop_with_limit(order):
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
         progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))
         self._advance(order, progress, fill)
@@ -194,15 +201,18 @@ class Heard(Uncertain):
         """An order that none of ours is."""
         self.store.put_notification("foreign order", update.order_id, update.status)
 
-    def _is_current(self, order: Any, order_id: str) -> bool:
+    def is_current(self, order: Any, order_id: str) -> bool:
         """Whether this is the placement that counts now."""
         return self._order_ids.get(order.ref) == order_id and order.ref not in self.held
 
     def _advance(self, order: Any, progress: Progress, fill: Fill | None) -> None:
         """What is known of a placement has grown: its fill, its end."""
-        ref, order_id = order.ref, progress.order_id
+        order_id = progress.order_id
         self._progress[order_id] = progress
-        current, legs = self._is_current(order, order_id), self._is_iceberg(order)
+        if fill is not None:
+            order = self.orders[self.exits.credit(order.ref, progress, fill)]
+        ref = order.ref
+        current, legs = self.is_current(order, order_id), self._is_iceberg(order)
         complete = current and progress.status == "COMPLETE" and not legs
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
@@ -230,10 +240,11 @@ class Heard(Uncertain):
 
     def _take_terms(self, order: Any, update: OrderUpdate) -> None:
         """After a change that failed: size and prices are what Kite's book says, also of an order that has ended."""
-        ref = order.ref
-        del self._differs[ref]
+        del self._differs[order.ref]
         if self._is_iceberg(order):
             return
+        order = self.exits.truth(order, update)
+        ref = order.ref
         size = max(self._before.get(ref, 0) + update.quantity, int(abs(order.executed.size)))
         reshape(order, size, *_prices(order.exectype, update))
         mine = ref in self._by_strategy

@@ -16,7 +16,7 @@ from ..kite.desk import Cancel, Modify, Place, Request
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
-from .heard import Heard
+from .carrying import Carrying
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -35,7 +35,7 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")[-width:]
 
 
-class KiteBroker(Heard):
+class KiteBroker(Carrying):
     """Orders of one account of Kite, through an armed :class:`~btkite.store.KiteStore`.
 
     ``order.info`` carries ``order_id`` (Kite's), ``tag``, and ``reason`` if Kite refused it.
@@ -72,6 +72,8 @@ class KiteBroker(Heard):
 
     def route(self, order: Any) -> None:
         self.held.pop(order.ref, None)
+        if self.exits.waits(order):
+            return
         self.pin(order)
         proposal = self.proposal(order)
         remaining = int(abs(order.executed.remsize))
@@ -106,7 +108,7 @@ class KiteBroker(Heard):
     def recall(self, order: Any) -> None:
         ref = order.ref
         self._replacing.discard(ref)
-        if ref in self._leaving:
+        if ref in self._leaving or self.exits.drop(order):
             return
         if self._lapses(order):
             self._unwanted.add(ref)
@@ -129,6 +131,8 @@ class KiteBroker(Heard):
         return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None
 
     def reroute(self, order: Any) -> None:
+        if self.exits.is_watched(order):
+            return
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
         if self._changes[order.ref] > _CHANGES:
@@ -149,6 +153,8 @@ class KiteBroker(Heard):
 
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
+        if self.exits.resume(order):
+            return
         order_id, tag = order.info.get("order_id"), order.info.get("tag")
         if order.ref in self.held or "filled_before" not in order.info:  # no placement of it was ever begun
             self.admit(order)
@@ -159,10 +165,11 @@ class KiteBroker(Heard):
             self._ids[str(order_id)] = order.ref
             self._order_ids[order.ref] = str(order_id)
             self._resumed[order.ref] = self._differs[order.ref] = self._asks + 1  # a change may have been on its way
-            done, price = int(abs(order.executed.size)) - self._before[order.ref], order.executed.price
+            done = int(abs(order.executed.size)) - self._before[order.ref]
             if done:  # what the last run has booked of it is no news
+                booked = float(order.info.get("booked") or done * order.executed.price)
                 self._progress[str(order_id)] = Progress(
-                    str(order_id), filled=done, average_price=price, told=(done, price), booked=done * price
+                    str(order_id), filled=done, average_price=booked / done, told=(done, booked / done), booked=booked
                 )
         else:
             self._doubt.begin(order.ref, self.now)
@@ -200,6 +207,7 @@ class KiteBroker(Heard):
             self._ask_book()
         self.poll(now)
         self._ask_margins(now)
+        self.tend_at(now)
         self.roll(now)
 
     def next_due(self) -> int | None:
@@ -209,6 +217,7 @@ class KiteBroker(Heard):
             terms = self.terms.get(ref)
             if terms is not None and terms.deadline is not None and ref not in self._expiring:
                 due.append(terms.deadline)
+        due += self.exits.due()
         due += [*self._again.values(), *self._doubt.due(), *self._asked_account.values(), *self.poll_due()]
         return min(due, default=None)
 

@@ -22,8 +22,6 @@ class Looking(BookBroker):
     """The asking half of what :class:`~btkite.brokers.heard.Heard` is told."""
 
     store: Any
-    on_alert: Any = None
-    """Called with (level, sentence, key) when a person should know at once."""
 
     def init(self) -> None:
         super().init()
@@ -32,13 +30,6 @@ class Looking(BookBroker):
         self._open_asks = 0  # of these, not answered yet
         self._looked = -1  # second of the last look; while nothing works it goes along with the time
         self._unpriced: set[str] = set()  # orders whose trades were asked for
-
-    def alert(self, level: str, sentence: str, key: str = "") -> None:
-        """A person must know: the log, the strategy's ``notify_store`` and the alerts."""
-        (log.error if level == "critical" else log.warning)(sentence)
-        self.store.put_notification(sentence)
-        if self.on_alert is not None:
-            self.on_alert(level, sentence, key)
 
     def works(self) -> bool:
         """Whether an order of ours is at Kite."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..values import OrderType, OrderUpdate, Side
+from .progress import Progress
 
 _STOPS = (OrderType.SL, OrderType.SLM)
 _PART = 3
@@ -69,28 +70,29 @@ def choose(exits: Sequence[Exit], last: float, carried: int = 0) -> int:
     return nearest.ref if nearest.distance(last) <= reach + _HAIR else stop.ref
 
 
-def traded(exits: Sequence[Exit], carried: int, update: OrderUpdate, price: float = 0.0) -> int:
-    """The ref of the exit that Kite's order stands for in ``update``, or, with a ``price``, that traded at it.
+def traded(exits: Sequence[Exit], carried: int, said: OrderUpdate | Progress, price: float = 0.0) -> int:
+    """The ref of the exit that Kite's order stands for by what was ``said`` of it, or, with a ``price``, the one that
+    traded at it.
 
     Kite tells what the order is now; what has traded may be from before its last change, and the price tells: a
     target never trades at less than its limit, and a stop that still waits has not traded.
     """
     stops = [exit for exit in exits if exit.is_stop]
     targets = [exit for exit in exits if not exit.is_stop]
-    if not stops or not targets or not update.order_type:
+    if not stops or not targets or not said.order_type:
         return carried
     side = stops[0].side
-    if update.order_type in _STOPS:
-        stop = min(stops, key=lambda exit: abs(exit.trigger_price - update.trigger_price))
+    if said.order_type in _STOPS:
+        stop = min(stops, key=lambda exit: abs(exit.trigger_price - said.trigger_price))
         reached = [exit for exit in targets if price > 0 and (exit.price - price) * side.sign >= -_HAIR]
         if reached:
             return min(reached, key=lambda exit: abs(exit.price - price)).ref
         return stop.ref
-    if update.order_type == OrderType.LIMIT and update.price > 0:
-        if price > 0 and (price - update.price) * side.sign > _HAIR:
+    if said.order_type == OrderType.LIMIT and said.price > 0:
+        if price > 0 and (price - said.price) * side.sign > _HAIR:
             return _nearest(stops).ref
         limits = [exit for exit in exits if exit.price]
-        return min(limits, key=lambda exit: abs(exit.price - update.price)).ref
+        return min(limits, key=lambda exit: abs(exit.price - said.price)).ref
     standing = next((exit for exit in stops if exit.ref == carried), None)
     return (standing or _nearest(stops)).ref
 

@@ -40,6 +40,7 @@ class Progress:
     status_message: str = ""
     price: float = 0.0
     trigger_price: float = 0.0
+    order_type: str = ""
     trades: tuple[tuple[str, int, float], ...] = ()
     told: tuple[int, float] = (0, 0.0)  # the most that an order message said: filled, average price
     weight: Weight | None = None
@@ -74,6 +75,7 @@ def apply(progress: Progress | None, update: OrderUpdate, now: datetime) -> tupl
             status_message=update.status_message,
             price=update.price,
             trigger_price=update.trigger_price,
+            order_type=update.order_type,
             weight=weight,
         )
     if update.average_price > 0 and update.filled_quantity > progress.told[0]:

@@ -82,7 +82,11 @@ def _alert(plan: Run, config: Config, store: KiteStore, broker: Any, stack: Exit
             alerts.send("critical", f"{who}: the run failed", f"{type(error).__name__}: {error}")
         alerts.close(10.0)
 
+    def alert(level: str, sentence: str, key: str) -> None:
+        alerts.send(level, f"{who}: {sentence.partition(':')[0]}", sentence, key=key)
+
     broker.on_denied = denied
+    broker.on_alert = alert
     stack.push(ended)
 
 

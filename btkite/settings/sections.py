@@ -204,6 +204,23 @@ class Risk(Section):
     )
 
 
+class Groups(Section):
+    """Brackets and OCO groups at Kite."""
+
+    exits: Literal["auto", "one", "two"] = Field(
+        default="auto",
+        description="Exits of one position that rest at Kite: one order that becomes the stop or the target with the "
+        "price, or two. auto: one on a market that runs, two in lock step.",
+    )
+    reach_pct: Number = Field(
+        default=0.3,
+        gt=0,
+        le=10,
+        description="Per cent of a target's price at which the one order becomes the target's limit; it becomes the "
+        "stop again at twice that.",
+    )
+
+
 class Run(Section):
     """How a run goes."""
 
