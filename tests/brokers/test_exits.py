@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.brokers.scene import CALM, Order, buy
-from tests.brokers.wire import TIMED_OUT, done_but, held_until, lost, passes  # noqa: F401
+from tests.brokers.scene import CALM, Order
+from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
 
 LIMIT, STOP = Order.Limit, Order.Stop
 LONG = [CALM] * 12
@@ -28,7 +28,7 @@ def bracket(**more: Any) -> Any:
 
 
 def run(live: Any, rows: Any, plan: Any, **more: Any) -> Any:
-    return live.run(rows, plan, **{"groups.exits": "one", **more})
+    return live.run(rows, plan, settings={"check_trigger_side": True}, **{"groups.exits": "one", **more})
 
 
 def exits(live: Any) -> list[tuple[Any, ...]]:
@@ -84,3 +84,78 @@ def test_a_price_that_falls_through_the_stop_while_the_target_stands_is_sold_at_
     assert ran.story(1)[-1] == "Completed"
     assert ran.story(2)[-1] == "Canceled"
     assert ran.position.size == live.held() == 0
+
+
+# ---- what goes wrong ----
+
+
+@pytest.mark.parametrize("answer", [None, TIMED_OUT], ids=["cut", "400 timed out"])
+@pytest.mark.parametrize("wire", [done_but, lost], ids=["done", "never arrived"])
+def test_a_lost_answer_to_the_swap_is_settled_by_the_book(live, wire, answer):
+    live.middle.on("PUT", wire(answer))
+    ran = run(live, [*LONG[:4], NEAR, HOLD, HOLD, HIGH, HIGH, CALM], {2: bracket()})
+    assert exits(live) == [("LIMIT", "COMPLETE", 10, 10)]
+    assert (ran.story(1)[-1], ran.story(2)[-1]) == ("Canceled", "Completed")
+    assert ran.position.size == live.held() == 0
+
+
+def test_a_swap_that_kite_refuses_leaves_the_stop_and_is_tried_again_later(live):
+    live.middle.on("PUT", lost(NO), lost(NO))
+    ran = run(live, [*LONG[:4], NEAR, BACK, LOW, CALM], {2: bracket()})
+    assert exits(live) == [("SL-M", "COMPLETE", 10, 10)]
+    assert (ran.story(1)[-1], ran.story(2)[-1]) == ("Completed", "Canceled")
+    assert ran.position.size == live.held() == 0
+
+
+@pytest.mark.parametrize("done", [True, False], ids=["the swap came first", "the fill came first"])
+@pytest.mark.parametrize("answer", [None, TIMED_OUT, "true"], ids=["cut", "400 timed out", "answered"])
+def test_a_fill_in_the_middle_of_the_swap_counts_once_and_goes_to_the_right_one(live, done, answer):
+    def races(middle, asked):
+        said = middle.forward(asked) if done else None
+        middle.control("market", exchange="NSE", tradingsymbol="TEST", last_price=104.0 if done else 97.0)
+        said = said or middle.forward(asked)
+        return said if answer == "true" else answer
+
+    live.middle.on("PUT", races)
+    ran = run(live, [*LONG[:4], NEAR, *LONG[:4]], {2: bracket()})
+    winner, other = (2, 1) if done else (1, 2)
+    assert exits(live) == [("LIMIT" if done else "SL-M", "COMPLETE", 10, 10)]
+    assert (ran.story(winner)[-1], ran.story(other)[-1]) == ("Completed", "Canceled")
+    assert sum(size for _, size, _, _ in ran.fills) == 0
+    assert ran.position.size == live.held() == 0
+
+
+def test_a_stop_that_kite_rejects_leaves_its_place_to_the_target(live):
+    live.middle.on("POST", passes, lost(NO))
+    ran = run(live, LONG[:8], {2: bracket()})
+    assert exits(live) == [("LIMIT", "OPEN", 10, 0)]
+    assert ran.story(1)[-1] == "Rejected"
+    assert ran.given[2].alive()
+
+
+# ---- sizes ----
+
+
+def test_exits_of_unequal_size_take_turns_and_never_offer_more_than_is_held(live):
+    """Half is sold at the target; for the rest the stop stands again."""
+
+    def give(s):
+        entry = s.buy(size=10, transmit=False)
+        stop = s.sell(size=10, exectype=STOP, price=98.0, parent=entry, transmit=False)
+        return [entry, stop, s.sell(size=5, exectype=LIMIT, price=103.0, parent=entry)]
+
+    ran = run(live, [*LONG[:4], NEAR, HIGH, HIGH, HIGH, BACK, LOW, CALM], {2: give})
+    assert exits(live) == [("LIMIT", "COMPLETE", 5, 5), ("SL-M", "COMPLETE", 5, 5)]
+    assert (ran.story(1)[-1], ran.story(2)[-1]) == ("Completed", "Completed")
+    assert ran.position.size == live.held() == 0
+
+
+def test_a_bracket_with_only_a_target_rests_its_target(live):
+    def give(s):
+        entry = s.buy(size=10, transmit=False)
+        return [entry, s.sell(size=10, exectype=LIMIT, price=103.0, parent=entry)]
+
+    ran = run(live, [*LONG[:4], NEAR, HIGH, CALM], {2: give})
+    assert exits(live) == [("LIMIT", "COMPLETE", 10, 10)]
+    assert live.middle.calls("PUT") == []
+    assert ran.position.size == 0
