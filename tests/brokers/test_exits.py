@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from btkite.brokers.record import Record
+from btkite.clock import ManualClock
+from btkite.journal import Journal
 from tests.brokers.scene import CALM, Order
+from tests.brokers.test_kite_again import Restored, twice
+from tests.brokers.test_kite_day import HOURS
 from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
 
 LIMIT, STOP = Order.Limit, Order.Stop
@@ -159,3 +165,172 @@ def test_a_bracket_with_only_a_target_rests_its_target(live):
     assert exits(live) == [("LIMIT", "COMPLETE", 10, 10)]
     assert live.middle.calls("PUT") == []
     assert ran.position.size == 0
+
+
+# ---- what the strategy does with them ----
+
+
+def change(number: int, **figures: Any) -> Any:
+    return lambda s: s.broker.modify(s.given[number], **figures) and None
+
+
+def test_a_target_that_is_not_at_kite_is_moved_here_alone(live):
+    ran = run(live, [*LONG[:5], NEAR, HOLD, CALM], {2: bracket(), 4: change(2, price=110.0)})
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
+    assert live.middle.calls("PUT") == []
+    assert ran.given[2].created.price == 110.0
+
+
+def test_a_target_that_is_moved_away_while_it_stands_gives_its_place_to_the_stop(live):
+    run(live, [*LONG[:4], NEAR, HOLD, HOLD, HOLD], {2: bracket(), 6: change(2, price=110.0)})
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
+    assert live.book()[-1]["trigger_price"] == 98.0
+
+
+def test_a_stop_that_is_moved_while_the_target_stands_is_where_it_was_moved_to(live):
+    ran = run(live, [*LONG[:4], NEAR, HOLD, BACK, BACK, BACK], {2: bracket(), 6: change(1, price=99.0)})
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
+    assert live.book()[-1]["trigger_price"] == ran.given[1].created.price == 99.0
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["the stop", "the target"])
+@pytest.mark.parametrize("rows", [LONG[:8], [*LONG[:4], NEAR, HOLD, HOLD, HOLD]], ids=["the stop stands", "the target"])
+def test_cancelling_either_takes_both_and_kites_order(live, number, rows):
+    ran = run(live, rows, {2: bracket(), 6: lambda s: s.cancel(s.given[number])})
+    assert [row[1] for row in exits(live)] == ["CANCELLED"]
+    assert [ran.story(n)[-1] for n in (1, 2)] == ["Canceled", "Canceled"]
+    assert ran.position.size == live.held() == 10
+
+
+@pytest.mark.parametrize("kind", [Order.StopTrail, Order.StopTrailLimit])
+def test_a_trailing_stop_trails_while_the_target_stands(live, kind):
+    """At 102.5 the trigger has followed to 99.5, and is there when the stop stands again."""
+    more = {"plimit": 95.0} if kind == Order.StopTrailLimit else {}
+
+    def give(s):
+        entry = s.buy(size=10, transmit=False)
+        trail = s.sell(size=10, exectype=kind, trailamount=3.0, parent=entry, transmit=False, **more)
+        return [entry, trail, s.sell(size=10, exectype=LIMIT, price=103.0, parent=entry)]
+
+    ran = run(live, [*LONG[:4], NEAR, HOLD, BACK, BACK, BACK], {2: give})
+    (row,) = exits(live)
+    assert row[1:] == ("TRIGGER PENDING", 10, 0)
+    assert live.book()[-1]["trigger_price"] == ran.given[1].created.price == pytest.approx(99.8)
+
+
+def test_more_swaps_than_kite_allows_place_it_anew(live):
+    rows = [*LONG[:4], *[NEAR, BACK] * 12, CALM, CALM]
+    ran = run(live, rows, {2: bracket()})
+    assert [row[1] for row in exits(live)] == ["CANCELLED", "TRIGGER PENDING"]
+    assert max(row["quantity"] for row in live.book()) == 10
+    assert ran.given[1].alive()
+    assert ran.given[2].alive()
+
+
+# ---- OCO ----
+
+
+def pair(**more: Any) -> Any:
+    """Two exits of 10 that are held."""
+
+    def give(s: Any) -> list[Any]:
+        stop = s.sell(size=10, exectype=STOP, price=98.0, **more)
+        return [stop, s.sell(size=10, exectype=LIMIT, price=103.0, oco=stop, **more)]
+
+    return give
+
+
+def test_an_oco_pair_that_closes_a_position_is_one_order(live):
+    plan = {2: lambda s: s.buy(size=10), 4: pair()}
+    ran = run(live, [*LONG[:6], NEAR, HIGH, CALM], plan)
+    assert exits(live) == [("LIMIT", "COMPLETE", 10, 10)]
+    assert [ran.story(n)[-1] for n in (1, 2)] == ["Canceled", "Completed"]
+    assert live.held() == 0
+
+
+def test_an_oco_pair_without_a_position_rests_whole(live):
+    ran = run(live, LONG[:8], {2: pair()})
+    assert sorted(row[:2] for row in exits(live)) == [("LIMIT", "OPEN"), ("SL-M", "TRIGGER PENDING")]
+    assert [order.info.get("watched") for order in ran.given] == [None, None]
+
+
+def test_an_oco_pair_for_more_than_is_held_rests_whole(live):
+    plan = {2: lambda s: s.buy(size=4), 4: pair()}
+    run(live, LONG[:8], plan)
+    assert len(exits(live)) == 2
+
+
+# ---- nights and restarts ----
+
+
+def test_exits_that_are_carried_are_one_order_again_in_the_morning(live):
+    plan = {2: bracket(carry=True, product="CNC", stopargs={"carry": True}, limitargs={"carry": True})}
+    ran = run(live, HOURS + [CALM] * 3, plan, interval="60minute")
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
+    assert [order.alive() for order in ran.given[1:]] == [True, True]
+
+
+def test_exits_that_end_with_the_day_expire_both(live):
+    ran = run(live, HOURS + [CALM] * 3, {2: bracket()}, interval="60minute")
+    assert [ran.story(n)[-1] for n in (1, 2)] == ["Expired", "Expired"]
+    assert live.book() == []
+
+
+def test_a_deadline_of_both_expires_both(live):
+    ran = run(live, LONG, {2: bracket(valid=timedelta(minutes=4))})
+    assert [ran.story(n)[-1] for n in (1, 2)] == ["Expired", "Expired"]
+    assert [row[1] for row in exits(live)] == ["CANCELLED"]
+
+
+def ends(s: Any) -> None:
+    s.env.runstop()
+
+
+def again(live: Any, tmp_path: Any, rows: Any, first: Any, then: Any = None, **more: Any) -> tuple[Any, Any]:
+    return twice(live, tmp_path, rows, first, then, **{"groups.exits": "one", **more})
+
+
+@pytest.mark.parametrize("rows", [LONG, [*LONG[:4], NEAR, *[HOLD] * 6]], ids=["the stop stood", "the target stood"])
+def test_after_a_restart_the_same_order_stands(live, tmp_path, rows):
+    _, after = again(live, tmp_path, rows, {2: bracket(), 6: ends})
+    kind = "SL-M" if rows is LONG else "LIMIT"
+    assert [row[0] for row in exits(live)] == [kind]
+    assert sorted(bool(order.info.get("watched")) for order in after.kept) == [False, True]
+    assert after.position.size == live.held() == 10
+
+
+@pytest.mark.parametrize("wire", [lost(None), done_but(None)], ids=["before", "after"])
+@pytest.mark.parametrize("trades", [None, 103.5, 97.5])
+def test_a_process_that_ended_in_the_middle_of_the_swap_goes_on_rightly(live, tmp_path, wire, trades):
+    """The order is the stop or the target, whichever arrived, and may have traded since."""
+
+    def between() -> None:
+        if trades is not None:
+            live.exchange.steer.put_price("NSE:TEST", trades)
+
+    live.middle.on("PUT", wire)
+
+    rows = [*LONG[:4], NEAR, *[(102.8, 102.8, 102.8, 102.8)] * 6]
+    _, after = again(live, tmp_path, rows, {2: bracket(), 5: ends}, between=between)
+    assert len(live.middle.calls("PUT")) >= 1
+    (row,) = exits(live)
+    held = live.held()
+    assert after.position.size == held
+    assert row[3] == 10 - held
+    living = [order for order in after.kept if after.broker.orders[order.ref].alive()]
+    assert len(living) == (2 if held else 0)
+    if not held:
+        done = [order.ref for order in after.kept if after.broker.orders[order.ref].status == Order.Completed]
+        assert len(done) == 1
+        target = next(order.ref for order in after.kept if order.exectype == LIMIT)
+        assert (done == [target]) == (trades == 103.5)
+
+
+def test_a_watched_exit_rests_itself_when_the_next_run_wants_two(live, tmp_path):
+    clock = ManualClock(datetime(2026, 11, 18, 12, 0))
+    with Journal(tmp_path / "journal.sqlite", clock) as kept:
+        run(live, LONG, {2: bracket(), 6: ends}, record=Record(kept))
+    assert len(exits(live)) == 1
+    with Journal(tmp_path / "journal.sqlite", clock) as kept:
+        live.run(None, {}, record=Record(kept), strategy=Restored, **{"groups.exits": "two"})
+    assert sorted(row[:2] for row in exits(live)) == [("LIMIT", "OPEN"), ("SL-M", "TRIGGER PENDING")]
