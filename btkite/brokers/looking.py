@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..log import get_logger
 from .book import BookBroker
 
-log = get_logger(__name__)
 _LOCKSTEP = 60
 """Seconds between two looks where the market waits for us."""
 
