@@ -23,6 +23,7 @@ from .door import Door, json_reply, no_route, refused, write_down
 from .errors import BadSettings, ExchangeError, PortInUse, Refusal, bad_input
 from .faults import without_type
 from .page import page
+from .reading import reader
 from .refusals import too_many_calls
 from .settings import ExchangeSettings
 from .stream import Socket
@@ -101,7 +102,9 @@ class Server:
             self._stopping, self._changed = asyncio.Event(), asyncio.Event()
             runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
             await runner.setup()
-            await web.SockSite(runner, listener).start()
+            server, loop = runner.server, self._loop
+            assert server is not None
+            site = await loop.create_server(lambda: reader(server, loop), sock=listener)
         except Exception as error:  # noqa: BLE001 - told to the thread that waits in start()
             self._failure = error
             ready.set()
@@ -111,6 +114,7 @@ class Server:
         await asyncio.wait({motion, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for socket in list(self.venue.hub.sockets):
             socket.abort()
+        site.close()
         await runner.cleanup()
         if not motion.done():
             motion.cancel()
@@ -166,7 +170,7 @@ class Server:
             self._changed.set()
 
     async def _motion(self) -> None:
-        """While the clock runs: play what is due. Always: heartbeats, but in lock step."""
+        """While the clock runs: play what is due. Always: heartbeats, by this machine's time, in lock step too."""
         assert self._changed is not None
         while True:
             venue = self.venue
@@ -178,8 +182,7 @@ class Server:
                 following = venue.next_stop()
                 if following is not None:
                     pause = min(pause, max(following - venue.clock.now(), 0) / SECOND / venue.clock.speed)
-            if not venue.lockstep:
-                venue.hub.heartbeat(beat)
+            venue.hub.heartbeat(beat)
             venue.after_call()
             self._changed.clear()
             try:

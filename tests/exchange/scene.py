@@ -40,6 +40,7 @@ def settings(bars: list[Bar] | None = None, **more: Any) -> ExchangeSettings:
         "check_trigger_side": False,
         "check_holdings": False,
         "cash": 1e9,
+        "heartbeat_seconds": 60.0,  # none between the frames that a test counts, however slow the machine is
     }
     if bars is not None:
         given["candles"] = {KEY: candles(bars)}

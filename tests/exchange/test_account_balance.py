@@ -1,4 +1,5 @@
-"""Whatever is traded, over days and products: the money adds up to the paisa, and no order is over-filled."""
+"""Whatever is traded, over days and products: the money of each purse adds up to the paisa, each day's charges are
+what its trades cost by a second count, and no order is over-filled."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -13,9 +16,12 @@ from hypothesis import strategies as st
 
 from btkite.exchange import InstrumentRow
 from btkite.exchange.errors import Refusal
+from btkite.exchange.ledger import COMMODITY, EQUITY
 
+from . import shopkeeper
 from .scene import DAY, Scene, candles, form
 from .scene_days import joined, next_day
+from .shopkeeper import to_rupee
 
 SHARE, OTHER = "NSE:INFY", "NSE:TCS"
 FUTURE, CALL = "NFO:NIFTY26DECFUT", "NFO:NIFTY26DEC26000CE"
@@ -71,24 +77,37 @@ def market(ticks: dict[str, list[int]], **more: Any) -> Scene:
     return Scene(candles=series, instruments=ROWS, settlement_prices={"NIFTY": SETTLEMENT}, **more)
 
 
+CHARGES = ("charges", "depository", "square_off", "interest", "levies")
+
+
+def purse_of(scene: Scene, key: str) -> str:
+    """Where a trade in it is paid from."""
+    return COMMODITY if key == LEAD and scene.venue.settings.commodity_cash is not None else EQUITY
+
+
 @dataclass
 class Trades:
-    """The account as a shopkeeper would keep it: money in, money out, what is on the shelf."""
+    """The account as a shopkeeper would keep it: money in, money out, by purse, and what is on the shelf."""
 
-    money: Decimal
+    money: dict[str, Decimal]
     shelf: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    seen: set[str] = field(default_factory=set)
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    by_broker: set[str] = field(default_factory=set)
+    expired: dict[str, int] = field(default_factory=dict)
     bought_in: int = 0
 
     def hear(self, scene: Scene) -> None:
         for trade in scene.venue.book.trades:
-            if trade["trade_id"] in self.seen:
+            if trade["trade_id"] in self.rows:
                 continue
-            self.seen.add(trade["trade_id"])
+            self.rows[trade["trade_id"]] = dict(trade)
+            if scene.venue.book.orders[trade["order_id"]].placed_by == "ADMINSQF":
+                self.by_broker.add(trade["order_id"])
             key = f"{trade['exchange']}:{trade['tradingsymbol']}"
             sign = 1 if trade["transaction_type"] == "BUY" else -1
             self.shelf[key] += sign * trade["quantity"]
-            self.money -= sign * trade["quantity"] * cents(trade["average_price"]) * MULTIPLIER.get(key, 1)
+            paid = sign * trade["quantity"] * cents(trade["average_price"]) * MULTIPLIER.get(key, 1)
+            self.money[purse_of(scene, key)] -= paid
 
     def buy_in(self, scene: Scene) -> None:
         """What was sold and not there."""
@@ -96,16 +115,19 @@ class Trades:
         for entry in entries[self.bought_in :]:
             key, count, *_ = entry.text.split()
             self.shelf[key] += int(count)
-            self.money += Decimal(entry.amount) / 100
+            self.money[EQUITY] += Decimal(entry.amount) / 100
         self.bought_in = len(entries)
 
     def expire(self, key: str, worth: Decimal) -> None:
-        self.money += self.shelf.pop(key, 0) * worth
+        self.expired[key] = self.shelf.pop(key, 0)
+        self.money[EQUITY] += self.expired[key] * worth
 
-    def worth(self, scene: Scene) -> Decimal:
+    def worth(self, scene: Scene, purse: str) -> Decimal:
         listings = scene.venue.market.listings
-        return self.money + sum(
-            count * cents(listings[key].last) * MULTIPLIER.get(key, 1) for key, count in self.shelf.items()
+        return self.money[purse] + sum(
+            count * cents(listings[key].last) * MULTIPLIER.get(key, 1)
+            for key, count in self.shelf.items()
+            if purse_of(scene, key) == purse
         )
 
 
@@ -140,13 +162,60 @@ def act(scene: Scene, action: tuple[Any, ...]) -> None:
         pass  # a no is an answer; the book must be right all the same
 
 
+def worth_of(scene: Scene, purse: str) -> Decimal:
+    """What the account says a purse is worth."""
+    account = scene.venue.account
+    money = account.ledger.balance(purse) + sum(
+        position.cash_flow() + position.unrealised()
+        for position in account.positions.values()
+        if account.purse(position.listing.row.exchange) == purse
+    )
+    if purse == EQUITY:
+        money += sum((one.total + one.mtf_quantity) * one.listing.last - one.loan for one in account.holdings.values())
+    return cents(round(money, 4))
+
+
+def check_charges(scene: Scene, trades: Trades) -> None:
+    """Every charge on the ledger against a second count from the trades, and the lines before it."""
+    entries = scene.venue.account.ledger.entries
+    if not scene.venue.settings.charges:
+        assert not [entry for entry in entries if entry.kind in CHARGES]
+        return
+    days = {day.date(): (after - day).days for day, after in pairwise(DATES)}
+    balances, loans = dict(scene.venue.account.ledger.opening), 0
+    for day, until in days.items():
+        told = [entry for entry in entries if entry.day == day]
+        rows = [row for row in trades.rows.values() if row["fill_timestamp"][:10] == day.isoformat()]
+        noted = {entry.text.removeprefix("contract note "): -entry.amount for entry in told if entry.kind == "charges"}
+        assert noted == shopkeeper.notes(rows, MULTIPLIER), day
+        squared = {row["order_id"] for row in rows if row["order_id"] in trades.by_broker}
+        assert [entry.amount for entry in told if entry.kind == "square_off"] == [-5900] * len(squared)
+        for entry in told:
+            balances[entry.segment] += entry.amount if entry.kind != "interest" else 0
+            loans += entry.amount if entry.kind == "funding" else 0
+        owed = [shopkeeper.interest(balances[purse], until) for purse in (EQUITY, COMMODITY)]
+        owed.append(shopkeeper.funding_interest(loans, until))
+        assert [-entry.amount for entry in told if entry.kind == "interest"] == [one for one in owed if one]
+        for entry in told:
+            balances[entry.segment] += entry.amount if entry.kind == "interest" else 0
+            if "MCX" in entry.text:
+                assert entry.segment == purse_of(scene, LEAD), entry
+        assert {entry.amount for entry in told if entry.kind == "depository"} <= {-1534}
+    [levies] = [entry.amount for entry in entries if entry.kind == "levies"] or [0]
+    held = trades.expired.get(SHORT_LIVED, 0)
+    tax = to_rupee(held * (26_000 - Fraction(str(SETTLEMENT))) * Fraction("0.0015")) if held > 0 else 0
+    assert -levies == ((2360 + tax * 100) if held else 0)
+
+
 def check_books(scene: Scene, trades: Trades) -> None:
     """What the account says of itself against the shopkeeper's count."""
     trades.hear(scene)
     trades.buy_in(scene)
     account = scene.venue.account
-    taken = Decimal(-account.ledger.total("charges", "depository", "square_off", "interest", "levies")) / 100
-    assert abs(cents(account.worth()) + taken - trades.worth(scene)) < Decimal("0.005")
+    for purse in (EQUITY, COMMODITY):
+        entries = [entry for entry in account.ledger.entries if entry.segment == purse and entry.kind in CHARGES]
+        taken = Decimal(-sum(entry.amount for entry in entries)) / 100
+        assert abs(worth_of(scene, purse) + taken - trades.worth(scene, purse)) < Decimal("0.005"), purse
     for order in scene.venue.book.orders.values():
         assert 0 <= order.filled_quantity <= order.quantity
         filled = [row["filled_quantity"] for row in order.history]
@@ -163,8 +232,7 @@ def check_books(scene: Scene, trades: Trades) -> None:
 def play(ticks: dict[str, list[int]], flow: list[tuple[Any, ...]], **more: Any) -> tuple[Scene, Trades]:
     scene = market(ticks, **more)
     account = scene.venue.account
-    opening = account.ledger.exact("equity") + account.ledger.exact("commodity")
-    trades = Trades(Decimal(opening) / 100)
+    trades = Trades({purse: Decimal(account.ledger.exact(purse)) / 100 for purse in (EQUITY, COMMODITY)})
     for holding in account.holdings.values():
         trades.shelf[holding.listing.key] = holding.total
     for day in range(DAYS):
@@ -179,8 +247,9 @@ def play(ticks: dict[str, list[int]], flow: list[tuple[Any, ...]], **more: Any) 
                 if action[0] == day * BARS + bar:
                     act(scene, action)
                     check_books(scene, trades)
-        scene.venue.move_to(_us(DATES[day] + timedelta(hours=15, minutes=45)))
+        scene.venue.move_to(_us(DATES[day] + timedelta(hours=23, minutes=58)))
         check_books(scene, trades)
+    check_charges(scene, trades)
     return scene, trades
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -44,6 +45,20 @@ def test_what_fails_behind_a_route_is_kites_500_and_in_the_log(
         assert "a screw is loose" in body["message"]
         assert venue.requests[-1]["status"] == 500
     assert caplog.text.count("RuntimeError: a screw is loose") == 2
+
+
+def test_an_over_long_url_and_what_is_not_http_are_refused_in_json(caplog: pytest.LogCaptureFixture) -> None:
+    with Exchange(settings([FLAT])) as exchange:
+        status, body = ask(exchange.port, "GET", "/quote/ltp?i=" + "&i=".join(["NSE:INFY"] * 20_000))
+        assert (status, body["error_type"]) == (414, "InputException")
+        assert body["message"] == "The URL or a header is longer than 131072 bytes."
+        with socket.create_connection(("127.0.0.1", exchange.port), timeout=5) as raw:
+            raw.sendall(b"what is this\r\n\r\n")
+            answer = http.client.HTTPResponse(raw)
+            answer.begin()
+            assert (answer.status, answer.headers["Content-Type"]) == (400, "application/json")
+            assert json.loads(answer.read())["error_type"] == "InputException"
+    assert caplog.text == ""
 
 
 def test_a_market_that_breaks_says_so_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:

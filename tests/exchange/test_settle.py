@@ -92,6 +92,17 @@ def test_exercise_and_assignment_cost_and_a_worthless_end_does_not() -> None:
     assert [entry.text for entry in account.ledger.entries if entry.kind == "charges"] == ["contract note NFO"]
 
 
+def test_who_wrote_an_option_pays_no_tax_when_it_is_exercised() -> None:
+    scene = expiring([NIFTY_CALL], {NIFTY_CALL.key: (90.0, 90.0), NIFTY: (26150.0, 26900.0)}, charges=True)
+    account = settled(scene, ("SELL", NIFTY_CALL, 65))
+    [levies] = [entry for entry in account.ledger.entries if entry.kind == "levies"]
+    # 20 + GST; his tax was taken with the sale: 0.15 % of 5,850 in whole rupees
+    assert (levies.text, levies.amount) == ("NFO:NIFTY26NOV26000CE assigned", -2360)
+    [note] = [entry for entry in account.ledger.entries if entry.kind == "charges"]
+    # 20 + 2.08 + 0.01 and GST on it, and the tax
+    assert note.amount == -(2209 + 398 + 900)
+
+
 def test_a_given_settlement_price_wins_and_without_any_the_contracts_own_counts() -> None:
     prices = {NIFTY_CALL.key: (90.0, 90.0), NIFTY: (26150.0, 26900.0)}
     scene = expiring([NIFTY_CALL], prices, settlement_prices={"NIFTY": 26010.5})
@@ -204,12 +215,12 @@ LEAD = InstrumentRow(
 )  # fmt: skip
 
 
-def lead(**more: Any) -> Scene:
+def lead(*, charges: bool = False, **more: Any) -> Scene:
     """Opens at 160 and closes at 161; trades at 163 on the next day. MCX opens at nine, before its first candle."""
     series = joined([
         candles([(160.0,) * 4, (160.0,) * 4, (161.0,) * 4], day=LAST), candles([(163.0,) * 4] * 3, day=AFTER),
     ])  # fmt: skip
-    scene = Scene(candles={LEAD.key: series}, instruments=[LEAD], charges=False, cash=5_000_000.0, **more)
+    scene = Scene(candles={LEAD.key: series}, instruments=[LEAD], charges=charges, cash=5_000_000.0, **more)
     scene.bar(), scene.bar()
     return scene
 
@@ -240,6 +251,39 @@ def test_commodities_have_a_purse_of_their_own_where_it_is_given() -> None:
     assert margins["commodity"]["net"] == pytest.approx(50_000 - 0.15 * 160_000)
     with pytest.raises(Refusal, match=r"available margin is 26000\.00"):
         trade(scene, "BUY", LEAD, 2)
+
+
+CRUDE_CALL = InstrumentRow(
+    exchange="MCX", tradingsymbol="CRUDEOIL26NOV5500CE", name="CRUDEOIL", instrument_type="CE", strike=5500.0,
+    expiry=LAST.date(), multiplier=100.0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("own", "purse"), [(800_000.0, "commodity"), (None, "equity")])
+def test_what_commodities_cost_leaves_the_purse_that_trades_them(own: float | None, purse: str) -> None:
+    scene = lead(charges=True, commodity_cash=own)
+    trade(scene, "BUY", LEAD, 1)
+    next_day(scene)
+    # 20 + 3.36 + 0.16, GST on it, stamp 3.20; then a day's rise of a rupee for a thousand units
+    lines = [(entry.kind, entry.segment, entry.amount) for entry in scene.venue.account.ledger.entries]
+    assert lines == [("trades", purse, 100_000), ("charges", purse, -3095)]
+    scene = expiring([CRUDE_CALL], {CRUDE_CALL.key: (90.0, 90.0)}, charges=True, commodity_cash=own,
+                     settlement_prices={"CRUDEOIL": 5600.0})  # fmt: skip
+    account = settled(scene, ("BUY", CRUDE_CALL, 1))
+    assert {entry.segment for entry in account.ledger.entries} == {purse}
+    # 20 + GST, and 0.0001 % of 560,000
+    assert [entry.amount for entry in account.ledger.entries if entry.kind == "levies"] == [-2416]
+
+
+def test_a_square_off_of_commodities_is_charged_to_their_purse() -> None:
+    flat = [(160.0,) * 4]
+    parts = [candles(flat * 3, day=LAST), candles(flat * 25, "23:30", day=LAST), candles(flat * 3, day=AFTER)]
+    scene = Scene(candles={LEAD.key: joined(parts)}, instruments=[LEAD], commodity_cash=800_000.0, mis_squareoff=True)
+    scene.bar(), scene.bar()
+    trade(scene, "BUY", LEAD, 1, product="MIS")
+    next_day(scene)
+    fees = [(entry.segment, entry.amount) for entry in scene.venue.account.ledger.entries if entry.kind == "square_off"]
+    assert fees == [("commodity", -5900)]
 
 
 def test_a_carried_option_has_paid_its_premium_already() -> None:
@@ -310,6 +354,37 @@ def test_a_debit_balance_pays_interest_and_takes_nothing_fresh() -> None:
     scene.place("SELL", quantity=20)  # what closes is taken
     account.add_cash(60_000.0)
     scene.place("BUY", quantity=1)
+
+
+def over_the_weekend(**more: Any) -> Scene:
+    """A Friday's open, then a Monday."""
+    friday = datetime(2026, 11, 20)
+    series = joined([candles([(500.0,) * 4] * 3, day=friday + timedelta(days=at)) for at in (0, 3)])
+    scene = Scene(candles={KEY: series}, **more)
+    scene.bar()
+    return scene
+
+
+def test_a_debit_balance_pays_for_saturday_and_sunday_too() -> None:
+    scene = over_the_weekend(cash=10_000.0)
+    account = scene.venue.account
+    account.set_cash(-20_000.0)
+    next_day(scene)
+    [line] = [entry for entry in account.ledger.entries if entry.kind == "interest"]
+    # 0.05 % a day
+    assert (line.day, line.text, line.amount) == (date(2026, 11, 20), "3 days of a debit balance", -3000)
+
+
+def test_margin_trading_pays_for_saturday_and_sunday_too() -> None:
+    scene = over_the_weekend(mtf=True, cash=1e6)
+    scene.place("BUY", product="MTF", quantity=100)
+    next_day(scene)
+    account = scene.venue.account
+    lent = account.ledger.total("funding")
+    assert lent == 50_000_00 - round(50_000_00 * account.settings.mtf_margin)
+    [line] = [entry for entry in account.ledger.entries if entry.kind == "interest"]
+    # 0.04 % a day
+    assert (line.text, line.amount) == ("3 days of margin trading", -round(lent * 0.0012))
 
 
 def test_what_is_left_of_intraday_positions_changes_its_product_where_the_broker_squares_off() -> None:

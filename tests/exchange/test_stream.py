@@ -7,12 +7,13 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import aiohttp
 import pytest
 
-from btkite.exchange import Exchange
+from btkite.exchange import Exchange, ExchangeSettings
 
 from .scene import KEY, TOKEN, Client, candles
 
@@ -189,17 +190,6 @@ def test_an_open_socket_outlives_its_token(load: Load) -> None:
     run(test)
 
 
-def test_an_idle_socket_hears_a_byte_a_second_unless_in_lock_step(load: Load) -> None:
-    client = load([FLAT] * 2, speed=0.0)
-
-    async def test(session: aiohttp.ClientSession) -> None:
-        socket = await connect(session, client)
-        message = await socket.receive(timeout=SECONDS)
-        assert (message.type, message.data) == (aiohttp.WSMsgType.BINARY, b"\x00")
-
-    run(test)
-
-
 def test_a_reset_cuts_the_sockets_of_the_former_market(load: Load, running: Exchange) -> None:
     client = load([FLAT])
 
@@ -230,8 +220,7 @@ def last_price_of(one: bytes) -> tuple[int, int]:
 
 def test_while_the_clock_runs_the_prints_of_a_snapshot_are_one_packet_as_it_stands_at_its_end(load: Load) -> None:
     bars = [UP, (102.0, 103.0, 101.0, 101.5), FLAT]
-    client = load(candles={KEY: candles(bars), "NSE:SBIN": candles(bars)}, speed=0.0, snapshot_ms=60_000,
-                  heartbeat_seconds=60.0)  # fmt: skip
+    client = load(candles={KEY: candles(bars), "NSE:SBIN": candles(bars)}, speed=0.0, snapshot_ms=60_000)
 
     async def test(session: aiohttp.ClientSession) -> None:
         socket = await opened_at_speed(session, client, "full", INFY, SBIN)
@@ -246,8 +235,7 @@ def test_while_the_clock_runs_the_prints_of_a_snapshot_are_one_packet_as_it_stan
 
 
 def test_while_the_clock_runs_what_did_not_change_is_not_told_again(load: Load) -> None:
-    client = load(candles={KEY: candles([FLAT] * 3), "NSE:SBIN": candles([UP, UP, UP])}, speed=0.0,
-                  heartbeat_seconds=60.0)  # fmt: skip
+    client = load(candles={KEY: candles([FLAT] * 3), "NSE:SBIN": candles([UP, UP, UP])}, speed=0.0)
 
     async def test(session: aiohttp.ClientSession) -> None:
         socket = await opened_at_speed(session, client, "ltp", INFY, SBIN)
@@ -261,7 +249,7 @@ def test_while_the_clock_runs_what_did_not_change_is_not_told_again(load: Load) 
 
 
 def test_without_snapshots_every_instant_is_told_while_the_clock_runs(load: Load) -> None:
-    client = load([FLAT, FLAT], speed=0.0, snapshot_ms=0, heartbeat_seconds=60.0)
+    client = load([FLAT, FLAT], speed=0.0, snapshot_ms=0)
 
     async def test(session: aiohttp.ClientSession) -> None:
         socket = await opened_at_speed(session, client, "ltp", INFY)
@@ -357,6 +345,20 @@ def test_on_the_sandbox_a_socket_without_the_user_id_opens_but_stays_without_tic
             told = await hearing.receive_bytes(timeout=SECONDS)
         assert last_price_of(packets(told)[0]) == (INFY, 10000)
         assert [await deaf.receive_bytes(timeout=SECONDS) for _ in range(3)] == [b"\x00"] * 3
+
+    run(test)
+
+
+@pytest.mark.parametrize("speed", [None, 0.0], ids=["lock step", "a clock that stands"])
+def test_a_still_socket_hears_a_byte_a_second_and_they_are_counted(load: Load, speed: float | None) -> None:
+    (default,) = (one.default for one in fields(ExchangeSettings) if one.name == "heartbeat_seconds")
+    client = load([UP], heartbeat_seconds=default, **({} if speed is None else {"speed": speed}))
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        socket = await connect(session, client)
+        assert [await socket.receive_bytes(timeout=3) for _ in range(2)] == [b"\x00"] * 2
+        (sent,) = (await asyncio.to_thread(client.control, "clock"))["sent"].values()
+        assert sent >= 3  # the greeting too
 
     run(test)
 

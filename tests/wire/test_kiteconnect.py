@@ -15,7 +15,7 @@ from kiteconnect import exceptions as refusals
 
 from btkite.exchange import Exchange
 
-from .conftest import FLAT, KEY, SECRET, UP
+from .conftest import FLAT, KEY, SECRET, UP, candles
 
 Market = Callable[..., KiteConnect]
 INFY = 408065
@@ -104,6 +104,16 @@ def test_a_day_of_orders(market: Market, running: Exchange) -> None:
     assert kite.ltp(KEY)[KEY]["instrument_token"] == INFY
     assert kite.quote([KEY, "NSE:NOPE"]).keys() == {KEY}
     assert kite.ohlc(KEY)[KEY]["ohlc"]["open"] == 100.0
+
+
+def test_quotes_are_asked_for_as_many_names_as_kite_takes_and_not_for_one_more(market: Market) -> None:
+    names = [f"NSE:STOCK{number:05d}" for number in range(1001)]
+    kite = market(candles=dict.fromkeys(names, candles([FLAT])))
+    assert list(kite.quote(names[:500])) == names[:500]
+    assert list(kite.ltp(names[:1000])) == list(kite.ohlc(names[:1000])) == names[:1000]
+    for ask, most in ((kite.quote, 500), (kite.ltp, 1000), (kite.ohlc, 1000)):
+        with pytest.raises(refusals.InputException, match=f"Maximum of {most} instruments are allowed"):
+            ask(names[: most + 1])
 
 
 def test_a_conversion_is_accepted(market: Market, running: Exchange) -> None:

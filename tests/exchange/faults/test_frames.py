@@ -11,7 +11,7 @@ import pytest
 from kiteconnect import exceptions as kite_errors
 
 from ..scene import KEY
-from .stage import SOON, UP, Listener, Stage, buy_now, connect, covers, play, prices, times
+from .stage import INFY, SOON, UP, Listener, Stage, buy_now, connect, covers, play, prices, times
 
 
 @covers("upgrade_refused")
@@ -50,6 +50,24 @@ def test_a_socket_is_cut_at_the_third_frame_of_ticks(stage: Stage) -> None:
     play(stage, test)
 
 
+def test_no_fault_counts_the_beats_of_a_market_in_lock_step(load: Callable[..., Stage]) -> None:
+    stage = load([UP] * 30, heartbeat_seconds=0.02)
+
+    async def test(listener: Listener) -> None:
+        stage.steer.arm("socket_cut", nth=3)
+        assert [(await listener.next()).data for _ in range(5)] == [b"\x00"] * 5
+        await listener.socket.send_json({"a": "subscribe", "v": [INFY]})
+        await listener.socket.send_json({"a": "mode", "v": ["full", [INFY]]})
+        await listener.frames(2)
+        await listener.do(stage.steer.advance, 20)
+        ending = await listener.next()
+        while ending.type is aiohttp.WSMsgType.BINARY and ending.data == b"\x00":
+            ending = await listener.next()
+        assert ending.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+    play(stage, test)
+
+
 @covers("socket_half_open")
 def test_a_half_open_socket_is_up_but_deaf_and_dumb(stage: Stage) -> None:
     async def test(listener: Listener) -> None:
@@ -75,7 +93,6 @@ def test_only_heartbeats_come(load: Callable[..., Stage]) -> None:
 
     async def test(listener: Listener) -> None:
         await listener.subscribe()
-        stage.steer.speed(0)  # a clock that stands, but no lock step: then there are heartbeats
         stage.steer.arm("heartbeat_only", seconds=60)
         await listener.do(buy_now, stage)
         assert (await listener.next()).data == b"\x00"
