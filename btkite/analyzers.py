@@ -258,7 +258,7 @@ class Equity(bt.Analyzer):
     params = (("warmup", False),)
 
     def create_analysis(self) -> None:
-        self.start_value = 0.0
+        self.start_value: float | None = None  # not known before the run begins
         self.times, self.values, self.cash = array("d"), array("d"), array("d")
         self.positions = array("l")
 

@@ -22,9 +22,14 @@ from __future__ import annotations
 
 
 class BtkiteError(Exception):
-    """The root of every error that btkite raises on purpose."""
+    """The root of every error that btkite raises on purpose.
+
+    ``result``: what there was of a run that the error ended, a :class:`~btkite.report.result.RunResult`; None if no
+    run had begun.
+    """
 
     exit_code = 1
+    result: object = None
 
 
 class ConfigError(BtkiteError):

@@ -180,8 +180,7 @@ class Pump(Connection):
         if isinstance(getattr(event, "error", None), SessionExpired):
             # The strategy still hears of what came with it; then the run ends.
             self._expired = SessionExpired(
-                f"{event.error}: the session ended during the run; what is open at Kite stays open. "
-                "Run `btkite login`, then start again"
+                f"the session ended during the run; what is open at Kite stays open. Kite said: {event.error}"
             )
         if isinstance(event, OrderUpdate):
             self.broker.take_update(event)

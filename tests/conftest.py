@@ -33,5 +33,5 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def _no_secrets_of_other_tests(request):
     """What one test registers as a secret must not be masked in the words of another."""
-    if "test_log" in request.node.nodeid or "test_alerts" in request.node.nodeid:
+    if any(part in request.node.nodeid for part in ("test_log", "test_alerts", "tests/cli/")):
         log.forget_secrets()

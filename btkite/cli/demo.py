@@ -22,6 +22,7 @@ INTERVAL = "5minute"
 STRATEGY = "sma_cross.py"
 PARAMS = {"fast": 8, "slow": 21}
 WARMUP = 75  # one session
+PRODUCT = "CNC"  # it holds overnight, for which MIS is not made
 TOO_MUCH = 25.0  # per cent of the capital, where the limit is 10
 MODES = ("backtest", "paper", "live")
 
@@ -44,6 +45,7 @@ def demo(
                 "paths.state": str(Path(folder, "state")),
                 "paths.runs": "runs",
                 "data.warmup": WARMUP,
+                "broker.default_product": PRODUCT,
                 "exchange.seed": seed,
                 "exchange.port": 0,
             }
@@ -134,6 +136,8 @@ def _verdict(results: list[RunResult]) -> None:
         _say("Order by order and trade by trade the three are the same.")
     else:
         _say("The three differ: see the column 'same'.")
+    for line in dict.fromkeys(line for one in results for line in (*one.remarks, one.still_open)):
+        _say(f"{line[:1].upper()}{line[1:]}")
 
 
 # ---- the gate -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import BtkiteError
 from .app import Call, call_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def run(
     capital: Annotated[
         float | None, typer.Option("--capital", metavar="RUPEES", help="Money allotted to the strategy.")
     ] = None,
+    product: Annotated[
+        str | None,
+        typer.Option("--product", metavar="PRODUCT", help="Kite's product of orders that open: MIS, CNC, NRML, MTF."),
+    ] = None,
     sessions: Annotated[
         int | None, typer.Option("--sessions", metavar="N", help="End a paper or live run after N sessions.")
     ] = None,
@@ -70,6 +75,7 @@ def run(
     from .. import runs
     from ..loading import load_strategy, parse_params
     from ..modes import mode as mode_of
+    from ..report.result import RunResult
 
     call = call_of(ctx)
     settings = (Call(config, call.debug) if config is not None else call).config(
@@ -77,6 +83,7 @@ def run(
             "broker.kite_connect.endpoint": endpoint,
             "data.warmup": warmup,
             "broker.capital": capital,
+            "broker.default_product": product,
             "run.sessions": sessions,
         }
     )
@@ -103,12 +110,21 @@ def run(
     )
     if not quiet:
         show_banner(plan, say)
-    result = plan.go()
+    try:
+        result = plan.go()
+    except BtkiteError as error:
+        if isinstance(error.result, RunResult):
+            _give(error.result, as_json)
+        raise
+    _give(result, as_json)
+    finish(result)
+
+
+def _give(result: RunResult, as_json: bool) -> None:
     if as_json:
         typer.echo(result.to_json(indent=2))
     else:
         show_result(result)
-    finish(result)
 
 
 def _ask(settings: Config, mode: str) -> str:
@@ -130,22 +146,21 @@ def show_banner(plan: Run, say: Callable[[str], None]) -> None:
 
 
 def show_result(result: RunResult) -> None:
-    """First what was denied or could not have been; the figures, what is still open, and where the run is kept."""
+    """First why it ended early and what was refused or could not have been; then the figures, what is still open, and
+    where the run is kept."""
     from rich.console import Console
 
     from ..report.table import headline, stats_table
 
     console = Console(highlight=False, soft_wrap=False)
-    halted = result.halted and f"halted: {result.halted}"
-    for line in (result.denied, result.rejected, halted, result.overnight, result.untraded):
-        if line:
-            typer.echo(line)
+    for line in result.remarks:
+        typer.echo(line)
     table = stats_table(result)
     table.title = None
     typer.echo(headline(result))
     console.print(table)
     _curve(result)
-    typer.echo("still open: " + ("; ".join(result.left_open) if result.left_open else "nothing"))
+    typer.echo(result.still_open)
     if result.folder is not None:
         typer.echo(f"report: {result.folder / 'report.html'}")
 

@@ -45,7 +45,7 @@ def translate(failure: Failure, *, order: bool) -> BtkiteError:
     code, kind, message = failure.code, failure.error_type, failure.message
     ours = bool(kind) and code >= 400
     if ours and (kind == "TokenException" or (code == 403 and "access_token" in message)):
-        return SessionExpired(f"{message} Log in again: btkite login.")
+        return SessionExpired(f"{message} (log in again: btkite login)")
     if ours and (kind == "PermissionException" or _ADDRESS.search(message)):
         return NotPermitted(message, code=code, error_type=kind)
     return _order(failure, ours) if order else _read(failure, ours)

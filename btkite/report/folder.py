@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from .html import SCRIPT, replace_text, write_png, write_report
+from .html import SCRIPT, replace_text, write_report
+from .picture import write_png
 
 if TYPE_CHECKING:
     import pandas as pd

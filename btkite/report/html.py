@@ -12,18 +12,17 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from itertools import pairwise
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+from .curve import POINTS, running_drawdown, thin
 from .stats import FIGURES
 from .table import NONE, headline, inr, number, shown, unknown, when
 
 if TYPE_CHECKING:
     from .result import RunResult
 
-POINTS = 5_000  # drawn at most, per curve
 ROWS = 1_000  # listed at most, per table
 SCRIPT = "plotly.min.js"
 
@@ -94,6 +93,7 @@ def render(result: RunResult, *, config: str = "", script: str = SCRIPT, files: 
     return environment.get_template("report.html.j2").render(
         title=headline(result),
         result=result,
+        remarks=_remarks(result),
         period=f"{when(stats['start'])} – {when(stats['end'])}",
         cards=[_card(stats, *card) for card in _CARDS],
         groups=_groups(stats),
@@ -116,9 +116,12 @@ def snippet(result: RunResult) -> str:
         f"{html.escape(shown(figure.key, result.stats[figure.key]))}</td></tr>"
         for figure in FIGURES
     )
-    denied = f"<p>{html.escape(str(result.denials))}</p>" if result.denials.total else ""
-    rejected = f"<p>{html.escape(result.rejected)}</p>" if result.rejected else ""
-    return f"<table><caption>{html.escape(headline(result))}</caption>{cells}</table>{denied}{rejected}"
+    remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in _remarks(result))
+    return f"{remarks}<table><caption>{html.escape(headline(result))}</caption>{cells}</table>"
+
+
+def _remarks(result: RunResult) -> list[str]:
+    return [*result.remarks, *([result.still_open] if result.left_open else [])]
 
 
 def chart(result: RunResult) -> dict[str, Any]:
@@ -168,30 +171,6 @@ def _markers(result: RunResult, times: Sequence[datetime], kept: Sequence[int], 
         found["result"].append(round(results[index], 2))
         found["note"].append(f"{row.side} {number(row.size, 0)} {row.symbol}: {inr(results[index])}")
     return found
-
-
-def running_drawdown(values: Sequence[float], first: float | None) -> list[float]:
-    """Per cent below the highest value so far, 0 or negative, at every bar."""
-    peak = first if first is not None else (values[0] if values else 0.0)
-    found = []
-    for value in values:
-        peak = max(peak, value)
-        found.append((value / peak - 1) * 100 if peak > 0 else 0.0)
-    return found
-
-
-def thin(values: Sequence[float], limit: int) -> list[int]:
-    """Indices of at most ``limit`` values that draw the same curve: ends, and each stretch's extremes."""
-    count = len(values)
-    if count <= limit:
-        return list(range(count))
-    stretch = ceil((count - 2) / ((limit - 2) // 2))
-    kept = {0, count - 1}
-    for begin in range(1, count - 1, stretch):
-        span = range(begin, min(begin + stretch, count - 1))
-        kept.add(min(span, key=values.__getitem__))
-        kept.add(max(span, key=values.__getitem__))
-    return sorted(kept)
 
 
 def _card(stats: Any, label: str, key: str, below: str | None) -> dict[str, str]:
@@ -272,40 +251,6 @@ def _table(frame: Any, cells: Sequence[tuple[str, str, Any, bool]]) -> Mapping[s
         tone = "" if unknown(net) or not net else ("gain" if net > 0 else "loss")
         rows.append({"cells": row, "tone": "denied" if record.get("denied") else tone})
     return {"head": [(heading, right) for heading, _, _, right in cells], "rows": rows, "total": len(frame)}
-
-
-def write_png(result: RunResult, path: Path) -> Path:
-    """The equity curve with its drawdown as a small picture (matplotlib's Agg, no display needed)."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    values = [float(value) for value in result.equity["value"]]
-    drawdowns = running_drawdown(values, result.start_value)
-    kept = sorted({*thin(values, POINTS // 2), *thin(drawdowns, POINTS // 2)})
-    figure = Figure(figsize=(9, 4.2), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    upper.plot(kept, [values[i] for i in kept], color="#1f6feb", linewidth=1.2)
-    if result.start_value is not None:
-        upper.axhline(result.start_value, color="#8b949e", linewidth=0.7, linestyle=":")
-    lower.fill_between(kept, [drawdowns[i] for i in kept], 0, color="#d1434b", alpha=0.35, linewidth=0)
-    upper.set_title(headline(result), loc="left", fontsize=10)
-    upper.yaxis.set_major_formatter(lambda value, _: inr(value, 0))
-    lower.yaxis.set_major_formatter(lambda value, _: f"{number(value, 1)} %")
-    stamps = list(result.equity["datetime"])
-    lower.xaxis.set_major_formatter(lambda at, _: stamps[int(at)].strftime("%d %b %y") if _on(at, stamps) else "")
-    for axes in (upper, lower):
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.tick_params(labelsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    temporary = path.with_name(f".{path.name}.new")
-    figure.savefig(temporary, format="png")
-    temporary.replace(path)
-    return path
-
-
-def _on(at: float, stamps: Sequence[Any]) -> bool:
-    return 0 <= at < len(stamps) and float(at).is_integer()
 
 
 def replace_text(path: Path, text: str) -> None:

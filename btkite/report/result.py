@@ -159,6 +159,28 @@ class RunResult:
         count = len(self.orders)
         return f"{self.rejections.total} of {count} order{'s' if count > 1 else ''} rejected {by}: {first}{others}"
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be read before the figures, a sentence each: why it ended early, what was refused, and what a
+        real account would not have allowed. Empty for a run of which nothing is to be said."""
+        return tuple(
+            sentence
+            for sentence in (
+                self.stopped and f"ended early: {self.stopped}",
+                self.denied or (str(self.denials) if self.denials.total else ""),
+                self.rejected,
+                self.halted and f"halted: {self.halted}",
+                self.overnight,
+                self.untraded,
+            )
+            if sentence
+        )
+
+    @property
+    def still_open(self) -> str:
+        """Orders and positions that were there at the end, in one sentence."""
+        return f"still open: {'; '.join(self.left_open) or 'nothing'}"
+
     @cached_property
     def orders_digest(self) -> str:
         """Eight characters that are equal for two runs with the same orders and fills."""

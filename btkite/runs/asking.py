@@ -41,6 +41,7 @@ def prepare(
     endpoint: str | None = None,
     confirm: str | None = None,
     capital: float | None = None,
+    product: str | None = None,
     sessions: int | None = None,
     source: Any = None,
     save: bool = False,
@@ -58,6 +59,7 @@ def prepare(
             "broker.kite_connect.endpoint": endpoint,
             "data.warmup": warmup,
             "broker.capital": capital,
+            "broker.default_product": product,
             "run.sessions": sessions,
             "data.source": source if isinstance(source, str) and source != MADE_UP else None,
         },
@@ -116,7 +118,7 @@ run.__doc__ = """Run ``strategy`` on ``symbols`` and give back what came of it.
     ``params``: the strategy's · ``config``: a :class:`~btkite.config.Config`, a file, or None for what
     the working folder and the environment say · ``warmup``: bars before the start that only warm indicators ·
     ``endpoint``: kite, sandbox, simulator or a URL · ``confirm``: the account's user id, without which a live
-    run does not start · ``capital``: ₹ allotted · ``sessions``: end a paper or live run after so many ·
+    run does not start · ``capital``: ₹ allotted · ``product``: Kite's product of orders that open · ``sessions``: end a paper or live run after so many ·
     ``source``: a name for ``data.source``, ``"made-up"``, or DataFrames by symbol · ``save``: keep the run in a
     folder of ``paths.runs``, with its page unless ``report`` is False · ``tell``: called with market time and a
     line of text when something happens to an order.

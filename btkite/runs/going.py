@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import simulator
 from ..clock import SystemClock
 from ..config import Config
-from ..errors import BtkiteError, RiskHalt
+from ..errors import BtkiteError
 from ..journal import AccountLock
 from ..log import get_logger, writing
 from ..report.result import RunResult
@@ -20,6 +19,7 @@ from . import delivered, words
 from .checks import check_market
 from .keeping import account_record, held, stoppable
 from .markets import config_on
+from .outcome import cut_short, outcome
 
 if TYPE_CHECKING:
     from ..store import KiteStore
@@ -31,9 +31,17 @@ log = get_logger(__name__)
 def go(plan: Run) -> RunResult:
     """Run to the end of the candles, of the sessions, or to Ctrl-C, and say what came of it.
 
+    An error that ends a run that had begun carries the result as its ``result``, and leaves the folder too.
+
     :raises AccountLocked: if another process runs this account.
     """
+    folder: Any = None
+
+    def kept(result: RunResult) -> RunResult:
+        return result if folder is None else folder.write(result, report=plan.report)
+
     with ExitStack() as stack:
+        stack.push(lambda kind, error, trace: _keep_what_was(error, kept))  # last of all, when the log is closed
         if plan.mode.journal:
             stack.enter_context(held(AccountLock(plan.folder / "lock", SystemClock())))
         config = plan.config
@@ -47,7 +55,12 @@ def go(plan: Run) -> RunResult:
         if folder is not None and not plan.candles:  # also of a run that fails
             stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))
         result = _run(plan, cerebro, broker)
-    return result if folder is None else folder.write(result, report=plan.report)
+    return kept(result)
+
+
+def _keep_what_was(error: BaseException | None, kept: Callable[[RunResult], RunResult]) -> None:
+    if isinstance(error, BtkiteError) and isinstance(error.result, RunResult):
+        error.result = kept(error.result)
 
 
 def _open_market(plan: Run, config: Config, stack: ExitStack) -> tuple[KiteStore, Any]:
@@ -130,28 +143,10 @@ def _run(plan: Run, cerebro: Any, broker: Any) -> RunResult:
         try:
             (strategy,) = cerebro.run()
         except Exception as error:
-            raise words.failed(error, plan.strategy, broker, cerebro.datas) from error
-    result = RunResult.collect(
-        strategy,
-        mode=plan.mode.name,
-        symbols=plan.symbols,
-        interval=plan.interval,
-        engine=_engine(plan),
-    )
-    gate = getattr(broker, "gate", None)
-    halted, mistake = words.halted(gate), words.mistake(broker)
-    codes = (stopped.code, RiskHalt.exit_code if halted else 0, BtkiteError.exit_code if mistake else 0)
-    result = replace(
-        result,
-        denied=gate.summary() if gate is not None else "",
-        halted=halted,
-        mistake=mistake,
-        overnight=str(getattr(broker, "overnight", "")),
-        untraded=words.untraded(strategy),
-        left_open=tuple(words.left_open(broker, strategy.datas)),
-        stopped=stopped.why,
-        exit_code=next((code for code in codes if code), 0),
-    )
+            failure = words.failed(error, plan.strategy)
+            failure.result = cut_short(plan, cerebro, broker, failure)
+            raise words.with_open(failure, broker, cerebro.datas) from error
+    result = outcome(plan, strategy, broker, stopped)
     figures = {str(key): str(value) for key, value in result.stats.items()}
     log.info("end", left_open=result.left_open, **figures)
     return result
@@ -174,9 +169,3 @@ def _feeds(plan: Run, store: KiteStore) -> Iterator[Any]:
         )
         feed.bind(plan.instruments[key])
         yield feed
-
-
-def _engine(plan: Run) -> str:
-    if plan.mode.fills == "kite":
-        return f"orders on {plan.endpoint}"
-    return f"simulated fills, rule {plan.config.broker.rule}"

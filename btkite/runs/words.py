@@ -105,20 +105,24 @@ def untraded(strategy: Any) -> str:
     return ""
 
 
-def failed(error: Exception, strategy: type[bt.Strategy], broker: Any, datas: Sequence[Any]) -> BtkiteError:
-    """What to say of a run that an error ended: which line of the strategy, and what is still open."""
+def failed(error: Exception, strategy: type[bt.Strategy]) -> BtkiteError:
+    """What to say of a run that an error ended: where that was, if the strategy made it."""
     if _in_init(error, strategy):
         return ConfigError(f"{strategy.__name__} does not start: {error}")
-    open_now = list(left_open(broker, datas))
-    left = f"; still open: {'; '.join(open_now)}" if open_now else ""
     if isinstance(error, BtkiteError):
-        if left:
-            error.args = (f"{error}{left}", *error.args[1:])
         return error
     source = inspect.getsourcefile(strategy)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source]
     where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return BtkiteError(f"{strategy.__name__} failed{where} with {type(error).__name__}: {error}{left}")
+    return BtkiteError(f"{strategy.__name__} failed{where} with {type(error).__name__}: {error}")
+
+
+def with_open(error: BtkiteError, broker: Any, datas: Sequence[Any]) -> BtkiteError:
+    """The error that ended a run that had begun, its sentence followed by what is still open."""
+    found = "; ".join(left_open(broker, datas)) if error.result is not None else ""
+    if found:
+        error.args = (f"{error}; still open: {found}", *error.args[1:])
+    return error
 
 
 def _in_init(error: BaseException, strategy: type[bt.Strategy]) -> bool:

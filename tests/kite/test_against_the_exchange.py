@@ -194,7 +194,7 @@ def test_a_login_by_the_browsers_way(fresh: Exchange) -> None:
 def test_a_wrong_token_is_refused_on_both_doors(fresh: Exchange) -> None:
     endpoint = resolve(fresh.url)
     inbox = Inbox()
-    with pytest.raises(SessionExpired, match="Log in again"):
+    with pytest.raises(SessionExpired, match=r"\(log in again: btkite login\)$"):
         verify(KiteClient(endpoint, KEY, "nonsense", clock=SystemClock()))
     stream = KiteStream(endpoint, KEY, lambda: "nonsense", inbox, SystemClock())
     stream.start()

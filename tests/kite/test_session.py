@@ -100,7 +100,7 @@ def test_a_request_token_becomes_a_session(rest: FakeRest, clock: ManualClock) -
 
 def test_a_used_request_token_says_to_log_in_again(rest: FakeRest, clock: ManualClock) -> None:
     rest.then(error(403, "TokenException", "Token is invalid or has expired."))
-    with pytest.raises(SessionExpired, match=r"Token is invalid or has expired\. Log in again"):
+    with pytest.raises(SessionExpired, match=r"Token is invalid or has expired\. \(log in again: btkite login\)$"):
         log_in(KiteClient(rest.endpoint, KEY, clock=clock), "req1", "sec2", clock)
 
 

@@ -5,15 +5,15 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from btkite.report import html
-from btkite.report.html import POINTS, ROWS, chart, render, running_drawdown, thin, write_png, write_report
+from btkite.report.curve import POINTS
+from btkite.report.html import ROWS, chart, render, write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,6 +60,21 @@ def test_the_page_is_well_formed_and_holds_the_figures_trades_and_orders(made):
         assert word in page.words, word
     assert "₹50.00" in page.words
     assert "nan" not in [word.lower() for word in page.words]
+
+
+def test_what_a_reader_must_know_first_stands_above_the_figures(made):
+    remarks = {
+        "stopped": "Ctrl-C",
+        "denied": "2 of 9 orders denied: max position 10 %",
+        "halted": "the kill switch is engaged",
+        "overnight": "MIS held overnight: 2 NSE:INFY",
+        "untraded": "SmaCross never came to trade",
+    }
+    left_open = ("order BUY 1 NSE:INFY", "position 9 NSE:INFY at ₹1,500.00")
+    text = render(replace(full(made), **remarks, left_open=left_open))
+    for words in (*remarks.values(), "still open: order BUY 1 NSE:INFY; position 9 NSE:INFY at ₹1,500.00"):
+        assert 0 < text.index(words) < text.index("Growth a year"), words
+    assert "still open" not in render(full(made))
 
 
 def test_the_page_loads_nothing_from_elsewhere(made):
@@ -145,30 +160,6 @@ def test_a_trade_is_noted_on_a_bar_that_is_drawn(made):
     data = chart(full(made))
     assert data["result"] == [50.0, -20.0]
     assert set(data["exit_x"]) <= set(data["x"])
-
-
-@given(st.lists(st.floats(-1e6, 1e6), max_size=400), st.integers(10, 100))
-@settings(max_examples=200)
-def test_thinning_keeps_ends_and_extremes_and_its_limit(values, limit):
-    kept = thin(values, limit)
-    assert len(kept) <= max(limit, 0) or len(values) <= limit
-    assert kept == sorted(set(kept))
-    if values:
-        assert (kept[0], kept[-1]) == (0, len(values) - 1)
-        assert {max(values), min(values)} <= {values[i] for i in kept}
-
-
-def test_the_running_drawdown_is_never_above_zero():
-    assert running_drawdown([110.0, 99.0, 120.0], 100.0) == [0.0, pytest.approx(-10.0), 0.0]
-    assert running_drawdown([90.0], 100.0) == [pytest.approx(-10.0)]
-    assert running_drawdown([], None) == []
-
-
-def test_the_picture_is_a_png_and_needs_no_display(made, tmp_path, monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    path = write_png(full(made), tmp_path / "equity.png")
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert [file.name for file in tmp_path.iterdir()] == ["equity.png"]
 
 
 def test_heavy_libraries_wait_until_they_are_needed():
