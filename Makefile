@@ -39,8 +39,9 @@ check: $(STAMP)  ## lint, types and the import law
 bench: $(STAMP)  ## paired timings, ratios printed
 	@for b in benchmarks/[a-z]*.py; do case $$b in */paired.py) ;; *) $(BIN)/python $$b || exit 1 ;; esac; done
 
-soak: $(STAMP)  ## thousands of made-up strategies through the three modes, with new seeds
+soak: $(STAMP)  ## thousands of made-up strategies through the three modes, with new seeds; a day killed everywhere
 	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/parity/test_parity.py tests/market/test_matching.py -n $(JOBS)
+	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/checks
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

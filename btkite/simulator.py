@@ -48,7 +48,7 @@ def started(
         exchange = Exchange(
             ExchangeSettings(
                 candles={key: candle_series(one) for key, one in candles.items()},
-                instruments=[_row(one) for one in instruments.values()],
+                instruments=[instrument_row(one) for one in instruments.values()],
                 start=first_moment(candles, begin, lockstep=wanted.speed == "lockstep"),
                 speed=wanted.speed,
                 user_id=wanted.user_id,
@@ -156,7 +156,7 @@ def candle_series(candles: Candles) -> CandleSeries:
     )
 
 
-def _row(instrument: Instrument) -> InstrumentRow:
+def instrument_row(instrument: Instrument) -> InstrumentRow:
     """What we know of an instrument, for the exchange's dump. Tokens are the exchange's own."""
     from .exchange import InstrumentRow
 

@@ -24,6 +24,7 @@ class Lasting(Account):
         self.record: Record | None = self.p.record
         self._saved: dict[str, Any] | None = None
         self._adopted = False
+        self.newest = 0  # the highest ref of the runs before
         self._trailing: dict[int, int] = {}  # ref -> length of its data when last looked at
 
     def _write(self, kind: str, **facts: Any) -> None:

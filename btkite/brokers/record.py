@@ -78,6 +78,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
         },
         "orders": [_row(broker, order) for order in broker.orders.values() if order.alive()],
         "groups": broker.groups.state(),
+        "newest": max([broker.newest, *broker.orders]),
     }
 
 
@@ -129,15 +130,15 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     come back with their refs and ``order.info.adopted``.
     """
     datas = {broker.instrument(data).key: data for data in reversed(broker.cerebro.datas)}
+    # A ref is given once, whatever became of its order: groups and the journal speak of it for longer.
+    broker.newest = max([int(book.get("newest", 0)), *(int(row["ref"]) for row in book["orders"])])
+    bt.Order.refbasis = itertools.count(max(next(bt.Order.refbasis), broker.newest + 1))
     for key in book["positions"]:
         if key in datas:
             _adopt_position(broker, datas[key])
         else:
             log.warning("a position has no feed in this run", symbol=key)
     orders = [_revive(broker, row, datas, strategies) for row in book["orders"] if row["key"] in datas]
-    highest = max((order.ref for order in orders), default=0)
-    following = next(bt.Order.refbasis)
-    bt.Order.refbasis = itertools.count(max(following, highest + 1))
     broker.groups.restore(book["groups"])
     for order, row in zip(orders, [row for row in book["orders"] if row["key"] in datas], strict=True):
         _put_back(broker, order, row)

@@ -74,6 +74,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "run": Verb("btkite.cli.run:run", "Run a strategy on history, on paper or live."),
     "demo": Verb("btkite.cli.demo:demo", "One strategy in all three modes, on the built-in exchange."),
     "data": Verb("btkite.cli.data:app", "Fetch, import, list and show candles."),
+    "check": Verb("btkite.cli.check:app", "What happens when the process dies."),
     "exchange": Verb("btkite.cli.exchange:app", "Start the simulated exchange, or judge one."),
     "login": Verb("btkite.cli.login:login", "Log in to Kite for today."),
     "logout": Verb("btkite.cli.login:logout", "End today's session and forget its token."),

@@ -132,6 +132,8 @@ def _cerebro(plan: Run, store: KiteStore, broker: Any) -> Any:
     cerebro.addstrategy(plan.strategy, **plan.params)
     for analyzer in (Orders, Trades, Equity):
         cerebro.addanalyzer(analyzer)
+    for analyzer, params in plan.analyzers:
+        cerebro.addanalyzer(analyzer, **params)
     if plan.tell is not None:
         cerebro.addanalyzer(words.Told, tell=plan.tell)
     return cerebro

@@ -30,7 +30,7 @@ class Run:
     up to ``end``. ``market`` is an exchange that serves already, ``starts_exchange`` says that one is to be
     started. ``origin`` says in words where prices come from. ``save``, ``report`` and ``tell``: what
     becomes of the result, see :func:`btkite.run`. ``repeated``: symbols that were named more than once, and are
-    traded once.
+    traded once. ``analyzers``: further ones, each with its params.
     """
 
     mode: Mode
@@ -51,6 +51,7 @@ class Run:
     report: bool = True
     tell: Tell | None = None
     repeated: tuple[str, ...] = ()
+    analyzers: tuple[tuple[type[bt.Analyzer], Mapping[str, Any]], ...] = ()
 
     @property
     def endpoint(self) -> str:

@@ -1,0 +1,168 @@
+"""Witness: an analyzer that writes down, bar by bar, what a strategy has, is told and decides.
+
+One JSON line each, in a file that every life of a run appends to: a line that was written outlives the process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import deque
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+import backtrader as bt
+
+from ..linetime import from_seconds, seconds_of
+
+_DEEP, _LONG = 3, 40  # how far into a container, and how many of its members
+_PLAIN = (bool, int, float, str)
+
+
+class Witness(bt.Analyzer):
+    """Writes lines of the kinds ``bar``, ``order`` and ``restored``.
+
+    Params:
+      - ``file``: a descriptor that is open for appending.
+      - ``life``: the number of this life of the run, the first is 0.
+    """
+
+    params = (("file", -1), ("life", 0))
+
+    def start(self) -> None:
+        self._seen = 0
+
+    def notify_order(self, order: Any) -> None:
+        self._write(
+            kind="order",
+            ref=order.ref,
+            status=order.getstatusname(),
+            filled=order.executed.size,
+            price=_round(order.executed.price),
+            adopted=bool(order.info.get("adopted")),
+            given=order.p.owner is not None,
+            why=str(order.info.get("denied") or order.info.get("reason") or ""),
+            order=described(order),
+        )
+
+    def prenext(self) -> None:
+        """A bar that only warms up is none of the strategy's."""
+
+    def next(self) -> None:
+        broker, strategy = self.strategy.broker, self.strategy
+        working = {order.ref: described(order) for order in broker.orders.values() if order.alive()}
+        newest = max(broker.orders, default=0)
+        new = [order for ref, order in sorted(broker.orders.items()) if ref > self._seen]
+        self._seen = max(self._seen, newest)
+        self._write(
+            kind="bar",
+            at=str(from_seconds(seconds_of(strategy.datetime[0]))),
+            position={
+                key: [position.size, _round(position.price)] for key, position, _ in broker.holds() if position.size
+            },
+            orders=sorted(working.values()),
+            given=[described(order) for order in new if not order.info.get("adopted")],
+            value=_round(broker.getvalue()),
+            attributes=attributes_of(strategy),
+            indicators=indicators_of(strategy),
+        )
+
+    def _write(self, **line: Any) -> None:
+        os.write(self.p.file, (json.dumps({"life": self.p.life, **line}) + "\n").encode())
+
+
+def described(order: Any) -> str:
+    """``BUY 5 NSE:INFY Limit 1500.0``: what was asked for, without what a restart may change."""
+    side = "BUY" if order.isbuy() else "SELL"
+    symbol = order.info.get("instrument") or order.data._name
+    left = abs(order.executed.remsize) if order.alive() else abs(order.size)
+    prices = [order.created.price, order.created.pricelimit] if order.exectype != order.Market else []
+    shown = " ".join(f"{price:.2f}" for price in prices if price)
+    waits = "" if order.active() else " (waits)"
+    return f"{side} {left:g} {symbol} {order.getordername()} {shown}".rstrip() + waits
+
+
+# -- a strategy's own memory ------------------------------------------------------------------------------
+
+
+def attributes_of(strategy: Any) -> dict[str, str]:
+    """What the strategy keeps for itself: plain attributes, containers of them, orders, and its indicators now."""
+    found = {}
+    for name, value in vars(strategy).items():
+        if name.startswith("_") or name in _STOCK or _is_data(name):
+            continue
+        text = _shown(value, _DEEP)
+        if text is not None:
+            found[name] = text
+    return found
+
+
+def indicators_of(strategy: Any) -> list[str]:
+    """The names of attributes that follow from the bars alone."""
+    return [name for name, value in vars(strategy).items() if _is_lines(value)]
+
+
+def _is_lines(value: Any) -> bool:
+    if isinstance(value, Mapping | list | tuple):
+        members = list(value.values() if isinstance(value, Mapping) else value)
+        return bool(members) and all(_is_lines(member) for member in members)
+    return isinstance(value, bt.LineRoot)
+
+
+_STOCK = {
+    "env", "cerebro", "broker", "stats", "observers", "analyzers", "writers", "datas", "dnames", "data", "p", "params",
+    "lines", "l", "notifs", "sizer", "line", "ddatas", "plotinfo", "plotlines", "csv",
+}  # fmt: skip
+"""What backtrader itself puts into every strategy."""
+
+
+def _is_data(name: str) -> bool:
+    return name.startswith("data") and name[4:].replace("_", "").isalnum() and name[4:5].isdigit()
+
+
+def _shown(value: Any, deep: int) -> str | None:
+    """A value as text that is equal if the value is; None for what has no plain value."""
+    if value is None or isinstance(value, _PLAIN):
+        return _number(value) if isinstance(value, float) else repr(value)
+    if isinstance(value, datetime | date | time | timedelta):
+        return str(value)
+    if isinstance(value, bt.Order):
+        return f"order {described(value)}, {value.getstatusname()}"
+    if isinstance(value, bt.Position):
+        return f"position {value.size:g} at {_number(value.price)}"
+    if isinstance(value, bt.AbstractDataBase):
+        return None
+    if isinstance(value, bt.LineRoot):
+        return _now(value)
+    if deep and isinstance(value, Mapping):
+        parts = [(_named(key), _shown(item, deep - 1)) for key, item in list(value.items())[:_LONG]]
+        return "{" + ", ".join(f"{key}: {text}" for key, text in parts if text is not None) + "}"
+    if deep and isinstance(value, list | tuple | set | frozenset | deque):
+        texts = [_shown(item, deep - 1) for item in list(value)[-_LONG:]]
+        known = [text for text in texts if text is not None]
+        if isinstance(value, set | frozenset):
+            known.sort()
+        return f"{len(value)} of [" + ", ".join(known) + "]"
+    return None
+
+
+def _now(value: Any) -> str:
+    """An indicator, or an operation of lines, at this bar."""
+    if not len(value):
+        return "no value yet"
+    lines = getattr(value, "lines", None) or [value]
+    return " ".join(_number(line[0]) for line in lines)
+
+
+def _named(key: Any) -> str:
+    return str(getattr(key, "_name", "") or key)
+
+
+def _number(value: float) -> str:
+    return "nan" if math.isnan(value) else f"{value:.10g}"
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4)
