@@ -92,7 +92,7 @@ def levels(key: str, legs: int) -> list[float]:
 
 
 def candles(seed: int, symbols: Sequence[str] = tuple(STORIES), legs: int = LEGS) -> dict[str, Candles]:
-    """The minutes of the day. The seed makes volumes and the little wicks, which no order lies within."""
+    """The minutes of the day. The seed makes the volumes; while it is calm, every print is the same."""
     rng = np.random.default_rng(seed)
     return {key: _candles(rng, key, legs) for key in symbols}
 
@@ -100,9 +100,7 @@ def candles(seed: int, symbols: Sequence[str] = tuple(STORIES), legs: int = LEGS
 def _candles(rng: np.random.Generator, key: str, legs: int) -> Candles:
     rows: list[tuple[float, float, float, float]] = []
     for level, leg in zip(levels(key, legs), STORIES[key], strict=False):
-        for _ in range(CALM):
-            up, down = rng.integers(0, 4, size=2)
-            rows.append((level, level + up * TICK, level - down * TICK, level))
+        rows += [(level,) * 4] * CALM
         far = _tick(level + leg.move)
         path = [level, _tick(level + leg.move / 2), far, _tick(far - leg.back * _sign(leg.move))]
         for opens, closes in pairwise(path):

@@ -45,8 +45,10 @@ async def _answer_always(request: web.Request, handler: Handler) -> web.StreamRe
     """What went wrong here is Kite's 500 outside, and a traceback in the log."""
     try:
         return await handler(request)
-    except (web.HTTPException, ConnectionError):
+    except web.HTTPException:
         raise
+    except ConnectionError:
+        return web.Response()  # the client went away before its request was whole, and nobody reads this
     except Exception as error:  # noqa: BLE001 - logged whole, and told
         _LOG.exception("%s %s failed", request.method, request.path)
         text = _reason(error) if request.path.startswith("/_exchange/") else BROKEN
