@@ -18,6 +18,8 @@ from typing import Any, Self
 _ANSWER_SECONDS = 10.0  # for an answer that is on its way to arrive
 _IDS = re.compile(r"\d{5,}")
 
+_KIND = 1  # its place in one of the journal's lines, of which several may be written at once
+
 BETWEEN_BARS = "market: about to move"
 """All that the bar before has brought is done: nothing is queued, nothing in flight."""
 
@@ -71,15 +73,21 @@ def install(crossings: Crossings) -> None:
 def _around_the_journal(crossings: Crossings) -> None:
     from ..journal import Journal
 
-    write = Journal.append
+    insert, write = Journal._insert, Journal._write
 
-    def append(self: Journal, kind: str, data: Any) -> int:
-        crossings.reach(f"journal {kind}: not written yet")
-        number = write(self, kind, data)
-        crossings.reach(f"journal {kind}: durable")
+    def _insert(self: Journal, lines: list[Any]) -> int:
+        crossings.reach(f"journal {lines[-1][_KIND]}: not written yet")
+        number = insert(self, lines)
+        crossings.reach(f"journal {lines[-1][_KIND]}: written, not durable")
         return number
 
-    _replace(Journal, "append", append)
+    def _write(self: Journal, lines: list[Any]) -> int:
+        number = write(self, lines)
+        crossings.reach(f"journal {lines[-1][_KIND]}: durable")
+        return number
+
+    _replace(Journal, "_insert", _insert)
+    _replace(Journal, "_write", _write)
 
 
 def _around_requests(crossings: Crossings) -> None:

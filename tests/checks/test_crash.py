@@ -37,7 +37,7 @@ def whole(stage, what):
 def test_the_day_has_boundaries_of_every_kind(whole):
     sites = {boundary.site for boundary in whole.crossings}
     for kind in ("order", "intent", "sending", "reply", "placed", "fill", "end", "change"):
-        assert {f"journal {kind}: not written yet", f"journal {kind}: durable"} <= sites, kind
+        assert {f"journal {kind}: {when}" for when in ("not written yet", "written, not durable", "durable")} <= sites
     for call in ("POST /orders/regular", "PUT /orders/regular/ID", "DELETE /orders/regular/ID", "GET /user/margins"):
         assert {f"{call}: {when}" for when in ("not sent yet", "sent", "answered, not read")} <= sites, call
     assert f"{BETWEEN_BARS}" in sites
@@ -49,7 +49,7 @@ def test_the_day_has_boundaries_of_every_kind(whole):
     "site",
     [
         "journal intent: not written yet",
-        "journal fill: not written yet",
+        "journal fill: written, not durable",
         "journal fill: durable",
         "POST /orders/regular: answered, not read",
         "PUT /orders/regular/ID: sent",
