@@ -23,6 +23,14 @@ from .series import Candles
 from .values import Instrument
 
 
+def unstored(key: str) -> str:
+    """What to say, and to do, where no candle of ``key`` is in the cache."""
+    return (
+        f"no candles of {key} are stored: `btkite data fetch -s {key} --from DATE` gets Kite's (after `btkite login`), "
+        "`btkite data import FILE` takes a file's, and `btkite run --made-up` trades made-up ones"
+    )
+
+
 class Connection:
     """What a :class:`~btkite.store.KiteStore` knows without a run. The client is opened when first used."""
 
@@ -119,6 +127,7 @@ class Connection:
         """The instrument of ``NSE:INFY`` (or ``INFY``, on the default exchange).
 
         :raises UnknownSymbol: with suggestions.
+        :raises DataError: if history comes from the cache, and nothing of it is stored.
         """
         key = instruments.parse_key(text, self.config.broker.default_exchange)
         try:
@@ -128,6 +137,8 @@ class Connection:
                 raise
             if self.config.data.source in ("csv", "parquet"):  # the file need not be in the cache
                 return instruments.from_keys([key]).find(key)
+            if self.config.data.source == "cache" and not self.master.suggest(key):
+                raise DataError(unstored(key)) from None
             raise UnknownSymbol(f"{error} (candles are fetched with `btkite data fetch -s SYMBOL`)") from None
 
     @property

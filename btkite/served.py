@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,12 +22,14 @@ _TIMEOUT = 3.0  # seconds for an exchange on this machine to say what it is
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """An exchange that answers. ``lockstep``: it moves when it is asked. ``token`` opens its account."""
+    """An exchange that answers. ``lockstep``: it moves when it is asked. ``token`` opens its account. ``set_off``: lets
+    the clock of one that was started for a run go at its speed, before the open until then; else it does nothing."""
 
     url: str
     lockstep: bool
     now: datetime
     token: str = ""
+    set_off: Callable[[], None] = lambda: None
 
 
 def find(url: str) -> Served | None:
@@ -34,21 +37,31 @@ def find(url: str) -> Served | None:
 
     :raises ConfigError: if something answers there that is no simulated exchange.
     """
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT)
     try:
-        connection.request("POST", "/_exchange/clock", "{}", {"Content-Type": "application/json"})
-        answer = json.loads(connection.getresponse().read())
-        clock = answer["data"]
-        now = datetime.fromisoformat(clock["now"]).replace(tzinfo=None)
-        return Served(url, lockstep=not float(clock["speed"]), now=now)
+        told = clock(url)
+        now = datetime.fromisoformat(told["now"]).replace(tzinfo=None)
+        return Served(url, lockstep=not float(told["speed"]), now=now)
     except ConnectionRefusedError:
         return None
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        parts = urlsplit(url)
         place = f"port {parts.port} of {parts.hostname}"
         raise ConfigError(
             f"{place} is in use by something that is no simulated exchange: end it, or set exchange.port to another"
         ) from None
+
+
+def clock(url: str, **steps: Any) -> dict[str, Any]:
+    """What the exchange on ``url`` says of its clock, after ``steps`` (``speed=60.0``, ``until="2026-11-18T09:15"``).
+
+    :raises OSError: if it does not answer.
+    :raises KeyError: if it refuses, or is no exchange.
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port or 80, timeout=_TIMEOUT)
+    try:
+        connection.request("POST", "/_exchange/clock", json.dumps(steps), {"Content-Type": "application/json"})
+        return dict(json.loads(connection.getresponse().read())["data"])
     finally:
         connection.close()
 

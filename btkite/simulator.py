@@ -14,20 +14,20 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from . import served
 from .config import Config
 from .errors import BtkiteError, ConfigError
 from .grid import windows_of
 from .series import Candles
-from .served import Served
 from .values import INTERVALS, Instrument
 
 if TYPE_CHECKING:
     from .exchange import CandleSeries, InstrumentRow
 
 BEFORE_OPEN = timedelta(minutes=15)
-"""In lock step time costs nothing: feeds and history are ready well before the first print."""
+"""Feeds and history are ready well before the first print; until they are, a clock that runs goes in real time."""
 JUST_BEFORE = timedelta(seconds=5)
-"""On a running clock nobody wants to wait for the open."""
+"""Then, on a running clock, nobody wants to wait for the open."""
 MADE_UP_SESSIONS = 5
 _SESSION_SECONDS = 6 * 3600
 
@@ -35,7 +35,7 @@ _SESSION_SECONDS = 6 * 3600
 @contextmanager
 def started(
     config: Config, candles: Mapping[str, Candles], instruments: Mapping[str, Instrument], begin: datetime
-) -> Iterator[Served]:
+) -> Iterator[served.Served]:
     """An exchange on a free port that trades ``candles`` from ``begin`` on; what lies before is history.
 
     It ends with the ``with`` block, and its account and its orders with it.
@@ -43,14 +43,15 @@ def started(
     from .exchange import Exchange, ExchangeError, ExchangeSettings
 
     wanted = config.exchange
+    lockstep = wanted.speed == "lockstep"
     token = secrets.token_urlsafe(24)
     try:
         exchange = Exchange(
             ExchangeSettings(
                 candles={key: candle_series(one) for key, one in candles.items()},
                 instruments=[instrument_row(one) for one in instruments.values()],
-                start=first_moment(candles, begin, lockstep=wanted.speed == "lockstep"),
-                speed=wanted.speed,
+                start=first_moment(candles, begin),
+                speed=wanted.speed if lockstep else "realtime",
                 user_id=wanted.user_id,
                 api_key=wanted.api_key,
                 api_secret=wanted.api_secret,
@@ -65,12 +66,21 @@ def started(
     try:
         moment = exchange.settings.start
         assert moment is not None
-        yield Served(exchange.url, lockstep=exchange.settings.lockstep, now=moment, token=token)
+        opens = first_moment(candles, begin, before=JUST_BEFORE)
+
+        def set_off() -> None:
+            if served.clock(exchange.url)["now"] < opens.isoformat():
+                served.clock(exchange.url, until=opens.isoformat())
+            served.clock(exchange.url, speed=1.0 if wanted.speed == "realtime" else float(wanted.speed))
+
+        yield served.Served(
+            exchange.url, lockstep=lockstep, now=moment, token=token, **({} if lockstep else {"set_off": set_off})
+        )
     finally:
         exchange.stop()
 
 
-def first_moment(candles: Mapping[str, Candles], begin: datetime, *, lockstep: bool) -> datetime:
+def first_moment(candles: Mapping[str, Candles], begin: datetime, before: timedelta = BEFORE_OPEN) -> datetime:
     """The market's first *now*: before the open of the first day, or at the first bar if that is later."""
     key, first = min(
         ((key, one.between(begin, None).first) for key, one in candles.items() if len(one.between(begin, None))),
@@ -79,7 +89,7 @@ def first_moment(candles: Mapping[str, Candles], begin: datetime, *, lockstep: b
     windows = windows_of(key)(first.date())
     opens: datetime = windows[0][0] if windows else first
     if begin <= opens:
-        return opens - (BEFORE_OPEN if lockstep else JUST_BEFORE)
+        return opens - before
     return first
 
 

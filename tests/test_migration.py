@@ -6,12 +6,14 @@ import difflib
 import os
 import re
 import runpy
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from btkite.candles import CandleCache
+from btkite.cli.app import main
 from btkite.series import Candles
 from btkite.testing import bars
 
@@ -49,6 +51,28 @@ def between(mark: str, language: str) -> str:
     found = re.search(rf"<!-- {mark} -->\n```{language}\n(.*?)```\n<!-- /{mark} -->", PAGE, re.DOTALL)
     assert found is not None, mark
     return found[1]
+
+
+def test_both_scripts_run_on_the_candles_that_lie_beside_them(tmp_path, monkeypatch, capsys):
+    for name in [name for name in os.environ if name.startswith(("BTKITE_", "KITE_"))]:
+        monkeypatch.delenv(name)
+    commands = re.search(r"^cd examples/before_after\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert commands is not None
+    for name in ("before.py", "after.py", "INFY_5minute.csv"):
+        (tmp_path / name).write_bytes((BEFORE.parent / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    closed = []
+    for line in commands[1].splitlines():
+        verb, *words = shlex.split(line)
+        if verb == "export":
+            monkeypatch.setenv(*words[0].split("="))
+        elif verb == "python":
+            runpy.run_path(words[0], run_name="__main__")
+            closed.append(capsys.readouterr().out.splitlines()[-2])
+        else:
+            assert main(words) == 0
+    assert len(closed) == 2
+    assert closed[0] == closed[1] > "closed trades: 20"
 
 
 @pytest.fixture

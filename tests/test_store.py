@@ -12,10 +12,11 @@ import pytest
 
 from btkite.brokers.kite import KiteBroker
 from btkite.brokers.sim import SimBroker
+from btkite.candles import CandleCache
 from btkite.clock import Bell, ExchangeClock, ManualClock, SystemClock
 from btkite.config import Config
 from btkite.engine import Cerebro
-from btkite.errors import ConfigError, RuleViolation, SessionExpired, UnknownSymbol
+from btkite.errors import ConfigError, DataError, RuleViolation, SessionExpired, UnknownSymbol
 from btkite.kite.secret import Secret
 from btkite.kite.session import Session, TokenStore
 from btkite.linetime import from_seconds, seconds_of
@@ -513,8 +514,12 @@ def test_an_unknown_symbol_comes_with_suggestions_and_for_a_backtest_with_what_t
     kite_exchange.reset(market())
     with pytest.raises(UnknownSymbol, match="NSE:AAA"):
         kite_exchange.store().instrument("NSE:AAX")
-    with pytest.raises(UnknownSymbol, match=r"NSE:AAX is not in the instruments.*btkite data fetch -s"):
-        KiteStore(config=Config().with_(**{"data.cache": str(tmp_path)})).instrument("NSE:AAX")
+    history = KiteStore(config=Config().with_(**{"data.cache": str(tmp_path)}))
+    with pytest.raises(DataError, match=r"^no candles of NSE:AAX are stored: .*data fetch.*data import.*--made-up"):
+        history.instrument("NSE:AAX")
+    CandleCache(tmp_path).write(bars("flat", symbol="NSE:AAA", count=3))
+    with pytest.raises(UnknownSymbol, match=r"did you mean NSE:AAA\? \(candles are fetched with"):
+        KiteStore(config=history.config).instrument("NSE:AAX")
 
 
 # ---- copies ---------------------------------------------------------------------------------------------------------

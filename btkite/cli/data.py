@@ -157,7 +157,8 @@ def import_(
     """Bring candle files into the cache: Kite's columns, times in IST or with a zone.
 
     Symbol and interval are read from the file's name (RELIANCE_minute_2024.parquet) or from a symbol
-    column. A file that cannot be used is named, and the others go on.
+    column; without an interval in it, the distance of the bars says which. A file that cannot be used is
+    named, and the others go on.
     """
     config = call_of(ctx).config()
     cache = _cache(config)
@@ -196,6 +197,11 @@ def _read(path: Path, exchange: str, symbol: str | None, interval: str | None) -
     if not own:
         raise DataError(f"{path}: its name tells no symbol; say --symbol")
     series = read_file(path, f"{name.exchange or exchange}:{own}", interval or name.interval or None)
+    told = symbol or name.interval or own == own.upper() or all(one.symbol for one in series)
+    if not told:  # prices.csv
+        raise DataError(
+            f"{path}: its name does not tell an instrument, as RELIANCE_minute{path.suffix} would; say --symbol"
+        )
     if symbol is None or all(not one.symbol for one in series):
         return series
     mine = [one for one in series if one.symbol == symbol]
@@ -206,14 +212,17 @@ def _read(path: Path, exchange: str, symbol: str | None, interval: str | None) -
 
 def _imported(cache: CandleCache, one: Read, path: Path) -> str:
     """Put a series into the cache; a line about it."""
+    import numpy as np
+
     from ..candles import without
-    from ..clock import from_epoch
+    from ..clock import SystemClock, from_epoch
     from ..grid import quality
     from ..series import moment
     from ..values import INTERVALS
 
     candles = one.candles
     differing, found = _differing(cache, candles), quality(candles)
+    late = int((candles.start > np.datetime64(SystemClock().now())).sum())
     # Sessions that the file lacks stay open: `btkite data fetch` will ask for them.
     lacking = [(moment(day), moment(day, end=True)) for day in found.days]
     whole = (candles.first, candles.last + timedelta(seconds=INTERVALS[candles.interval]))
@@ -232,6 +241,7 @@ def _imported(cache: CandleCache, one: Read, path: Path) -> str:
         (found.outside, f"{_count(found.outside, 'bar')} outside the sessions"),
         (one.disordered, f"{_count(one.disordered, 'row')} put in order"),
         (one.repeated, f"{_count(one.repeated, 'repeated row')} dropped"),
+        (late, f"{_count(late, 'bar')} LATER THAN NOW: no market has made them yet"),
         (differing, f"{_count(differing, 'stored bar')} had other prices and took the file's"),
     ]
     remarks = [text for there, text in notes if there]

@@ -20,6 +20,7 @@ from .checks import check_market
 from .keeping import account_record, held, stoppable
 from .markets import config_on
 from .outcome import cut_short, outcome
+from .waiting import set_off_when_live
 
 if TYPE_CHECKING:
     from ..store import KiteStore
@@ -51,6 +52,8 @@ def go(plan: Run) -> RunResult:
             config = config_on(config, market)
         store, broker = _open_market(plan, config, stack)
         cerebro = _cerebro(plan, store, broker)
+        if plan.starts_exchange and not market.lockstep:
+            set_off_when_live(cerebro, market.set_off)
         folder = _open_folder(plan, config, stack) if plan.save else None
         if folder is not None and not plan.candles:  # also of a run that fails
             stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))

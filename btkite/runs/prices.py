@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import simulator
+from ..connection import unstored
 from ..errors import ConfigError, DataError, UnknownSymbol
 from ..kite import instruments
 from ..series import Candles
@@ -103,7 +104,8 @@ def _invented(plan: Run, why: str = "") -> Run:
 def _may_make_up(plan: Run) -> bool:
     """Nothing is stored of any of the symbols, and the exchange is said to trade them all.
 
-    :raises UnknownSymbol: if nothing is stored and the exchange does not trade them either.
+    :raises UnknownSymbol: if one is neither stored nor traded by the exchange, but another has nearly its name.
+    :raises DataError: if none has.
     """
     from ..candles import CandleCache
 
@@ -121,6 +123,8 @@ def _may_make_up(plan: Run) -> bool:
     exchange = unknown[0].partition(":")[0]
     if exchange not in instruments.EXCHANGES:
         raise UnknownSymbol(f"{exchange} is no exchange: use one of {', '.join(instruments.EXCHANGES)}{hint}")
+    if not near:
+        raise DataError(unstored(unknown[0]))
     raise UnknownSymbol(
         f"{unknown[0]} is neither stored nor one of exchange.symbols{hint} "
         "(candles are fetched with `btkite data fetch -s SYMBOL`)"

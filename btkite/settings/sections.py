@@ -184,7 +184,7 @@ class Risk(Section):
         default=10.0,
         gt=0,
         le=100,
-        description="Per cent of the capital that one position may be worth, working orders included.",
+        description="Per cent of the account's value now that one position may be worth, working orders included.",
     )
     max_order_value: Number | None = Field(
         default=None, gt=0, description="₹ that one order may be worth at its worst price; null: no limit."
@@ -193,7 +193,10 @@ class Risk(Section):
         default=None, gt=0, description="₹ lost in one day, realized and open, at which entries stop; null: no limit."
     )
     max_daily_loss_pct: Number | None = Field(
-        default=None, gt=0, le=100, description="The same in per cent of the capital; null: no limit."
+        default=None,
+        gt=0,
+        le=100,
+        description="The same in per cent of the account's value at the session's start; null: no limit.",
     )
     max_daily_trades: Count | None = Field(default=50, gt=0, description="Entries in one session; null: no limit.")
     max_portfolio_loss_pct: Number = Field(

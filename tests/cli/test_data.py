@@ -87,6 +87,25 @@ def test_options_win_over_the_name(btkite: Run, cache: CandleCache) -> None:
     assert [(row.key, row.interval) for row in cache.list()] == [("BSE:INFY", "5minute")]
 
 
+def test_a_name_that_is_no_instruments_is_not_taken_for_one(btkite: Run, cache: CandleCache) -> None:
+    path = write_csv(Path("prices.csv"))
+    code, out, err = btkite("import", path)
+    assert (code, out, list(cache.list())) == (1, "", [])
+    assert (
+        err == "error: prices.csv: its name does not tell an instrument, as RELIANCE_minute.csv would; say --symbol\n"
+    )
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{head},symbol", *(f"{row},TCS" for row in rows)]))
+    assert btkite("import", path)[0] == 0
+    assert [row.key for row in cache.list()] == ["NSE:TCS"]
+
+
+def test_bars_that_no_market_has_made_yet_are_told(btkite: Run) -> None:
+    path = write_csv(Path("INFY_minute.csv"))
+    path.write_text(path.read_text().replace("2024-11-04", "2039-11-04"))
+    assert "(375 bars LATER THAN NOW: no market has made them yet" in btkite("import", path)[1]
+
+
 def test_a_folder_is_all_the_files_in_it(btkite: Run, cache: CandleCache) -> None:
     write_csv(Path("in/INFY_minute.csv"))
     write_csv(Path("in/deep/TCS_5minute.csv"), 75, step=300)

@@ -31,7 +31,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("BTKITE_EXCHANGE__PORT", "0")  # an exchange that somebody serves here is not the reader's
-    (tmp_path / "strategies").symlink_to(REPOSITORY / "strategies")
+    for folder in ("strategies", "examples"):
+        (tmp_path / folder).symlink_to(REPOSITORY / folder)
     (tmp_path / "config.yaml").symlink_to(REPOSITORY / "config.yaml")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -44,13 +45,14 @@ def test_it_begins_with_the_two_commands() -> None:
 
 
 def test_its_commands_run_and_the_modes_agree(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed = [line for line in COMMANDS if line.startswith("btkite ")]
+    typed = [line for line in COMMANDS if line.startswith("btkite run ")]
     assert len(typed) == 3
     found = []
     for line in typed:
         assert main(shlex.split(line)[1:]) == 0, line
         out = capsys.readouterr().out
         assert "MADE-UP candles" in out
+        assert "held overnight" not in out
         rows = [[cell.strip() for cell in row.strip("│ ").split("│")] for row in out.splitlines() if row[:2] == "│ "]
         found.append({label: value for label, value in rows if label and label != "Folder"})
     assert found[0] == found[1] == found[2]
@@ -58,8 +60,16 @@ def test_its_commands_run_and_the_modes_agree(clone: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize("script", blocks("python"))
-def test_its_scripts_run(clone: Path, script: str) -> None:
-    exec(compile(script, "README.md", "exec"), {})
+def test_its_scripts_run_after_the_commands_above_them(
+    clone: Path, script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in re.findall(r"^export (\w+)=(\S+)", "\n".join(COMMANDS), re.MULTILINE):
+        monkeypatch.setenv(name, value)
+    for line in COMMANDS:
+        if line.startswith("btkite data "):
+            assert main(shlex.split(line)[1:]) == 0, line
+    exec(compile(script, "README.md", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out
 
 
 def test_its_links_lead_somewhere() -> None:

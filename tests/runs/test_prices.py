@@ -39,12 +39,15 @@ def test_with_nothing_stored_prices_are_made_up_and_the_banner_says_so(tmp_path:
 
 
 def test_prices_are_not_made_up_where_others_were_asked_for(tmp_path: Path, config: Config) -> None:
-    with pytest.raises(UnknownSymbol, match="btkite data fetch"):
+    nothing = r"^no candles of NSE:{} are stored: .*data fetch.*data import.*--made-up"
+    with pytest.raises(DataError, match=nothing.format("RELIANCE")):
         go(empty(tmp_path), mode="paper", start="2026-11-04")
-    with pytest.raises(UnknownSymbol):
+    with pytest.raises(DataError, match=nothing.format("RELIANCE")):
         go(empty(tmp_path))
-    with pytest.raises(UnknownSymbol, match="NSE:TCS"):
+    with pytest.raises(DataError, match=nothing.format("TCS")):
         go(config, symbols=[SYMBOL, "TCS"], mode="paper")
+    with pytest.raises(DataError, match=nothing.format("SBIN")):
+        go(empty(tmp_path), symbols="NSE:SBIN", mode="paper")
     with pytest.raises(UnknownSymbol, match=r"neither stored nor one of exchange\.symbols; did you mean NSE:INFY\?"):
         go(config, symbols="NSE:INFI", mode="paper")
 
