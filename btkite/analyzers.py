@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
-from .carried import symbol_of
+from .carried import symbol_of, was_held
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,14 +80,15 @@ class Orders(bt.Analyzer):
     ``side`` is BUY or SELL. ``price`` is the limit or the trigger, None for a market order; ``plimit``
     the limit of a stop-limit. ``denied`` is btkite's own reason, ``rule`` the rule that said it, both
     empty if the order was not denied; ``reason`` is the market's, why it refused or ended it, as far as it said.
-    ``adopted`` marks what was found in the account at the start.
+    ``adopted`` marks orders that were found in the account at the start; a position that was found there is no order.
     """
 
     def create_analysis(self) -> None:
         self.rows: dict[int, dict[str, Any]] = {}
 
     def notify_order(self, order: Any) -> None:
-        self._note(order)
+        if not was_held(order):
+            self._note(order)
 
     def stop(self) -> None:
         # What was given on the last bar, or cancelled in stop(), is never notified: backtrader ends
@@ -195,12 +196,12 @@ class Trades(bt.Analyzer):
             if bit.closed:
                 self._exit(key, bit, abs(bit.closed))
             if bit.opened:
-                self._enter(key, bit, abs(bit.opened))
+                self._enter(key, bit, abs(bit.opened), 0.0 if was_held(order) else bit.dt or 0.0)
 
-    def _enter(self, key: tuple[int, int], bit: Any, size: float) -> None:
+    def _enter(self, key: tuple[int, int], bit: Any, size: float, at: float) -> None:
         legs = self._open.setdefault(key, _Legs())
         if not legs.entered:
-            legs.entry_time = bit.dt or 0.0
+            legs.entry_time = at
         legs.entered += size
         legs.entry_value += size * bit.price
 

@@ -24,6 +24,12 @@ def symbol_of(feed: Any) -> str:
     return instrument.key if instrument is not None else str(feed._name or "")
 
 
+def was_held(order: Any) -> bool:
+    """Whether this is no order but a position from before the run, which backtrader is told of as one: nobody gave it
+    in this run, and when it was filled is not known."""
+    return bool(order.p.simulated and order.info.get("adopted"))
+
+
 def lot_size(feed: Any, default: int = 1) -> int:
     """Units in one lot of what this feed carries; ``default`` if it does not say."""
     instrument = instrument_of(feed)

@@ -93,7 +93,7 @@ def script_of(plan: Run, where: str, params: Sequence[str], config: str | None) 
         params=tuple(params),
         config=config,
         keys={"data.warmup": warmup, "broker.capital": plan.config.broker.capital, "alerts.urls": []},
-        start=simulator.first_moment(plan.candles, begin, lockstep=True),
+        start=simulator.first_moment(plan.candles, begin),
         seconds=_SECONDS,
         settings={"instruments": [simulator.instrument_row(one) for one in plan.instruments.values()]},
     )

@@ -58,7 +58,7 @@ FIGURES = (
     Figure("charges_rupees", "Charges", "rupees", "brokerage, taxes and fees of all orders"),
     Figure("charges_percent", "Charges / gross", "percent", "none unless the gross profit is above 0"),
     Figure("exposure_percent", "Exposure", "percent", "bars that ended with an open position"),
-    Figure("orders", "Orders", "count", "orders given, denied ones included"),
+    Figure("orders", "Orders", "count", "orders given in this run, denied ones included"),
     Figure("denials", "Denials", "count", "orders that btkite's own gate refused"),
 )
 
@@ -88,7 +88,7 @@ def statistics(
         **_trades([float(result) for result in trades["pnlcomm"]]),
         **_charges(values, first, charges),
         "exposure_percent": exposure(equity),
-        "orders": len(orders),
+        "orders": int((~orders["adopted"].astype(bool)).sum()),
         "denials": int((orders["denied"] != "").sum()),
     }
     keys = [figure.key for figure in FIGURES]

@@ -11,6 +11,7 @@ from typing import Any
 
 import backtrader as bt
 
+from ..carried import was_held
 from ..errors import BtkiteError, ConfigError
 from ..linetime import from_seconds, seconds_of
 from ..report.table import inr, number
@@ -34,6 +35,10 @@ class Told(bt.Analyzer):
     def notify_order(self, order: Any) -> None:
         if order.status in (order.Submitted, order.Accepted):
             return
+        if was_held(order):
+            now = self.strategy.broker.now
+            self.p.tell(from_seconds(now), f"from before: {_position_text(order.size, _symbol(order), order.executed.price)}")
+            return
         self.p.tell(self._moment(order), f"{order_text(order)}: {_outcome(order)}")
 
     def _moment(self, order: Any) -> datetime:
@@ -55,9 +60,17 @@ def _outcome(order: Any) -> str:
 def order_text(order: Any) -> str:
     """``BUY 5 NSE:INFY Limit ₹1,500.00``."""
     side = "BUY" if order.isbuy() else "SELL"
-    symbol = order.info.get("instrument") or order.data._name
+    symbol = _symbol(order)
     price = order.created.price if order.exectype != order.Market and order.created.price else None
     return f"{side} {number(abs(order.size), 0)} {symbol} {order.getordername()}" + (f" {inr(price)}" if price else "")
+
+
+def _symbol(order: Any) -> str:
+    return str(order.info.get("instrument") or order.data._name)
+
+
+def _position_text(size: float, symbol: str, price: float) -> str:
+    return f"position {number(size, 0)} {symbol} at {inr(price)}"
 
 
 def left_open(broker: Any, datas: Sequence[Any]) -> Iterator[str]:
@@ -72,7 +85,7 @@ def left_open(broker: Any, datas: Sequence[Any]) -> Iterator[str]:
         key = data.instrument.key
         if position.size and key not in seen:
             seen.add(key)
-            yield f"position {number(position.size, 0)} {key} at {inr(position.price)}"
+            yield _position_text(position.size, key, position.price)
 
 
 def halted(gate: Any) -> str:

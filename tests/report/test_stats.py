@@ -205,3 +205,9 @@ def test_the_docs_explain_every_figure():
     text = (Path(__file__).resolve().parents[2] / "docs" / "results.md").read_text(encoding="utf-8")
     missing = [figure.key for figure in FIGURES if f"`{figure.key}`" not in text]
     assert missing == []
+
+
+def test_orders_that_were_found_in_the_account_are_none_of_this_runs(made):
+    result = made([1.0, 2.0], [], [0.0, 0.0, 0.0])
+    result.orders.loc[0, "adopted"] = True
+    assert result.stats["orders"] == 2
