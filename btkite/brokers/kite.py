@@ -13,7 +13,7 @@ from typing import Any
 import backtrader as bt
 
 from ..kite.desk import Cancel, Modify, Place, Request
-from ..linetime import to_seconds
+from ..linetime import DAY, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
@@ -185,6 +185,8 @@ class KiteBroker(Truth):
             self._order_ids[order.ref] = str(order_id)
             self._resumed[order.ref] = self._differs[order.ref] = self._asks + 1  # a change may have been on its way
             self._progress[str(order_id)] = self._booked_of(order, str(order_id))
+        elif sent is not None and sent // DAY < self.now // DAY:  # the book of its day is gone
+            self._resumed[order.ref] = self._asks + 1
         else:
             self._doubt.begin(order.ref, self.now if sent is None else min(sent, self.now))
         if self.groups.is_leaving(order.ref) or order.info.get("cancel_wanted"):  # it may never have left

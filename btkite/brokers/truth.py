@@ -181,7 +181,7 @@ class Truth(Outside):
             return True
         if asked.moves != self._moves or before != self._suspected:
             return False
-        prices = {(f"{row.exchange}:{row.tradingsymbol}", row.product): row.average_price for row in reading.positions}
+        prices = _prices(reading)
         for slot, units in self._converted(found).items():
             left = self._by_missing(slot, units, prices.get(slot, 0.0))
             if left:
@@ -204,7 +204,17 @@ class Truth(Outside):
         key, product = slot
         opens = self._size(key) * units >= 0
         last = self.last_price(key)
-        self.outside(key, product, units, (price if opens and price > 0 else last) or price, from_seconds(self.now))
+        at = (price if opens and price > 0 else last) or price
+        if at > 0:
+            self.outside(key, product, units, at, from_seconds(self.now))
+        else:  # nobody can say at what: a position that has no price is nobody's here
+            self._others[key].add(product, units)
+            self._write(
+                "foreign", order_id="", symbol=key, product=product, quantity=units, followed=0, policy="unpriced"
+            )
+            self.alert(
+                "critical", f"{units:+} {key} ({product}) that no order explains, at no known price", f"foreign {key}"
+            )
 
     def last_price(self, key: str) -> float:
         """₹; 0 if there is none."""
@@ -316,3 +326,15 @@ class Truth(Outside):
             name: Progress(name, filled=filled, average_price=price, told=(filled, price), booked=filled * price)
             for name, (filled, price) in book.get("strangers", {}).items()
         }
+
+
+def _prices(reading: Reading) -> dict[Slot, float]:
+    """₹ per unit that Kite's rows tell."""
+    held = {
+        (f"{row['exchange']}:{row['tradingsymbol']}", "CNC"): float(row["average_price"]) for row in reading.holdings
+    }
+    return held | {
+        (f"{row.exchange}:{row.tradingsymbol}", row.product): row.average_price
+        for row in reading.positions
+        if row.average_price > 0
+    }
