@@ -125,7 +125,7 @@ class Pump(Connection):
         if self._expired is not None:
             raise self._expired
         events = self._events()
-        if not events and not self._ready():
+        if not events and not self._ready() and not self._begins():
             if self.clock.done and self._idle():
                 self._release(self._now(), final=True)
                 if not self._ready():
@@ -157,8 +157,12 @@ class Pump(Connection):
                 if feeding.state == "joining":
                     feeding.join(now)
 
+    def _begins(self) -> bool:
+        """Whether the broker's first turn comes next, in which it asks what the account holds."""
+        return self.stream.connected and not getattr(self.broker, "begun", True)
+
     def _may_join(self) -> bool:
-        joining = any(feeding.state == "joining" for feeding in self._feeds)
+        joining = getattr(self.broker, "in_step", True) and any(feeding.state == "joining" for feeding in self._feeds)
         return bool(joining and self.stream.connected and not self.stream.busy)
 
     def _events(self) -> list[Any]:

@@ -38,7 +38,8 @@ def market(name="whipsaw", count=20, **more):
 
 
 def orders_sent(exchange) -> list[tuple[str, str]]:
-    return [(row["method"], row["path"]) for row in exchange.requests() if row["path"].startswith("/orders")]
+    asked = [(row["method"], row["path"]) for row in exchange.requests() if row["path"].startswith("/orders")]
+    return [row for row in asked if row[0] != "GET"]
 
 
 class Trades(bt.Strategy):

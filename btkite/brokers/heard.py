@@ -14,7 +14,7 @@ import backtrader as bt
 from ..errors import KiteError, OrderUncertain
 from ..kite.desk import Cancel
 from ..kite.failures import NOT_SENT
-from ..kite.inbox import Answer, DeskReply, Link, LinkChange
+from ..kite.inbox import Answer, DeskReply
 from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress, apply, apply_trade
@@ -302,7 +302,7 @@ class Heard(Uncertain):
         info["tag"] = str(info.get("tag") or "")[:-OWN_TAG]
         if info.get("variety") == "amo":
             info["variety"] = "regular"
-        for name in ("order_id", "filled_before"):
+        for name in ("order_id", "filled_before", "cancel_wanted"):
             info.pop(name, None)
 
     def take_answer(self, answer: Answer) -> None:
@@ -333,7 +333,6 @@ class Heard(Uncertain):
         for update in book:
             self.take_update(update)
             self._settle(update, number)
-        self._miss({update.order_id for update in book}, number)
 
     def _settle(self, update: OrderUpdate, number: int) -> None:
         ref = self._ids.get(update.order_id)
@@ -342,26 +341,10 @@ class Heard(Uncertain):
         if number >= self._differs.get(ref, number + 1):  # a book that was asked for before may be older
             self._take_terms(self.orders[ref], update)
 
-    def _miss(self, known: Collection[str], number: int) -> None:
-        """Orders of the last run that Kite's book of today does not have: they ended with their day."""
-        for ref in [ref for ref, since in self._resumed.items() if number >= since]:
-            del self._resumed[ref]
-            order = self.orders[ref]
-            if order.alive() and self._order_ids[ref] not in known:
-                reason = "Kite's order book of today does not have it; what it filled while btkite was not running is"
-                self.ended(order, "expired", f"{reason} not known: compare the positions")
-                self.store.put_notification(f"order {ref} is not in Kite's book", self._order_ids[ref])
-                log.error("an order of the last run is not in Kite's book", ref=ref, order_id=self._order_ids[ref])
-
     def _segments(self) -> set[str]:
         """Kite's names for the purses that the run's instruments are paid from."""
         exchanges = {key.partition(":")[0] for key in self._datas}
         return {"commodity" if exchange in ("MCX", "NCO") else "equity" for exchange in exchanges}
-
-    def take_link(self, change: LinkChange) -> None:
-        """Order updates sent while we were away are not repeated: read the book after every connect."""
-        if change.link is Link.CONNECTED and self._order_ids:
-            self._ask_book()
 
 
 def available(margins: Mapping[str, Any], segments: Collection[str]) -> float | None:

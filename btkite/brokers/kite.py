@@ -13,10 +13,11 @@ from typing import Any
 import backtrader as bt
 
 from ..kite.desk import Cancel, Modify, Place, Request
+from ..linetime import DAY, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
-from .carrying import Carrying
+from .truth import Truth
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -35,7 +36,7 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")[-width:]
 
 
-class KiteBroker(Carrying):
+class KiteBroker(Truth):
     """Orders of one account of Kite, through an armed :class:`~btkite.store.KiteStore`.
 
     ``order.info`` carries ``order_id`` (Kite's), ``tag``, and ``reason`` if Kite refused it.
@@ -56,6 +57,9 @@ class KiteBroker(Carrying):
 
     def start(self) -> None:
         super().start()
+        self._runs.add(self._run)
+        if self._saved is not None:
+            self.restore_account(self._saved)
         self.store.start(broker=self)
         self._desk = self.store.open_desk(self._before_send)
 
@@ -72,7 +76,7 @@ class KiteBroker(Carrying):
 
     def route(self, order: Any) -> None:
         self.held.pop(order.ref, None)
-        if self.exits.waits(order):
+        if self.waits(order) or self.exits.waits(order):
             return
         self.pin(order)
         proposal = self.proposal(order)
@@ -106,14 +110,24 @@ class KiteBroker(Carrying):
         return changed
 
     def recall(self, order: Any) -> None:
+        self._replacing.discard(order.ref)
+        self._take_out(order, wish=order.ref not in self._expiring)
+
+    def _take_out(self, order: Any, *, wish: bool) -> None:
+        """``wish``: somebody wants its end, which is written down before it is sent, so that a restart sends it."""
         ref = order.ref
-        self._replacing.discard(ref)
+        if self._waiting.pop(ref, None) is not None:
+            self.ended(order, "canceled")
+            return
         if ref in self._leaving or self.exits.drop(order):
             return
         if self._lapses(order):
             self._unwanted.add(ref)
             return
         self._leaving.add(ref)
+        if wish and not order.info.get("cancel_wanted"):
+            order.addinfo(cancel_wanted=True)
+            self._write("cancel", ref=ref)
         if self.is_uncertain(ref):
             return  # cancelled as soon as its id is known
         order_id = self._order_ids.get(ref, "")
@@ -131,12 +145,12 @@ class KiteBroker(Carrying):
         return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None
 
     def reroute(self, order: Any) -> None:
-        if self.exits.is_watched(order):
+        if order.ref in self._waiting or self.exits.is_watched(order):
             return
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
         if self._changes[order.ref] > _CHANGES:
-            self.recall(order)
+            self._take_out(order, wish=False)
             self._replacing.add(order.ref)
             return
         wanted = self.proposal(order)
@@ -159,23 +173,50 @@ class KiteBroker(Carrying):
         if order.ref in self.held or "filled_before" not in order.info:  # no placement of it was ever begun
             self.admit(order)
             return
+        sent = self._sent_at(str(tag))
+        if not order_id and sent is None:  # its first byte never left
+            self._forget_placement(order)
+            self.admit(order)
+            return
         self._tags[str(tag)] = order.ref
         self._before[order.ref] = int(order.info.get("filled_before") or 0)
         if order_id:
             self._ids[str(order_id)] = order.ref
             self._order_ids[order.ref] = str(order_id)
             self._resumed[order.ref] = self._differs[order.ref] = self._asks + 1  # a change may have been on its way
-            done = int(abs(order.executed.size)) - self._before[order.ref]
-            if done:  # what the last run has booked of it is no news
-                booked = float(order.info.get("booked") or done * order.executed.price)
-                self._progress[str(order_id)] = Progress(
-                    str(order_id), filled=done, average_price=booked / done, told=(done, booked / done), booked=booked
-                )
+            self._progress[str(order_id)] = self._booked_of(order, str(order_id))
+        elif sent is not None and sent // DAY < self.now // DAY:  # the book of its day is gone
+            self._resumed[order.ref] = self._asks + 1
         else:
-            self._doubt.begin(order.ref, self.now)
-        if self.groups.is_leaving(order.ref):  # its cancellation may never have left
-            self.recall(order)
-        self._ask_book()
+            self._doubt.begin(order.ref, self.now if sent is None else min(sent, self.now))
+        if self.groups.is_leaving(order.ref) or order.info.get("cancel_wanted"):  # it may never have left
+            self._recalls.append(order.ref)
+
+    def is_out(self, order: Any) -> bool:
+        """Whether Kite may have it: then what became of it is Kite's to say."""
+        info = order.info
+        return "filled_before" in info and bool(info.get("order_id") or self._sent_at(str(info.get("tag"))) is not None)
+
+    def _sent_at(self, tag: str) -> int | None:
+        """When the last run was about to send a placement; None if it never was. Doubt says now."""
+        if self.record is None:
+            return self.now
+        moment = self.record.sent(tag)
+        return None if moment is None else to_seconds(moment)
+
+    def _booked_of(self, order: Any, order_id: str) -> Progress:
+        """What the last run has booked of the placement that counts now is no news."""
+        done = left = int(abs(order.executed.size)) - self._before[order.ref]
+        value = 0.0
+        if done and (booked := order.info.get("booked")):  # it has stood for others, too
+            average = float(booked) / done
+            return Progress(order_id, filled=done, average_price=average, told=(done, average), booked=float(booked))
+        for quantity, price in reversed(self.fills_of(order)):
+            value += min(quantity, left) * price
+            left -= min(quantity, left)
+        value += left * order.executed.price  # without charges no fills are kept
+        average = value / done if done else 0.0
+        return Progress(order_id, filled=done, average_price=average, told=(done, average), booked=value)
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -206,6 +247,9 @@ class KiteBroker(Carrying):
         if self._doubt.look(now):
             self._ask_book()
         self.poll(now)
+        self.compare_on_time(now)
+        if self._overhang:
+            self.shrink_exits()
         self._ask_margins(now)
         self.tend_at(now)
         self.roll(now)
@@ -218,7 +262,13 @@ class KiteBroker(Carrying):
             if terms is not None and terms.deadline is not None and ref not in self._expiring:
                 due.append(terms.deadline)
         due += self.exits.due()
-        due += [*self._again.values(), *self._doubt.due(), *self._asked_account.values(), *self.poll_due()]
+        due += [
+            *self._again.values(),
+            *self._doubt.due(),
+            *self._asked_account.values(),
+            *self.poll_due(),
+            *self.compare_due(),
+        ]
         return min(due, default=None)
 
     def _ask_margins(self, now: int) -> None:

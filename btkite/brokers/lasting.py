@@ -42,6 +42,10 @@ class Lasting(Account):
         self._write("restored", orders=len(book["orders"]), positions=len(book["positions"]))
         self.flush()
 
+    def account_state(self) -> dict[str, Any]:
+        """What a restart must know beside the book; nothing, where the account is ours alone."""
+        return {}
+
     def holds(self) -> list[tuple[str, bt.Position, str]]:
         """Open positions: key, position, ISO date since when."""
         return [
@@ -85,6 +89,10 @@ class Lasting(Account):
             self._charged[order.ref] = order.executed.comm
         if order.exectype in translate.TRAILING:
             self._trailing[order.ref] = len(order.data)
+
+    def is_out(self, order: Any) -> bool:
+        """Whether a market that outlives the process may have it."""
+        return False
 
     def resume(self, order: Any) -> None:
         """A living order of the last run goes on."""

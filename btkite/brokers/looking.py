@@ -28,6 +28,12 @@ class Looking(BookBroker):
         self._open_asks = 0  # of these, not answered yet
         self._looked = -1  # second of the last look; while nothing works it goes along with the time
         self._unpriced: set[str] = set()  # orders whose trades were asked for
+        self._moves = 0  # executions that were booked
+
+    def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
+        """Counted, for those who compare what was read before and after it."""
+        self._moves += 1
+        super().filled(order, quantity, price, when)
 
     def works(self) -> bool:
         """Whether an order of ours is at Kite."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
@@ -59,6 +59,27 @@ class Record:
             "reply", {"action": reply.action, "ref": reply.ref, "order_id": reply.order_id, "error": error}
         )
 
+    def sent(self, tag: str) -> datetime | None:
+        """When the placement with this tag was about to leave; None if its first byte never did."""
+        for event in reversed(self.journal.events("sending")):
+            if event.data.get("tag") == tag:
+                return event.time
+        return None
+
+    def booked(self) -> dict[str, int]:
+        """Units that were booked of each placement, by its tag."""
+        tags: dict[int, str] = {}
+        units: dict[str, int] = {}
+        for event in sorted(
+            (*self.journal.events("intent"), *self.journal.events("fill")), key=lambda event: event.seq
+        ):
+            if event.kind == "intent":
+                proposal = event.data["proposal"]
+                tags[int(proposal["ref"])] = str(proposal["tag"])
+            elif tag := tags.get(int(event.data["ref"])):
+                units[tag] = units.get(tag, 0) + int(event.data["quantity"])
+        return units
+
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
         found = self.journal.last_book()
@@ -79,6 +100,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
         "orders": [_row(broker, order) for order in broker.orders.values() if order.alive()],
         "groups": broker.groups.state(),
         "newest": max([broker.newest, *broker.orders]),
+        **broker.account_state(),
     }
 
 
@@ -207,7 +229,8 @@ def _put_back(broker: BookBroker, order: Any, row: dict[str, Any]) -> None:
     """Into the market again, held for the next open, or over: its session closed while we were away."""
     deadline, carry, _ = row["terms"]
     over = row["closes"] <= broker.now
-    if (deadline is not None and deadline <= broker.now) or (over and not carry and deadline is None):
+    lapsed = (deadline is not None and deadline <= broker.now) or (over and not carry and deadline is None)
+    if lapsed and not broker.is_out(order):
         broker.ended(order, "expired", "its session closed while btkite was not running")
     elif order.active():
         broker.resume(order)

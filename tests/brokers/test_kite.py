@@ -101,8 +101,12 @@ def test_the_book_is_asked_again_if_the_deciding_look_fails(live):
         "application/json",
         {"status": "error", "error_type": "GeneralException", "message": "the book is closed"},
     )
-    live.middle.on("GET", *[passes] * 9, lost(down), lost(down))
-    ran = live.run(LONG, {2: buy(size=3)})
+
+    def give(s):
+        live.middle.on("GET", *[passes] * 9, lost(down), lost(down))
+        return s.buy(size=3)
+
+    ran = live.run(LONG, {2: give})
     assert ran.story()[-1] == "Rejected"
     assert int(ran.given[0].info.reason.split()[-2]) > 90
     assert any("reading orders failed" in news for news in ran.news)

@@ -74,13 +74,14 @@ def test_an_exit_that_never_arrived_is_sent_anew_under_the_same_tag(live, answer
     assert {"/portfolio/positions", "/orders"} <= set(asked[last_post - 4 : last_post])  # the last look
 
 
-def test_an_exit_whose_position_is_gone_is_not_sent_anew(live):
+@pytest.mark.parametrize("policy", ["adopt", "ignore", "halt"])
+def test_an_exit_whose_position_is_gone_is_not_sent_anew(live, policy):
     """Somebody has closed it by hand while the answer was missing."""
     live.middle.on("POST", passes, lost(None))
     plan = {2: buy(size=5), 4: sell(size=5), 5: lambda s: live.exchange.steer.place("NSE:TEST", "SELL", 5)}
-    ran = live.run(LONG, plan, **{"broker.foreign": "ignore"})
+    ran = live.run(LONG, plan, **{"broker.foreign": policy})
     assert ran.story(1)[-1] == "Rejected"
-    assert "nothing left for it to reduce" in ran.given[1].info.reason
+    assert ran.given[1].info.reason.startswith("unresolved: Kite knows no order of this tag")
     assert len(live.middle.calls("POST")) == 2
     assert live.held() == 0
 

@@ -1,0 +1,228 @@
+"""What others do in the account: followed, left, or halting; and no exit of ours ever turns the account round.
+
+The exchange's book is the judge."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from btkite.brokers.record import Record
+from btkite.clock import ManualClock
+from btkite.journal import Journal
+from tests.brokers.scene import CALM, DOWN, Order, buy, sell
+from tests.brokers.wire import Told
+
+LIMIT, STOP = Order.Limit, Order.Stop
+DONE = ["Submitted", "Accepted", "Completed"]
+LONG = [CALM] * 14
+ADOPT, IGNORE, HALT = ({"broker.foreign": policy} for policy in ("adopt", "ignore", "halt"))
+
+
+def outside(live: Any, side: str, quantity: int, **form: Any) -> Any:
+    """A plan's step: an order from the web."""
+    return lambda s: live.exchange.steer.place("NSE:TEST", side, quantity, **form) and None
+
+
+def working(live: Any, side: str = "SELL") -> list[int]:
+    """Units that rest on one side of the exchange's book."""
+    rows = [row for row in live.book() if row["transaction_type"] == side]
+    return [row["pending_quantity"] for row in rows if row["status"] in ("OPEN", "TRIGGER PENDING")]
+
+
+# ---- the policies ----
+
+
+def test_adopt_our_position_follows_and_the_trade_is_right(live):
+    ran = live.run(LONG, {3: outside(live, "BUY", 9), 6: sell(size=9, exectype=LIMIT, price=100.0)}, **ADOPT)
+    assert ran.position.size == live.held() == 0
+    adopted = [order for order in ran.broker.orders.values() if order.info.get("foreign")]
+    assert [(order.size, order.executed.price, order.info.adopted) for order in adopted] == [(9, 100.0, True)]
+    assert adopted[0].info.foreign == live.book()[0]["order_id"]
+    (trade,) = ran.trades
+    assert (trade.pnl, trade.price) == (0.0, 100.0)
+    assert ran.broker.ledger.latched is None
+
+
+def test_adopt_an_exit_by_hand_closes_our_trade_at_its_price(live):
+    plan = {2: buy(size=5), 5: outside(live, "SELL", 5), 8: buy(size=1)}
+    rows = [*LONG[:4], (100.0, 104.0, 100.0, 104.0), *[(104.0,) * 4] * 6]
+    ran = live.run(rows, plan, **ADOPT)
+    assert [trade.pnl for trade in ran.trades] == [20.0]
+    assert ran.story(1) == DONE  # entries go on
+    assert ran.position.size == live.held() == 1
+    assert ran.broker.getvalue() == pytest.approx(100_020.0)
+
+
+def test_ignore_it_is_theirs(live):
+    ran = live.run(LONG, {2: buy(size=2), 3: outside(live, "BUY", 9), 6: sell(size=2), 8: buy(size=1)}, **IGNORE)
+    assert (ran.position.size, live.held()) == (1, 10)
+    assert ran.story(2) == DONE
+    assert len(ran.trades) == 1
+
+
+def test_halt_our_position_follows_and_only_what_reduces_passes(live):
+    plan = {2: buy(size=2), 3: outside(live, "BUY", 3), 5: buy(size=1), 7: sell(size=5)}
+    ran = live.run(LONG, plan)  # the default
+    assert ran.story(1) == ["Rejected"]
+    assert "until the gate is armed again" in ran.given[1].info.denied
+    assert ran.story(2) == DONE
+    assert ran.position.size == live.held() == 0
+    loud = [news for news in ran.news if "from outside" in news]
+    assert len(loud) == 1
+    assert "our position follows" in loud[0]
+
+
+def test_another_instrument_and_another_product_are_not_followed(live):
+    from btkite.testing import bars as canned
+
+    rows = {key: canned.from_rows(LONG, symbol=key, interval="minute") for key in ("NSE:TEST", "NSE:OTHER")}
+    live.exchange.reset(rows)
+    store = live.exchange.store("live", config=live.exchange.config(**ADOPT))
+    from btkite.engine import Cerebro
+
+    engine = Cerebro(stdstats=False)
+    engine.adddata(store.getdata("NSE:TEST", interval="minute"))  # OTHER is no feed of this run
+    engine.setbroker(store.getbroker())
+
+    def others(s):
+        live.exchange.steer.place("NSE:OTHER", "BUY", 7)
+        live.exchange.steer.place("NSE:TEST", "BUY", 4, product="CNC")
+
+    engine.addstrategy(Told, plan={3: others, 5: buy(size=1)}, react=None)
+    ran = engine.run()[0]
+    assert ran.position.size == 1
+    assert {row["tradingsymbol"]: row["quantity"] for row in live.exchange.positions() if row["product"] == "MIS"} == {
+        "OTHER": 7, "TEST": 1,
+    }  # fmt: skip
+
+
+# ---- our exits ----
+
+
+@pytest.mark.parametrize("policy", [ADOPT, IGNORE, HALT], ids=["adopt", "ignore", "halt"])
+def test_a_resting_exit_goes_when_the_position_was_closed_by_hand(live, policy):
+    plan = {2: buy(size=5), 3: sell(size=5, exectype=STOP, price=98.5), 5: outside(live, "SELL", 5)}
+    ran = live.run([*LONG[:7], DOWN, *LONG[:2]], plan, **policy)  # the low of 98 would trigger it
+    stop = live.book()[1]
+    assert (stop["status"], stop["filled_quantity"]) == ("CANCELLED", 0)
+    assert live.held() == 0
+    assert ran.story(1)[-1] == "Canceled"
+
+
+@pytest.mark.parametrize("policy", [ADOPT, IGNORE], ids=["adopt", "ignore"])
+def test_a_resting_exit_shrinks_to_what_the_account_still_holds(live, policy):
+    plan = {2: buy(size=5), 3: sell(size=5, exectype=STOP, price=98.5), 5: outside(live, "SELL", 2)}
+    live.run([*LONG[:7], DOWN, *LONG[:2]], plan, **policy)
+    assert live.book()[1]["filled_quantity"] == 3
+    assert live.held() == 0
+
+
+def test_a_brackets_exits_shrink_and_go_together(live):
+    plan = {
+        2: lambda s: s.buy_bracket(size=6, exectype=Order.Market, stopprice=90.0, limitprice=110.0),
+        5: outside(live, "SELL", 2),
+        8: outside(live, "SELL", 4),
+    }
+    seen: list[list[int]] = []
+    plan[7] = lambda s: seen.append(working(live))
+    plan[10] = lambda s: seen.append(working(live))
+    live.run(LONG, plan, **ADOPT)
+    assert set(seen[0]) == {4}
+    assert seen[1] == []
+    assert live.held() == 0
+
+
+def test_a_new_exit_beyond_what_the_account_holds_is_denied(live):
+    plan = {2: buy(size=5), 3: outside(live, "SELL", 3), 5: sell(size=5), 6: sell(size=2)}
+    ran = live.run(LONG, plan, **IGNORE)
+    assert ran.given[1].info.denied_by == "broker.foreign"
+    assert "the account bears an exit of 2, not of 5" in ran.given[1].info.denied
+    assert ran.story(2) == DONE
+    assert live.held() == 0
+
+
+# ---- delivered shares ----
+
+DELIVERY = {"broker.default_product": "CNC"}
+
+
+def settings(**more: Any) -> dict[str, Any]:
+    return {"holdings": {"NSE:TEST": (50, 80.0)}, **more}
+
+
+def shares(live: Any) -> int:
+    """Of the demat account, less what was sold of them today."""
+    rows = live.exchange._exchange._server.call(lambda: live.exchange._exchange._server.venue.account.holdings.values())
+    return sum(row.quantity + row.t1 for row in rows) + sum(
+        row["quantity"] for row in live.exchange.positions() if row["product"] == "CNC"
+    )
+
+
+def test_other_holdings_of_the_same_stock_are_never_sold(live):
+    plan = {2: sell(size=1), 3: buy(size=10), 5: sell(size=11), 6: sell(size=4), 8: sell(size=6), 10: sell(size=1)}
+    ran = live.run(LONG, plan, settings=settings(), **DELIVERY)
+    assert [ran.story(n)[-1] for n in range(6)] == [
+        "Rejected", "Completed", "Rejected", "Completed", "Completed", "Rejected",
+    ]  # fmt: skip
+    assert "were not bought by this strategy's orders" in ran.given[2].info.denied
+    assert (ran.position.size, shares(live)) == (0, 50)
+
+
+def test_siblings_sell_the_same_shares_once(live):
+    def pair(s):
+        first = s.sell(size=10, exectype=STOP, price=90.0)
+        return [first, s.sell(size=10, exectype=LIMIT, price=110.0, oco=first)]
+
+    ran = live.run(LONG, {3: buy(size=10), 5: pair}, settings=settings(), **DELIVERY)
+    assert [ran.story(n)[-1] for n in (1, 2)] == ["Accepted", "Accepted"]
+    assert working(live) == [10, 10]
+
+
+def test_what_somebody_sells_of_his_own_shares_is_not_ours(live):
+    plan = {3: buy(size=10), 5: outside(live, "SELL", 30, product="CNC"), 7: sell(size=10)}
+    ran = live.run(LONG, plan, settings=settings(), **DELIVERY, **ADOPT)
+    assert ran.story(1) == DONE
+    assert (ran.position.size, shares(live)) == (0, 20)
+
+
+# ---- over a restart ----
+
+
+class Restored(Told):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    def restored(self, orders: Any, positions: Any) -> None:
+        self.kept = orders
+
+
+def test_what_was_followed_is_not_followed_again_and_what_came_meanwhile_is(live, tmp_path):
+    clock = ManualClock(datetime(2026, 11, 18, 9, 15))
+    first = {3: outside(live, "BUY", 4), 6: lambda s: s.env.runstop()}
+    with Journal(tmp_path / "journal.sqlite", clock) as journal:
+        before = live.run(LONG, first, record=Record(journal), **ADOPT)
+    assert before.position.size == 4
+    live.exchange.steer.place("NSE:TEST", "BUY", 3)
+    live.exchange.steer.put_price("NSE:TEST", 100.0)
+    with Journal(tmp_path / "journal.sqlite", clock) as journal:
+        after = live.run(None, {2: lambda s: s.env.runstop()}, record=Record(journal), strategy=Restored, **ADOPT)
+        assert after.position.size == live.held() == 7
+        again = live.run(None, {}, record=Record(journal), strategy=Restored, **ADOPT)
+    assert again.position.size == live.held() == 7
+    assert [news for news in again.news if "from outside" in news] == []
+
+
+def test_a_halt_lasts_over_a_restart(live, tmp_path):
+    clock = ManualClock(datetime(2026, 11, 18, 9, 15))
+    with Journal(tmp_path / "journal.sqlite", clock) as journal:
+        live.run(LONG, {3: outside(live, "BUY", 4), 6: lambda s: s.env.runstop()}, record=Record(journal))
+        after = live.run(None, {2: buy(size=1), 3: sell(size=4)}, record=Record(journal), strategy=Restored)
+        events = journal.events("foreign")
+    assert (after.story(0), after.story(1)) == (["Rejected"], DONE)
+    assert live.held() == 0
+    (event,) = events
+    assert (event.data["quantity"], event.data["followed"], event.data["policy"]) == (4, 4, "halt")
