@@ -122,12 +122,6 @@ class Carrying(Heard):
         if old in self._pinned:
             self._pinned[new] = self._pinned[old]
 
-    def place_anew(self, order: Any) -> None:
-        """Its placement was refused: another one, as it is now."""
-        self._order_ids.pop(order.ref, None)
-        self._forget_placement(order)
-        self.route(order)
-
     def write_swap(self, order: Any, before: Any) -> None:
         """On the record: whom the placement stands for now."""
         self._write("swap", ref=order.ref, of=before.ref, order_id=self._order_ids[order.ref])

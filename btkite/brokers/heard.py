@@ -276,8 +276,7 @@ class Heard(Uncertain):
         open_now = self._session(self.instrument_of_order(order)) is not None
         if progress.status == "COMPLETE" and self.goes_on(order, int(abs(order.executed.size))):
             order.triggered = order.triggered or translate.is_waiting_stop(order)
-            self._forget_placement(order)
-            self.route(order)
+            self.place_anew(order)
         elif progress.status == "COMPLETE":  # it was smaller there than a change of ours would have made it
             reshape(order, int(abs(order.executed.size)))
             self.ended(order, "completed")
@@ -286,9 +285,7 @@ class Heard(Uncertain):
             if not self.exits.refused(order, progress.status_message):
                 self.ended(order, "margin" if short else "rejected", progress.status_message)
         elif replacing and open_now:
-            self._changes.pop(ref, None)
-            self._forget_placement(order)
-            self.route(order)
+            self.place_anew(order)
         elif ref in self._expiring:
             self._expiring.discard(ref)
             self.ended(order, "expired")
@@ -296,6 +293,13 @@ class Heard(Uncertain):
             self.ended(order, "canceled", "" if asked else progress.status_message)
         else:
             self._day_is_over(order)
+
+    def place_anew(self, order: Any) -> None:
+        """Its placement is over and it is not: another one, for the rest, as it is now."""
+        for known in (self._order_ids, self._changes, self._changing, self._differs):
+            known.pop(order.ref, None)
+        self._forget_placement(order)
+        self.route(order)
 
     def _day_is_over(self, order: Any) -> None:
         """The market closed with it: placed again in the morning, unless somebody wanted its end."""

@@ -6,8 +6,6 @@ import os
 import random
 from typing import Any
 
-import pytest
-
 from tests.faults.races import BASE, Market, log_of, trade, walk
 
 SEEDS = 200 if os.environ.get("BTKITE_SOAK") else 8
@@ -33,12 +31,8 @@ def partly(market: Market, seed: int) -> None:
     market.until(lambda: market.is_over() or market.put(BELOW if down else ABOVE), "all is over")
 
 
-@pytest.mark.parametrize("named", ["auto", "one"])
-def test_at_no_moment_is_more_offered_than_has_filled(kite_exchange, named):
-    settings = {"depth": SHOWN}
-    market = trade(
-        kite_exchange, bracket, partly, seeds=SEEDS, settings=settings, **{"groups.exits": named}
-    )
+def test_at_no_moment_is_more_offered_than_has_filled(kite_exchange):
+    market = trade(kite_exchange, bracket, partly, seeds=SEEDS, settings={"depth": SHOWN})
     log = log_of(kite_exchange)
     steps = walk(log)
     assert all(0 <= offered <= held for held, offered, _ in steps)
