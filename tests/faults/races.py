@@ -118,6 +118,25 @@ class Market:
     def depth(self, bid: float, units: int, ask: float, offered: int) -> None:
         self.exchange.steer.put_depth(SYMBOL, buy=[(bid, units)], sell=[(ask, offered)])
 
+    def script(self, *prices: float) -> None:
+        """Prices at one instant of the market, one after the other: nothing can come between them."""
+        self.exchange.steer.script([{"symbol": SYMBOL, "last_price": price, "after": 0.0} for price in prices])
+
+    def reversals(self) -> list[tuple[float, float]]:
+        """From when to when the position was on the wrong side, in seconds of the market."""
+        server = self.exchange._exchange._server
+
+        def moments() -> list[tuple[float, float]]:
+            done = [one for one in server.venue.book.orders.values() if one.status == "COMPLETE"]
+            back = [one for one in done if (one.tag or "").startswith("flat")]
+            return [
+                (max(other.exchange_us for other in done if other.exchange_us < one.placed_us) / 1e6,
+                 one.exchange_us / 1e6)
+                for one in back
+            ]  # fmt: skip
+
+        return server.call(moments)
+
     def until(self, holds: Callable[[], Any], what: str) -> None:
         """Wait for a condition; never for a time."""
         end = time.monotonic() + PATIENCE
@@ -181,7 +200,7 @@ def trade(
             for seed in range(seeds):
                 market.put(BASE)
                 store.put_notification(GO)
-                market.until(lambda: len(market.strategy.given) > seed, "the bracket was given")  # noqa: B023
+                market.until(lambda: len(market.strategy.given) > seed, "the bracket was given")
                 drive(market, seed)
         except BaseException as error:  # the test's thread raises it
             market.failure = error
