@@ -73,6 +73,16 @@ def walk(log: list[Row]) -> list[tuple[int, int, int]]:
     return steps
 
 
+def excess(log: list[Row], most: int = 1) -> str:
+    """The first event after which more is offered than is held, or by more than ``most`` orders; empty if there is
+    none."""
+    for number, (held, offered, count) in enumerate(walk(log)):
+        if not 0 <= offered <= held or count > most:
+            rows = "\n".join(str(row) for row in log[max(0, number - 30) : number + 5])
+            return f"{offered} offered by {count} orders, {held} held, at serial {log[number].serial}:\n{rows}"
+    return ""
+
+
 class Brackets(bt.Strategy):
     """Gives what ``make`` gives, whenever it is told to go on."""
 
@@ -95,7 +105,7 @@ class Brackets(bt.Strategy):
 
     def notify_store(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.news.append(str(msg))
-        if msg == GO:
+        if msg == GO and len(self.given) < self.market.wanted:
             self.given.append(list(self.p.make(self)))
 
     def is_over(self) -> bool:
@@ -109,6 +119,7 @@ class Market:
     """The market, moved by a thread of its own while the strategy trades in the test's."""
 
     exchange: KiteExchange
+    wanted: int = 0
     strategy: Any = None
     failure: BaseException | None = None
 
@@ -199,8 +210,9 @@ def trade(
             exchange.steer.speed(speed)
             for seed in range(seeds):
                 market.put(BASE)
-                store.put_notification(GO)
-                market.until(lambda: len(market.strategy.given) > seed, "the bracket was given")
+                market.wanted = seed + 1
+                given = market.strategy.given
+                market.until(lambda: len(given) == market.wanted or store.put_notification(GO), "it was given")
                 drive(market, seed)
         except BaseException as error:  # the test's thread raises it
             market.failure = error

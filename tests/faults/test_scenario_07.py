@@ -7,10 +7,12 @@ import random
 from typing import Any
 
 import backtrader as bt
+import pytest
 
-from tests.faults.races import BASE, Market, log_of, trade, walk
+from tests.faults.races import BASE, Market, excess, log_of, trade, walk
 
 Order = bt.Order
+pytestmark = pytest.mark.timeout(1800 if os.environ.get("BTKITE_SOAK") else 120)
 SEEDS = 200 if os.environ.get("BTKITE_SOAK") else 12
 STOP, TARGET = 98.0, 103.0
 NEAR, ABOVE, BELOW = 102.85, 103.5, 97.0
@@ -46,10 +48,7 @@ def race(market: Market, seed: int) -> None:
 
 def test_with_one_exit_order_the_position_never_reverses(kite_exchange):
     market = trade(kite_exchange, bracket, race, seeds=SEEDS)
-    steps = walk(log_of(kite_exchange))
-    assert min(held for held, _, _ in steps) == 0
-    assert max(count for _, _, count in steps) == 1
-    assert all(offered <= held for held, offered, _ in steps)
+    assert excess(log_of(kite_exchange)) == ""
     assert market.held() == 0
     for entry, stop, target in market.strategy.given:
         ends = sorted(market.strategy.broker.orders[order.ref].getstatusname() for order in (stop, target))
