@@ -48,8 +48,8 @@ class Working:
 
 class Event(NamedTuple):
     """The next thing that happens: ``working`` trades at ``price``, or (not ``trades``) its stop is
-    triggered and it rests as a limit, or, if it must not rest (``ioc``), it is over. ``where`` is the quote at that point of the path, ``on_print``
-    whether that point is the print itself."""
+    triggered and it rests as a limit, or, if it must not rest (``ioc``), it is over. ``where`` is the
+    quote at that point of the path, ``on_print`` whether that point is the print itself."""
 
     working: Working
     price: float
