@@ -316,7 +316,9 @@ class BookBroker(Changes):
             self.notify(order)
         if not order.alive():
             self._forget(order)
-        asked = self.groups.filled(order.ref, int(abs(order.executed.size)))  # in the book that is written down
+        done = int(abs(order.executed.size))
+        whole = order.status == Order.Completed  # also if its group had wanted it larger
+        asked = self.groups.ended(order.ref, End.COMPLETED, done) if whole else self.groups.filled(order.ref, done)
         self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=from_seconds(when))
         self._react(asked)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..kite.inbox import Answer, DeskReply
-from ..values import Instrument, OrderUpdate, Tick
+from ..values import Instrument, OrderUpdate, Source, Tick
 from .exits import Exits
 from .heard import OWN_TAG, Heard
 
@@ -55,18 +55,24 @@ class Carrying(Heard):
         if not ref or update.terminal or self._changing.get(ref) or ref in self._differs or ref in self._resumed:
             return
         progress = self._progress[update.order_id]
-        newest = (progress.status, progress.price, progress.trigger_price)
-        if newest != (update.status, update.price, update.trigger_price):
-            return
-        if self.exits.differs(self.orders[ref], update):
-            self._differs[ref] = self._asks + 1
-            self._ask_book()
+        newest = (progress.price, progress.trigger_price) == (update.price, update.trigger_price)
+        if (newest or update.source is Source.POLL) and self.exits.differs(self.orders[ref], update):
+            self.ask_terms(self.orders[ref])
+
+    def ask_terms(self, order: Any) -> None:
+        """What Kite's order is, its next book says."""
+        self._differs[order.ref] = self._asks + 1
+        self._ask_book()
 
     # -- a placement and its bearer -----------------------------------------------------------------------
 
     def is_expiring(self, order: Any) -> bool:
         """Whether its deadline has passed, and its cancellation is under way."""
         return order.ref in self._expiring
+
+    def is_changing(self, order: Any) -> bool:
+        """Whether a change of it was not answered yet."""
+        return bool(self._changing.get(order.ref))
 
     def may_change(self, order: Any) -> bool:
         """Whether a change of it can be sent now, and will be judged by what Kite has: nothing else is under way."""

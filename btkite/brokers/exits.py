@@ -30,8 +30,10 @@ Order = bt.Order
 log = get_logger(__name__)
 _TYPES = (Order.Limit, Order.Stop, Order.StopLimit, Order.StopTrail, Order.StopTrailLimit)
 _LONGEST_PAUSE = 60
-_SHORT_PAUSE = 2
-"""Seconds after a change that failed: while the price is beyond the stop, no longer than that."""
+_HASTE = 3
+"""How many changes may have failed before there is a pause of a second, while the price is beyond the stop."""
+_BEHIND = "last traded price"
+"""Of Kite's sentence about a stop on the wrong side of the price."""
 
 
 class Exits:
@@ -42,6 +44,7 @@ class Exits:
         self._watched: dict[int, str] = {}  # ref -> key of its instrument
         self._last: dict[str, float] = {}
         self._failed: dict[int, tuple[int, int]] = {}  # ref of a carrier -> changes that failed, second of the last
+        self._mixed: set[int] = set()  # carriers that became it while a change was on its way
         self._tending = False
 
     @property
@@ -108,16 +111,32 @@ class Exits:
             if self._carrier(mate for mate in mates if mate is not order) is not None:
                 self._watch(order)
                 return True
-            chosen = choose([self._exit(mate) for mate in mates], self._price(order))
+            chosen = self._chosen(mates)
             if chosen != order.ref:  # its own turn is to come, or it is watched and tended to
                 self._watch(order)
                 return True
         order.info.pop("watched", None)
-        if order.info.get("stood"):
-            self._trip(order)  # it is placed anew, and the price may have gone past it in the meantime
-        elif len(mates) > 1:
-            order.addinfo(stood=True)
+        if self.one and self._is_exit(order):
+            self._trip(order)
         return False
+
+    @staticmethod
+    def _is_exit(order: Any) -> bool:
+        return order.parent is not None or bool(order.info.get("exit"))
+
+    def refused(self, order: Any, words: str) -> bool:
+        """Kite has refused ``order``. True if it is a stop that the price has passed on its way: then it goes as what
+        it becomes there, or the position would be left without it."""
+        if not (self.one and self._is_exit(order) and translate.is_waiting_stop(order) and _BEHIND in words.lower()):
+            return False
+        order.triggered = True
+        self._broker.place_anew(order)
+        return True
+
+    def _chosen(self, mates: list[Any]) -> int:
+        """Who is to stand when nobody does: a stop that has gone off goes on."""
+        gone_off = next((mate.ref for mate in mates if mate.triggered), 0)
+        return gone_off or choose([self._exit(mate) for mate in mates], self._price(mates[0]))
 
     def _watch(self, order: Any) -> None:
         self._watched[order.ref] = self._broker.instrument_of_order(order).key
@@ -198,7 +217,7 @@ class Exits:
             self._end(order)
         elif not any(mate.ref in self._broker.held for mate in mates):
             able = [mate for mate in mates if mate.ref in self._watched]
-            chosen = choose([self._exit(mate) for mate in able], self._price(order))
+            chosen = self._chosen(able)
             del self._watched[chosen]
             self._broker.admit(self._broker.orders[chosen])
 
@@ -219,17 +238,23 @@ class Exits:
         broker.reroute(order)
 
     def _pauses(self, carrier: Any, last: float, order: Any) -> bool:
+        """Whether a change that has failed is not to be tried again yet. While the price is beyond the stop there is
+        no time to lose."""
         tries, since = self._failed.get(carrier.ref, (0, 0))
-        longest = _SHORT_PAUSE if self._exit(order).tripped(last) else _LONGEST_PAUSE
-        return bool(tries) and self._broker.now < since + min(2**tries, longest)
+        if self._exit(order).tripped(last):
+            return tries > _HASTE and self._broker.now <= since
+        return bool(tries) and self._broker.now < since + min(2**tries, _LONGEST_PAUSE)
 
     def changed(self, order: Any, failed: bool) -> None:
         """A change of ``order`` was answered."""
         if failed:
             tries, _ = self._failed.get(order.ref, (0, 0))
             self._failed[order.ref] = (tries + 1, self._broker.now)
-        else:
-            self._failed.pop(order.ref, None)
+            return
+        self._failed.pop(order.ref, None)
+        if order.ref in self._mixed:  # the change was another's: it came, and after a fill that was not
+            self._mixed.discard(order.ref)
+            self._broker.ask_terms(order)
 
     # -- who it stands for ------------------------------------------------------------------------------
 
@@ -254,6 +279,8 @@ class Exits:
                 log.info("the fill is another exit's", ref=found, carrier=ref, order_id=progress.order_id)
                 before, carrier = carrier, self._broker.orders[found]
                 self._pass_on(before, carrier)
+                if self._broker.is_changing(carrier):
+                    self._mixed.add(found)
         if carrier.info.get("stood"):
             carrier.addinfo(booked=progress.booked)
         return int(carrier.ref)

@@ -91,7 +91,8 @@ class Heard(Uncertain):
             log.warning("uncertain order", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
         else:
             kind = error.error_type if isinstance(error, KiteError) else ""
-            self.ended(order, "margin" if _lacks_money(f"{kind} {error}") else "rejected", str(error))
+            if not self.exits.refused(order, str(error)):
+                self.ended(order, "margin" if _lacks_money(f"{kind} {error}") else "rejected", str(error))
 
     def _known(self, order: Any, order_id: str) -> None:
         """Kite has it; from now on it has an id."""
@@ -216,7 +217,8 @@ class Heard(Uncertain):
         complete = current and progress.status == "COMPLETE" and not legs
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
-            if complete or done > abs(order.size):  # Kite's quantity is the truth, also if a change of ours was late
+            # Kite's quantity is the truth, also if a change of ours was late.
+            if (complete and not self.goes_on(order, done)) or done > abs(order.size):
                 reshape(order, done)
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
             if order.alive() and not (current or legs or ref in self.held):
@@ -229,6 +231,13 @@ class Heard(Uncertain):
         whole = progress.status != "COMPLETE" or progress.filled >= progress.quantity
         if current and progress.terminal and whole and order.alive():
             self._over(order, progress)
+
+    def goes_on(self, order: Any, done: int) -> bool:
+        """Whether a bracket's exit that is complete at Kite with ``done`` units is not at its end: it was to grow with
+        its entry, and was too fast. The rest of it is placed anew."""
+        ref = order.ref
+        mine = order.parent is not None and ref not in self._by_strategy and ref not in self._leaving
+        return bool(mine and done < self.groups.told_of(ref))
 
     def _is_stop_with_limit(self, order: Any) -> bool:
         sent = translate.sent_as(order, self.instrument_of_order(order), self.config.broker)
@@ -265,16 +274,18 @@ class Heard(Uncertain):
         replacing = ref in self._replacing
         self._replacing.discard(ref)
         open_now = self._session(self.instrument_of_order(order)) is not None
-        if progress.status == "COMPLETE":  # it was smaller there than a change of ours would have made it
+        if progress.status == "COMPLETE" and self.goes_on(order, int(abs(order.executed.size))):
+            order.triggered = order.triggered or translate.is_waiting_stop(order)
+            self.place_anew(order)
+        elif progress.status == "COMPLETE":  # it was smaller there than a change of ours would have made it
             reshape(order, int(abs(order.executed.size)))
             self.ended(order, "completed")
         elif progress.status.startswith("REJECTED"):
             short = _lacks_money(progress.status_message)
-            self.ended(order, "margin" if short else "rejected", progress.status_message)
+            if not self.exits.refused(order, progress.status_message):
+                self.ended(order, "margin" if short else "rejected", progress.status_message)
         elif replacing and open_now:
-            self._changes.pop(ref, None)
-            self._forget_placement(order)
-            self.route(order)
+            self.place_anew(order)
         elif ref in self._expiring:
             self._expiring.discard(ref)
             self.ended(order, "expired")
@@ -282,6 +293,13 @@ class Heard(Uncertain):
             self.ended(order, "canceled", "" if asked else progress.status_message)
         else:
             self._day_is_over(order)
+
+    def place_anew(self, order: Any) -> None:
+        """Its placement is over and it is not: another one, for the rest, as it is now."""
+        for known in (self._order_ids, self._changes, self._changing, self._differs):
+            known.pop(order.ref, None)
+        self._forget_placement(order)
+        self.route(order)
 
     def _day_is_over(self, order: Any) -> None:
         """The market closed with it: placed again in the morning, unless somebody wanted its end."""

@@ -255,6 +255,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             self._arrivals,
             market.met,
             bool(order.triggered),
+            (order.info.get("validity") or self.config.broker.default_validity) == "IOC",
         )
         market.working[order.ref] = working
         self._of[order.ref] = market
@@ -312,6 +313,9 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _carry_out(self, market: _Market, event: Event, number: int) -> None:
         working = event.working
         order = self.orders[working.ref]
+        if not event.trades and working.ioc:
+            self.recall(order)
+            return
         if not event.trades:
             working.triggered = order.triggered = True
             return
@@ -321,7 +325,9 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             if not quantity:
                 self._withdraw(order.ref)
             self.filled(order, part, price, self._now)
-        if quantity:
+        if quantity and working.ioc:
+            self.recall(order)
+        elif quantity:
             working.met = number  # the rest waits for the next print
 
     def _executions(self, market: _Market, working: Working, event: Event, quantity: int) -> list[tuple[int, float]]:

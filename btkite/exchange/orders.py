@@ -7,6 +7,7 @@ Every change writes a row; the last row is what ``GET /orders`` shows, all of th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from .clock import SECOND, kite_text
@@ -21,6 +22,7 @@ CANCELLED = "CANCELLED"
 REJECTED = "REJECTED"
 WORKING = (OPEN, TRIGGER_PENDING)
 TERMINAL = (COMPLETE, CANCELLED, REJECTED)
+_SERIALS = count(1)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -70,6 +72,7 @@ class Order:
     blocked: float = 0.0  # rupees of margin held for it
     reserved: int = 0  # quantity of it that closes a position
     history: list[dict[str, Any]] = field(default_factory=list)
+    serials: list[int] = field(default_factory=list)  # rank of each row among the rows of all orders, for a judge
 
     def __post_init__(self) -> None:
         self.placed_us = self.us
@@ -112,6 +115,7 @@ class Order:
         if shown is not None:
             row["status"] = shown
         self.history.append(row)
+        self.serials.append(next(_SERIALS))
         return row
 
     def row(self) -> dict[str, Any]:

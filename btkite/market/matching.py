@@ -31,7 +31,8 @@ class Working:
     """What matching must know of one order that is in the market.
 
     ``sign`` is +1 for a buy, -1 for a sell. ``met`` is the number of the instrument's last print that
-    the order can not trade at, because it arrived after it. ``arrival`` orders equals.
+    the order can not trade at, because it arrived after it. ``arrival`` orders equals. ``ioc``: what does not
+    trade at the first print that it meets as a market order or a limit is over there.
     """
 
     ref: int
@@ -42,12 +43,13 @@ class Working:
     arrival: int
     met: int
     triggered: bool = False
+    ioc: bool = False
 
 
 class Event(NamedTuple):
     """The next thing that happens: ``working`` trades at ``price``, or (not ``trades``) its stop is
-    triggered and it rests as a limit. ``where`` is the quote at that point of the path, ``on_print``
-    whether that point is the print itself."""
+    triggered and it rests as a limit, or, if it must not rest (``ioc``), it is over. ``where`` is the
+    quote at that point of the path, ``on_print`` whether that point is the print itself."""
 
     working: Working
     price: float
@@ -105,7 +107,8 @@ def _meet(working: Working, quote: Quote) -> tuple[float, bool] | None:
     if working.order_type is OrderType.MARKET:
         return touch, True
     if _is_limit(working):
-        return (touch, True) if _satisfies(working, touch) else None
+        trades = _satisfies(working, touch)
+        return (touch, trades) if trades or working.ioc else None
     if (quote.last - working.trigger) * working.sign < 0:
         return None
     return _triggered_at(working, touch)
