@@ -91,7 +91,7 @@ class Caller:
     """Plain HTTP on one kept connection."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
         self._headers = {"Authorization": f"token {KEY}:{TOKEN}"}
 
     def __call__(
