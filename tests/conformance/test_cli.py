@@ -28,7 +28,7 @@ def test_another_server_is_judged_by_its_root_and_what_it_lacks_is_said(capsys, 
     with Exchange(showcase()) as exchange:
         monkeypatch.setenv("KITE_API_KEY", exchange.settings.api_key)
         monkeypatch.setenv("KITE_ACCESS_TOKEN", exchange.issue_token())
-        given = ["--lacks", "mf,alerts", "--json", "--index", "NSE:NIFTY 50"]
+        given = ["--lacks", "mf,alerts,gtt,margins,amo,full_profile", "--json", "--index", "NSE:NIFTY 50"]
         assert main(["exchange", "conformance", "--root", exchange.url, *given]) == 0
     findings = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert findings["an index in quote mode"]["verdict"] == "fits"
