@@ -32,7 +32,17 @@ import psutil
 DAY = datetime(2026, 7, 15)  # a Wednesday with ordinary hours: 375 minutes
 KEY, TOKEN = "sandboxkey000000", "benchmark-token"
 MOST_CORES = 1.0
+# Generous: what a request may cost, in milliseconds of the exchange's CPU (so a core answers 33 and 100 a second at the
+# least), and by how many MB its memory may grow over a day.
+MOST_MS = {"GET /quote, 500": 30.0}
+MOST_MS_OF_OTHERS = 10.0
+MOST_GROWTH = 150.0
 FORM = "application/x-www-form-urlencoded"
+
+
+def symbol_of(number: int) -> str:
+    """Ten letters: a real one's length matters in a URL of five hundred."""
+    return f"STOCK{number:05d}"
 
 
 def serve(pipe: Any, instruments: int, speed: float, more: dict[str, Any]) -> None:
@@ -45,7 +55,7 @@ def serve(pipe: Any, instruments: int, speed: float, more: dict[str, Any]) -> No
     for number in range(instruments):
         close = np.round(500 + np.cumsum(rng.normal(0, 0.4, 375)), 1)
         opened = np.round(close + 0.2, 1)
-        candles[f"NSE:S{number:04d}"] = CandleSeries(
+        candles[f"NSE:{symbol_of(number)}"] = CandleSeries(
             interval="minute", start=start, open=opened.tolist(), high=(close + 0.5).round(1).tolist(),
             low=(close - 0.5).round(1).tolist(), close=close.tolist(), volume=[4000] * 375,
         )  # fmt: skip
@@ -81,7 +91,7 @@ class Caller:
     """Plain HTTP on one kept connection."""
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
         self._headers = {"Authorization": f"token {KEY}:{TOKEN}"}
 
     def __call__(
@@ -158,15 +168,16 @@ def stream(port: int, process: psutil.Process, tokens: list[int], seconds: float
     return used / wall
 
 
-def requests(port: int, process: psutil.Process, seconds: float) -> None:
-    """Calls on one kept connection."""
+def requests(port: int, process: psutil.Process, seconds: float) -> dict[str, float]:
+    """Calls on one kept connection; milliseconds of CPU of each."""
     call = Caller(port)
-    order = urlencode({"exchange": "NSE", "tradingsymbol": "S0000", "transaction_type": "BUY", "quantity": 1,
+    order = urlencode({"exchange": "NSE", "tradingsymbol": symbol_of(0), "transaction_type": "BUY", "quantity": 1,
                        "product": "MIS", "order_type": "LIMIT", "price": "480.0", "tag": "bench"})  # fmt: skip
-    many = "&".join(f"i=NSE:S{number:04d}" for number in range(500))
+    many = urlencode([("i", f"NSE:{symbol_of(number)}") for number in range(500)])
+    costs: dict[str, float] = {}
     for name, method, path, body in (
         ("GET /user/profile", "GET", "/user/profile", None),
-        ("GET /quote/ltp, one", "GET", "/quote/ltp?i=NSE:S0000", None),
+        ("GET /quote/ltp, one", "GET", f"/quote/ltp?i=NSE:{symbol_of(0)}", None),
         ("GET /quote, 500", "GET", f"/quote?{many}", None),
         ("POST /orders/regular", "POST", "/orders/regular", order),
     ):
@@ -176,29 +187,30 @@ def requests(port: int, process: psutil.Process, seconds: float) -> None:
             call(method, path, body, kind)
             calls += 1
         wall = time.monotonic() - began
-        print(f"  {name:22} {calls / wall:7,.0f} a second   {(cpu(process) - used) / calls * 1e3:.2f} ms of CPU each")
+        costs[name] = (cpu(process) - used) / calls * 1e3
+        print(f"  {name:22} {calls / wall:7,.0f} a second   {costs[name]:.2f} ms of CPU each")
+    return costs
 
 
-def whole_day(instruments: int) -> None:
-    """A day streamed at 600 times its speed, with orders; resident memory on the way."""
+def whole_day(instruments: int) -> float:
+    """A day streamed at 600 times its speed, with orders; resident memory on the way. By how many MB it grew."""
     print(f"a day of {instruments} instruments at 600x, one socket in full mode, an order in each market minute")
     with exchange(instruments, 600.0) as (port, process):
         tokens, call = tokens_of(port), Caller(port)
         order = {"exchange": "NSE", "transaction_type": "BUY", "quantity": 1, "product": "MIS", "order_type": "LIMIT"}
 
-        async def main() -> None:
+        async def main() -> float:
             ready, found = asyncio.Event(), [0, 0, 0]
             reader = asyncio.create_task(listen(port, tokens, float("inf"), ready, found))
             await ready.wait()
             await asyncio.to_thread(call.clock, speed=600)
-            shown = 0
+            shown, at_first = 0, process.memory_info().rss
             while not reader.done():
                 state = await asyncio.to_thread(call.clock)
                 now = datetime.fromisoformat(state["now"]).replace(tzinfo=None)
                 minute = int((now - DAY).total_seconds() // 60) - 555
                 if 0 <= minute < 360:
-                    symbol = f"S{minute % instruments:04d}"
-                    body = urlencode({**order, "tradingsymbol": symbol, "price": "480.0"})
+                    body = urlencode({**order, "tradingsymbol": symbol_of(minute % instruments), "price": "480.0"})
                     await asyncio.to_thread(call, "POST", "/orders/regular", body, FORM, may_fail=True)
                 if minute >= shown:
                     print(f"  {now:%H:%M}  {process.memory_info().rss / 2**20:6.1f} MB")
@@ -207,9 +219,11 @@ def whole_day(instruments: int) -> None:
                     break
                 await asyncio.sleep(0.1)
             reader.cancel()
-            print(f"  {now:%H:%M}  {process.memory_info().rss / 2**20:6.1f} MB after {found[0]:,} packets")
+            at_last = process.memory_info().rss
+            print(f"  {now:%H:%M}  {at_last / 2**20:6.1f} MB after {found[0]:,} packets")
+            return (at_last - at_first) / 2**20
 
-        asyncio.run(main())
+        return asyncio.run(main())
 
 
 def main() -> None:
@@ -227,10 +241,13 @@ def main() -> None:
         print(f"  {process.memory_info().rss / 2**20:.0f} MB at the start")
         cores = stream(port, process, tokens, given.seconds, given.sockets, 60.0)
         print("requests on one kept connection, the clock paused")
-        requests(port, process, 2.0)
-    if not given.no_day:
-        whole_day(500)
+        costs = requests(port, process, 2.0)
+    grown = None if given.no_day else whole_day(500)
     paired.within("the stream", cores, MOST_CORES, "cores")
+    for name, cost in costs.items():
+        paired.within(name, cost, MOST_MS.get(name, MOST_MS_OF_OTHERS), "ms of CPU")
+    if grown is not None:
+        paired.within("a day's growth", grown, MOST_GROWTH, "MB")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from socket import create_server, socket
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
@@ -16,9 +17,13 @@ from ..errors import BtkiteError, ConfigError
 
 if TYPE_CHECKING:
     from ..conformance import Finding, Scene
+    from ..exchange import Exchange, ExchangeSettings
 
 _REAL = "api.kite.trade"
-_LACKS = ("alerts", "auctions", "autoslice", "full_profile", "gtt", "login", "margins", "mf")
+_LACKS = (
+    "alerts", "amo", "auctions", "autoslice", "co", "full_profile", "gtt", "iceberg", "instruments_json", "login",
+    "margins", "mf", "refresh_token", "segment_margins",
+)  # fmt: skip
 
 
 def conformance(
@@ -54,6 +59,10 @@ def conformance(
     lacks: Annotated[
         str, typer.Option(metavar="LIST", help=f"What the server is known to lack: {', '.join(_LACKS)}.")
     ] = "",
+    postback: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="Where the app's postbacks arrive: the suite listens there for one."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a server every route and compare each answer's keys and types with Kite's samples.
@@ -76,37 +85,64 @@ def conformance(
     stream = ws_root or root.replace("http", "ws", 1)
     wire = Wire(root.rstrip("/"), stream, api_key, access_token, prefix=prefix, user_id=user_id)
     missing |= {"login"} | (set() if derivative else {"autoslice"})
-    scene = Scene(
-        wire,
-        symbol,
-        derivative,
-        lacks=frozenset(missing),
-        index=index,
-        currency=currency,
-        commodity=commodity,
-    )
-    _report(_judged(scene), scene, as_json)
+    with _listener(postback) as postbacks:
+        scene = Scene(
+            wire,
+            symbol,
+            derivative,
+            lacks=frozenset(missing),
+            index=index,
+            currency=currency,
+            commodity=commodity,
+            postbacks=postbacks,
+        )
+        _report(_judged(scene), scene, as_json)
+
+
+@contextmanager
+def _listener(address: str) -> Iterator[socket | None]:
+    """A bound socket; None without an address."""
+    if not address:
+        yield None
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"--postback {address}: write HOST:PORT, as 0.0.0.0:8123")
+    try:
+        bound = create_server((host, int(port)))
+    except OSError as error:
+        raise ConfigError(f"--postback {address}: nobody can listen there ({error.strerror})") from None
+    with bound:
+        yield bound
 
 
 @contextmanager
 def _own() -> Iterator[Scene]:
     """A scene on an exchange of our own, with everything that the samples show."""
-    from ..conformance import Scene, Wire
     from ..exchange import Exchange
-    from ..exchange.showcase import SHOWN, STREAMED, showcase
+    from ..exchange.showcase import showcase
 
-    settings = showcase()
-    with Exchange(settings) as exchange:
-        wire = Wire(exchange.url, exchange.ws_url, settings.api_key, exchange.issue_token(), paced=False)
-        yield Scene(
-            wire,
-            SHOWN,
-            derivative=settings.symbols[-1],
-            api_secret=settings.api_secret,
-            index=STREAMED["index"],
-            currency=STREAMED["currency"],
-            commodity=STREAMED["commodity"],
-        )
+    with create_server(("127.0.0.1", 0)) as listener:
+        settings = showcase(postback_url=f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        with Exchange(settings) as exchange:
+            yield _scene_on(exchange, settings, listener)
+
+
+def _scene_on(exchange: Exchange, settings: ExchangeSettings, listener: socket) -> Scene:
+    from ..conformance import Scene, Wire
+    from ..exchange.showcase import SHOWN, STREAMED
+
+    wire = Wire(exchange.url, exchange.ws_url, settings.api_key, exchange.issue_token(), paced=False)
+    return Scene(
+        wire,
+        SHOWN,
+        derivative=settings.symbols[-1],
+        api_secret=settings.api_secret,
+        index=STREAMED["index"],
+        currency=STREAMED["currency"],
+        commodity=STREAMED["commodity"],
+        postbacks=listener,
+    )
 
 
 def _judged(scene: Scene) -> list[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .scene import Scene
 from .shape import Shapes
-from .suite import Finding, judge
+from .suite import LACKS, Finding, judge
 from .wire import NotAnswered, Wire, in_words
 
-__all__ = ["Finding", "NotAnswered", "Scene", "Shapes", "Wire", "in_words", "judge"]
+__all__ = ["LACKS", "Finding", "NotAnswered", "Scene", "Shapes", "Wire", "in_words", "judge"]

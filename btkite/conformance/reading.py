@@ -10,8 +10,10 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .scene import Scene, Seen
+from .scene import Scene, Seen, Untried
 from .wire import PAUSE, TRIES
+
+RENEWED, SEGMENT, RICHER = "a renewed session", "the margins of a segment", "the richer list of instruments"
 
 
 async def prices(scene: Scene) -> Seen:
@@ -42,6 +44,17 @@ async def dumps(scene: Scene) -> Seen:
         yield name if name == "instruments_all.csv" else "instruments_nse.csv", f"GET {path}", text
 
 
+async def richer_dump(scene: Scene) -> Seen:
+    """The list that Zerodha's own programs read, which is not in the documentation: no envelope about it."""
+    text = await (await scene.wire.ask("GET", "/instruments.json")).text()
+    yield RICHER, "GET /instruments.json", json.loads(text)
+
+
+async def segment_margins(scene: Scene) -> Seen:
+    """The margins of each instrument of a segment, as older clients ask for them."""
+    yield SEGMENT, "GET /margins/{segment}", await scene.wire.data("GET", "/margins/equity")
+
+
 async def funds_dump(scene: Scene) -> Seen:
     """The list of mutual funds."""
     yield "mf_instruments.csv", "GET /mf/instruments", await (await scene.wire.ask("GET", "/mf/instruments")).text()
@@ -64,17 +77,27 @@ async def full_profile(scene: Scene) -> Seen:
 async def shares(scene: Scene) -> Seen:
     """What is in the demat account."""
     wire = scene.wire
-    yield "holdings.json", "GET /portfolio/holdings", await wire.data("GET", "/portfolio/holdings")
+    rows = await wire.data("GET", "/portfolio/holdings")
+    yield "holdings.json", "GET /portfolio/holdings", _own(rows, "holdings")
     for name, tail in (("holdings_summary.json", "summary"), ("holdings_compact.json", "compact")):
-        yield name, f"GET /portfolio/holdings/{tail}", await wire.data("GET", f"/portfolio/holdings/{tail}")
+        found = await wire.data("GET", f"/portfolio/holdings/{tail}")
+        yield name, f"GET /portfolio/holdings/{tail}", _own(found, "holdings")
+    if not rows:
+        yield "holdings_auth.json", "POST /portfolio/holdings/authorise", _own(rows, "holdings")
+        return
     authorised = await wire.data("POST", "/portfolio/holdings/authorise")
     yield "holdings_auth.json", "POST /portfolio/holdings/authorise", authorised
+
+
+def _own(rows: Any, what: str) -> Any:
+    """The answer; where it is a list of what the account does not have, that."""
+    return Untried(f"this account has no {what}") if rows == [] else rows
 
 
 async def auctions(scene: Scene) -> Seen:
     """Shares for which an auction is held."""
     found = await scene.wire.data("GET", "/portfolio/holdings/auctions")
-    yield "auctions_list.json", "GET /portfolio/holdings/auctions", found
+    yield "auctions_list.json", "GET /portfolio/holdings/auctions", _own(found, "shares for which an auction is held")
 
 
 async def alerts(scene: Scene) -> Seen:
@@ -157,7 +180,7 @@ async def funds(scene: Scene) -> Seen:
     path = f"/mf/orders/{placed['order_id']}"
     yield "mf_orders_info.json", "GET /mf/orders/{order_id}", await wire.data("GET", path)
     yield "mf_order_cancel.json", "DELETE /mf/orders/{order_id}", await wire.data("DELETE", path)
-    yield "mf_holdings.json", "GET /mf/holdings", await wire.data("GET", "/mf/holdings")
+    yield "mf_holdings.json", "GET /mf/holdings", _own(await wire.data("GET", "/mf/holdings"), "mutual funds")
 
 
 async def plans(scene: Scene) -> Seen:
@@ -179,15 +202,35 @@ async def plans(scene: Scene) -> Seen:
     yield "mf_sip_cancel.json", "DELETE /mf/sips/{sip_id}", await wire.data("DELETE", path)
 
 
-async def session(scene: Scene) -> Seen:
-    """A login and a logout; comes last, because the token that was used so far is dead after it."""
+async def _login(scene: Scene) -> dict[str, Any]:
+    """A new session; the token that was used so far is dead after it."""
     wire = scene.wire
     page = await wire.ask("GET", f"/connect/login?v=3&api_key={wire.api_key}&auto=1", authorized=False, follow=False)
     token = parse_qs(urlsplit(page.headers.get("Location", "")).query)["request_token"][0]
     checksum = hashlib.sha256((wire.api_key + token + scene.api_secret).encode()).hexdigest()
     form = {"api_key": wire.api_key, "request_token": token, "checksum": checksum}
-    made = await wire.data("POST", "/session/token", form=form, authorized=False)
-    yield "generate_session.json", "POST /session/token", made
+    made: dict[str, Any] = await wire.data("POST", "/session/token", form=form, authorized=False)
     wire.access_token = made["access_token"]
+    return made
+
+
+async def renewal(scene: Scene) -> Seen:
+    """A login, and another session by its refresh token, which Kite gives to approved platforms only."""
+    wire, asked = scene.wire, "POST /session/refresh_token"
+    token = (await _login(scene)).get("refresh_token")
+    if not token:
+        yield RENEWED, asked, Untried("a login into this app brings no refresh token")
+        return
+    checksum = hashlib.sha256((wire.api_key + token + scene.api_secret).encode()).hexdigest()
+    form = {"api_key": wire.api_key, "refresh_token": token, "checksum": checksum}
+    made = await wire.data("POST", "/session/refresh_token", form=form, authorized=False)
+    wire.access_token = made["access_token"]
+    yield RENEWED, asked, made
+
+
+async def session(scene: Scene) -> Seen:
+    """A login and a logout."""
+    wire = scene.wire
+    yield "generate_session.json", "POST /session/token", await _login(scene)
     query = {"api_key": wire.api_key, "access_token": wire.access_token}
     yield "session_logout.json", "DELETE /session/token", await wire.data("DELETE", "/session/token", query=query)

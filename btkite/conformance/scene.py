@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from socket import socket
 from typing import Any
 
 from .wire import Wire
@@ -26,12 +27,20 @@ class Judged:
     deviations: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Untried:
+    """What cannot be seen, because of what the account is and not of what the server does."""
+
+    why: str
+
+
 @dataclass
 class Scene:
     """``key`` is the EXCHANGE:TRADINGSYMBOL that is traded, a share or two of it; ``derivative`` one that is sliced.
 
     ``index``, ``currency`` (a contract of CDS) and ``commodity`` (one of NCO or BCD) are only streamed and quoted.
-    ``api_secret``, if it is known, lets the suite log in; ``lacks`` names what the server is known not to offer.
+    ``api_secret``, if it is known, lets the suite log in; ``postbacks`` is a bound socket to which the app's postback
+    address leads; ``lacks`` names what the server is known not to offer.
     """
 
     wire: Wire
@@ -46,6 +55,7 @@ class Scene:
     index: str = ""
     currency: str = ""
     commodity: str = ""
+    postbacks: socket | None = field(default=None, repr=False)
 
     @property
     def exchange(self) -> str:

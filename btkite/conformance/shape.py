@@ -18,13 +18,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Shapes:
-    """The table of ``data/shapes.yaml``: a shape, a header line or a packet length for each sample's file."""
+    """The table of ``data/shapes.yaml``: a shape, a header line or a packet length for each sample's file,
+    and shapes of what no sample shows."""
 
     def __init__(self) -> None:
         text = resources.files("btkite").joinpath("data", "shapes.yaml").read_text(encoding="utf-8")
         table = yaml.safe_load(text)
         self._named: dict[str, Any] = table["shapes"]
         self.answers: dict[str, Any] = table["answers"]
+        self.further: dict[str, Any] = table["further"]
         self.columns: dict[str, list[str]] = table["columns"]
         self.packets: dict[str, int] = table["packets"]
 
@@ -34,8 +36,8 @@ class Shapes:
         return sorted([*self.answers, *self.columns, *self.packets])
 
     def misfits(self, name: str, value: Any) -> list[str]:
-        """Where ``value`` is not as the sample ``name``; empty if it fits."""
-        shape = self.answers[name]
+        """Where ``value`` is not as the sample ``name``, or what no sample shows; empty if it fits."""
+        shape = self.further[name] if name in self.further else self.answers[name]
         if isinstance(shape, list) and value == []:
             return ["the list is empty: its rows cannot be judged"]
         return list(self._compare(shape, value, ""))

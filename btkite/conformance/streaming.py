@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from . import postbacks
 from .packets import packets_of, read
 from .scene import Judged, Scene, Seen
 
@@ -119,7 +120,17 @@ async def _heartbeat(socket: aiohttp.ClientWebSocketResponse) -> int:
 
 
 async def updates(scene: Scene) -> Seen:
-    """An order that is cancelled is told of, with the fields of a postback."""
+    """An order that is cancelled is told of: posted, where the scene listens, or else in the stream, which has the
+    fields of a postback."""
+    if scene.postbacks is not None:
+        async with postbacks.listening(scene) as heard:
+            placed = await scene.wire.data("POST", "/orders/regular", form=scene.order())
+            await scene.wire.data("DELETE", f"/orders/regular/{placed['order_id']}")
+            told = await asyncio.wait_for(postbacks.of_order(heard, placed["order_id"]), _PATIENCE)
+        if not postbacks.sealed(told, scene.api_secret):
+            told = Judged(("its checksum is not SHA-256 of order_id, order_timestamp and the app's secret",))
+        yield "postback.json", "POST to the app's address", told
+        return
     async with scene.wire.stream() as socket:
         placed = await scene.wire.data("POST", "/orders/regular", form=scene.order())
         await scene.wire.data("DELETE", f"/orders/regular/{placed['order_id']}")

@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 
-from . import reading, streaming, trading
+from . import reading, streaming, trading, varieties
 from .refusals import REFUSALS, judge_refusal
-from .scene import Judged, Scene, Seen
+from .scene import NAMED, Judged, Scene, Seen, Untried
 from .shape import Shapes
 from .wire import NotAnswered, in_words
 
@@ -20,7 +20,7 @@ FITS, DIFFERS, SILENT, SKIPPED = "fits", "differs", "not answered", "not tried"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``name`` is a sample's file, or a packet or a refusal in words; ``deviations`` are sentences."""
+    """``name`` is a sample's file, or in words what no sample shows; ``deviations`` are sentences."""
 
     name: str
     asked: str
@@ -30,11 +30,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Requests that belong together; ``needs`` is what some servers lack."""
+    """Requests that belong together; ``needs`` and ``also`` are what some servers lack."""
 
     run: Callable[[Scene], Seen]
     files: tuple[str, ...]
     needs: str = ""
+    also: str = ""
 
 
 def _names(packets: streaming.Packets) -> tuple[str, ...]:
@@ -60,12 +61,17 @@ FLOWS = (
     ),
     Flow(trading.filled, ("order_trades.json", "trades.json", "positions.json", "convert_position.json")),
     Flow(streaming.updates, ("postback.json",)),
+    Flow(varieties.cover, (varieties.COVER,), "co"),
+    Flow(varieties.iceberg, (varieties.ICEBERG,), "iceberg"),
+    Flow(varieties.after_hours, (varieties.AFTER_HOURS,), "amo"),
     Flow(trading.sliced, ("autoslice_response.json",), "autoslice"),
     Flow(
         trading.money,
         ("order_margins.json", "basket_margins.json", "virtual_contract_note.json", "trigger_range.json"),
         "margins",
     ),
+    Flow(reading.segment_margins, (reading.SEGMENT,), "segment_margins"),
+    Flow(reading.richer_dump, (reading.RICHER,), "instruments_json"),
     Flow(
         trading.triggers,
         (
@@ -112,33 +118,41 @@ FLOWS = (
         ("mf_sip_place.json", "mf_sips.json", "mf_sip_info.json", "mf_sip_modify.json", "mf_sip_cancel.json"),
         "mf",
     ),
+)
+SESSIONS = (
+    Flow(reading.renewal, (reading.RENEWED,), "refresh_token", "login"),
     Flow(reading.session, ("generate_session.json", "session_logout.json"), "login"),
 )
+LACKS = tuple(sorted({need for flow in (*FLOWS, *SESSIONS) if (need := flow.needs) and need not in NAMED}))
+"""What a server may be known to lack."""
 
 
 async def judge(scene: Scene) -> AsyncIterator[Finding]:
-    """One finding after the other: every sample by name, then the refusals. The session's flow comes last.
+    """One finding after the other: every sample by name, then the refusals. The sessions come
+    last, because they end the one that is given.
 
     :raises NotAnswered: if not even the instrument's price can be read.
     """
     shapes = Shapes()
     await scene.look()
-    for flow in FLOWS[:-1]:
+    for flow in FLOWS:
         async for finding in _run(flow, scene, shapes):
             yield finding
     for case in REFUSALS:
         wrong = await judge_refusal(case, scene)
         yield Finding(case.says, "is refused", DIFFERS if wrong else FITS, tuple(wrong))
-    async for finding in _run(FLOWS[-1], scene, shapes):
-        yield finding
+    for flow in SESSIONS:
+        async for finding in _run(flow, scene, shapes):
+            yield finding
 
 
 async def _run(flow: Flow, scene: Scene, shapes: Shapes) -> AsyncIterator[Finding]:
     left = list(flow.files)
-    if flow.needs in scene.lacks:
-        for name in left:
-            yield Finding(name, "", SKIPPED, (f"this server is known to lack {flow.needs}",))
-        return
+    for need in (flow.needs, flow.also):
+        if need in scene.lacks:
+            for name in left:
+                yield Finding(name, "", SKIPPED, (f"this server is known to lack {need}",))
+            return
     if not scene.names(flow.needs):
         for name in left:
             yield Finding(name, "", SKIPPED, (f"no such instrument was named: --{flow.needs}",))
@@ -146,6 +160,9 @@ async def _run(flow: Flow, scene: Scene, shapes: Shapes) -> AsyncIterator[Findin
     try:
         async for name, asked, value in flow.run(scene):
             left.remove(name)
+            if isinstance(value, Untried):
+                yield Finding(name, asked, SKIPPED, (value.why,))
+                continue
             wrong = tuple(_misfits(shapes, name, value))
             yield Finding(name, asked, DIFFERS if wrong else FITS, wrong)
     except (NotAnswered, aiohttp.ClientError, ConnectionError, TimeoutError, ValueError, LookupError) as error:

@@ -210,7 +210,10 @@ def band(listing: Listing, terms: Terms) -> tuple[float, float] | None:
         return None
     kind = f"{'index' if is_index_derivative(row) else 'stock'}_{'option' if row.is_option else 'future'}"
     found = terms.rules.lpp.get((row.exchange, kind))
-    return found.around(listing.path) if found is not None else None
+    if found is None:
+        return None
+    about = listing.reference.at(terms.now, listing.path) if listing.reference is not None else listing.path
+    return found.around(about)
 
 
 def far_from_market(order: Order) -> bool:

@@ -11,13 +11,14 @@ from .instruments import InstrumentRow
 
 if TYPE_CHECKING:
     from .orders import Order
+    from .reference import Reference
     from .schedule import Tape
 
 UNLIMITED = 10_000_000  # displayed at the touch: depth is unlimited (docs/fills.md, rule 9)
 _NO_LEVEL: Level = (0.0, 0, 0)
 _NO_LEVELS = (_NO_LEVEL,) * 4
 DEFAULT_BAND = 10.0  # per cent
-FAR = math.inf  # an option's band: from one tick up to far away; what binds it is the exchange's range about the price
+FAR = math.inf  # an option's band: from one tick up to far away; what binds it is the exchange's range about its trades
 _FAR_TIMES = 20  # of an option's reference price, if that is above its strike
 
 
@@ -30,6 +31,7 @@ class Listing:
     the displayed depth, None if it is unlimited. ``band`` is the day's price range in per cent about the
     reference price, FAR for an option's, None for no limits. ``shift`` is how far our own orders moved the
     price (``impact``), ``lasting`` how far a gap put by hand did.
+    ``reference`` is what the exchange's own band lies about, None: the last price.
     ``altered`` holds the prints of those candles that were not played as recorded.
     """
 
@@ -60,6 +62,7 @@ class Listing:
         "path",
         "previous_close",
         "printed",
+        "reference",
         "row",
         "sampled",
         "shift",
@@ -82,6 +85,7 @@ class Listing:
         self.bid_offset = round(spread_ticks // 2 * row.tick_size, 7)
         self.spread = self.ask_offset, self.bid_offset
         self.band = band
+        self.reference: Reference | None = None
         self.book: Book | None = None
         self.books = 0
         self.shift = 0.0

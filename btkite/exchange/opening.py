@@ -12,6 +12,7 @@ from .clock import SECOND
 from .errors import BadSettings
 from .instruments import InstrumentRow
 from .listing import FAR, Listing
+from .reference import Reference
 from .settings import ExchangeSettings
 from .ticks import TickTape
 from .ticks import load as load_ticks
@@ -37,7 +38,10 @@ def make_listings(
             tape = schedule.Tape.of(rank, row, series.rounded(row.decimals), auction=row.key in shares)
         if tape is not None:
             _check_carried(tape)
-        listings.append(Listing(row, tape, settings.spread_ticks, _band(row, settings)))
+        listing = Listing(row, tape, settings.spread_ticks, _band(row, settings))
+        if row.is_derivative and settings.lpp_seconds and "lpp" in settings.enforced:
+            listing.reference = Reference(round(settings.lpp_seconds * SECOND))
+        listings.append(listing)
     return listings
 
 

@@ -91,6 +91,8 @@ def arrive(walk: Walk) -> None:
     if listing.tape is not None and walk.candle >= 0:
         _note(walk)
     listing.take_print(segment.us, segment.end, walk.volume + listing.by_hand, walk.quantity, walk.oi)
+    if listing.reference is not None:
+        listing.reference.note(segment.us, segment.end)
     listing.candle, listing.candle_print = walk.candle, walk.candle_print
     for order in listing.orders:
         if order.works_from > segment.us:

@@ -265,7 +265,8 @@ class Server:
 
     # the control surface
 
-    def _own(self, request: web.Request) -> None:
+    @staticmethod
+    def _own(request: web.Request) -> None:
         """Only this machine may steer the market."""
         if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:  # noqa: S104 - not an address to bind
             raise Refusal(403, "PermissionException", "The control surface answers on loopback only.")

@@ -109,7 +109,8 @@ class ExchangeSettings:
     seconds between the answer of a place, modify or cancel and the change of the order. ``rms``:
     ``"sync"`` refuses at once what the money does not cover, ``"async"`` takes it and rejects it in the book.
     ``lapse``: leftovers of the day end at the ``"close"``, or at ``"kite"``'s hours (cash 16:00).
-    ``lpp_status``: what a price outside the exchange's band becomes, ``REJECTED`` or ``CANCELLED``.
+    ``lpp_status``: what a price outside the exchange's band becomes, ``REJECTED`` or ``CANCELLED``;
+    ``lpp_seconds``: the band lies about the average of this long's trades, renewed as often (0: the last price).
     ``autoslice_min``: slicing is refused up to the ``"freeze"`` quantity, or below ``"2*freeze"``.
     ``modify_qty_semantics``: a changed quantity is the new ``"total"``, or what is ``"remaining"``.
     ``history_profile``: rows as the ``"docs"`` have them, or as ``"seen"``: protected orders begin at OPEN
@@ -206,6 +207,7 @@ class ExchangeSettings:
     rms: str = "sync"
     lapse: str = "close"
     lpp_status: str = "REJECTED"
+    lpp_seconds: float = 30.0
     autoslice_min: str = "freeze"
     modify_qty_semantics: str = "total"
     history_profile: str = "docs"
@@ -312,6 +314,8 @@ class ExchangeSettings:
             if band is not None and not 0 < band < 100:
                 raise BadSettings("a price band is a percentage between 0 and 100, or None")
         shape_of(self)
+        if self.lpp_seconds < 0:
+            raise BadSettings("lpp_seconds must not be negative; 0 takes the last price")
         if self.order_delay < 0:
             raise BadSettings("order_delay must not be negative")
         for name in ("mis_margin", "derivative_margin", "exposure_margin", "mtf_margin", "sale_proceeds_usable"):

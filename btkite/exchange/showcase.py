@@ -17,7 +17,7 @@ _DAY = date(2026, 11, 18)
 _FUND = Fund(tradingsymbol="INF000S01018", amc="Simulated_MF", name="Simulated Equity Fund - Direct Plan")
 
 
-def showcase(port: int = 0) -> ExchangeSettings:
+def showcase(port: int = 0, postback_url: str | None = None) -> ExchangeSettings:
     """Generated candles at 240 × market time, a morning in November 2026, every rule of Kite's on."""
     return ExchangeSettings(
         port=port,
@@ -33,5 +33,7 @@ def showcase(port: int = 0) -> ExchangeSettings:
         holdings={SHOWN: (10, 1400.0)},
         auctions={SHOWN: "20"},
         funds=(_FUND,),
+        refresh_tokens=True,
+        postback_url=postback_url,
         fund_holdings={_FUND.tradingsymbol: (120.5, 40.25)},
     )

@@ -25,6 +25,7 @@ from btkite.exchange import Exchange, ExchangeSettings
 from btkite.journal import AccountLock
 from btkite.risk.gate import KillSwitch
 from btkite.series import Candles
+from tests.interrupts import hear_ctrl_c
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMA = f"{REPOSITORY / 'strategies' / 'sma_cross.py'}:SmaCross"
@@ -384,8 +385,9 @@ def test_ctrl_c_stops_a_live_run_and_says_what_is_open(day: str, own_folder: Pat
     command = [sys.executable, "-m", "btkite", "run", "mine.py:Buys", "-s", "RELIANCE", "-i", "15minute", "--from", day]
     more = ["--mode", "live", "--confirm", "SIM001", "--no-save"]
     with subprocess.Popen(
-        [*command, *more], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as running:
+        [*command, *more], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_ctrl_c,
+    ) as running:  # fmt: skip
         assert running.stdout is not None
         before = []
         for line in running.stdout:

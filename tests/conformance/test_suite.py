@@ -7,16 +7,20 @@ import json
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from socket import create_server
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from btkite.conformance import NotAnswered, Scene, Shapes, Wire, judge
+from btkite.conformance import LACKS, NotAnswered, Scene, Shapes, Wire, judge
 from btkite.conformance.packets import packets_of
+from btkite.conformance.reading import RENEWED
 from btkite.conformance.refusals import REFUSALS
 from btkite.conformance.streaming import PACKETS
+from btkite.conformance.varieties import AFTER_HOURS, COVER, ICEBERG
 from btkite.exchange import Exchange
 from btkite.exchange.showcase import SHOWN, STREAMED, showcase
 
@@ -24,6 +28,10 @@ Damage = Callable[[str, str, int, Any], tuple[int, Any]]
 """Method, path, status and JSON of an answer; gives status and JSON of what is passed on."""
 Frames = Callable[[bytes], bytes]
 """A frame of the stream; gives what is passed on."""
+
+
+AT_NOON = {AFTER_HOURS: ("the market is open: try it when it is closed",)}
+"""What is never tried on the market of these tests."""
 
 
 @pytest.fixture
@@ -67,7 +75,9 @@ def judged(exchange: Exchange, damage: Damage | None = None, frames: Frames = by
                 ) as answer:
                     text, status = await answer.text(), answer.status
                     if answer.content_type == "application/json":
-                        status, body = damage(request.method, request.path, status, json.loads(text))
+                        body = json.loads(text)
+                        if isinstance(body, dict):
+                            status, body = damage(request.method, request.path, status, body)
                         return web.json_response(body, status=status)
                     headers = {"Location": answer.headers["Location"]} if "Location" in answer.headers else None
                     return web.Response(text=text, status=status, content_type=answer.content_type, headers=headers)
@@ -121,8 +131,58 @@ def differing(findings: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 def test_the_exchange_is_as_kite_in_every_sample_and_every_refusal(exchange):
     findings = judged(exchange)
-    assert differing(findings) == {}
-    assert set(findings) == {*Shapes().files, *PACKETS, *(case.says for case in REFUSALS)}
+    assert differing(findings) == AT_NOON
+    assert set(findings) == {*Shapes().files, *Shapes().further, *PACKETS, *(case.says for case in REFUSALS)}
+
+
+def test_an_order_is_taken_after_hours_when_the_market_is_closed():
+    with Exchange(replace(showcase(), start=datetime(2026, 11, 18, 8, 0), speed=0.0)) as closed:
+        found = judged(closed, lacks=frozenset(LACKS) - {"amo"}, index="", currency="", commodity="")
+    assert found[AFTER_HOURS].verdict == "fits"
+
+
+@pytest.mark.parametrize(
+    ("less", "left", "why"),
+    [
+        ({"holdings": {}},
+         {"holdings.json", "holdings_compact.json", "holdings_auth.json"}, "this account has no holdings"),
+        ({"auctions": {}}, {"auctions_list.json"}, "this account has no shares for which an auction is held"),
+        ({"fund_holdings": {}}, {"mf_holdings.json"}, "this account has no mutual funds"),
+        ({"refresh_tokens": False}, {RENEWED}, "a login into this app brings no refresh token"),
+    ],
+)  # fmt: skip
+def test_what_the_account_does_not_have_is_not_tried_and_no_deviation(less, left, why):
+    with Exchange(replace(showcase(), **less)) as poorer:
+        found = judged(poorer, lacks=frozenset({"alerts", "autoslice", "margins", "gtt"}))
+    assert {name: one.verdict for name, one in found.items() if one.deviations == (why,)} == dict.fromkeys(
+        left, "not tried"
+    )
+    assert "differs" not in {one.verdict for one in found.values()}
+
+
+@pytest.mark.parametrize(("secret", "verdict"), [(None, "fits"), ("another secret", "differs")])
+def test_a_postback_is_judged_as_it_is_posted_where_a_listener_is_named(secret, verdict):
+    listener = create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/heard"
+    with listener, Exchange(showcase(postback_url=url)) as exchange:
+        scene = replace(scene_on(exchange, exchange.url), postbacks=listener)
+        if secret is not None:
+            scene = replace(scene, api_secret=secret, lacks=frozenset({"login"}))
+        found = asyncio.run(findings_of(scene))
+    assert (found["postback.json"].asked, found["postback.json"].verdict) == ("POST to the app's address", verdict)
+
+
+def test_a_variety_that_comes_back_as_another_differs(exchange):
+    def damage(method: str, at: str, status: int, body: Any) -> tuple[int, Any]:
+        for row in body["data"] if at == "/orders" and method == "GET" else ():
+            row["variety"], row["meta"] = "regular" if row["variety"] == "co" else row["variety"], {}
+        return status, body
+
+    assert differing(judged(exchange, damage)) == {
+        **AT_NOON,
+        COVER: ("its variety is regular, not co",),
+        ICEBERG: ("meta.iceberg is missing",),
+    }
 
 
 def without(path: str, key: str) -> Damage:
@@ -186,7 +246,7 @@ def another_type(was: str, now: str) -> Damage:
     ids=["a key that is missing", "a number as text", "a route that is down", "an error of another type"],
 )
 def test_one_mistake_is_found_and_nothing_else(exchange, damage, expected):
-    assert differing(judged(exchange, damage)) == expected
+    assert differing(judged(exchange, damage)) == AT_NOON | expected
 
 
 def test_what_a_server_is_known_to_lack_is_not_tried_and_said(exchange):
@@ -199,6 +259,8 @@ def test_what_a_server_is_known_to_lack_is_not_tried_and_said(exchange):
         "gtt_delete_order.json",
         "generate_session.json",
         "session_logout.json",
+        RENEWED,
+        AFTER_HOURS,
     }
 
 
@@ -257,6 +319,7 @@ def index_as_a_share(of: int, packet: bytes) -> bytes:
 )
 def test_a_mistake_in_a_packet_is_found_and_nothing_else(exchange, frames, named, said):
     wrong = differing(judged(exchange, untouched, frames))
+    assert wrong.pop(AFTER_HOURS)
     assert wrong
     assert {name for name in wrong if not name.startswith(named)} == set(), wrong
     assert {name for name in PACKETS if name.startswith(named) and "ltp" not in name} == {
@@ -268,7 +331,7 @@ def test_a_mistake_in_a_packet_is_found_and_nothing_else(exchange, frames, named
 def test_packets_of_instruments_that_were_not_named_are_not_tried(exchange):
     findings = judged(exchange, index="", currency="", commodity="")
     left = {name: finding.deviations for name, finding in findings.items() if finding.verdict == "not tried"}
-    assert set(left) == set(PACKETS) - {"a heartbeat"}
+    assert set(left) == {*PACKETS, AFTER_HOURS} - {"a heartbeat"}
     assert left["an index in full mode"] == ("no such instrument was named: --index",)
 
 

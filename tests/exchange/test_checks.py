@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from btkite.exchange import InstrumentRow
-from btkite.exchange.errors import Refusal
+from btkite.exchange.clock import SECOND, stamp
+from btkite.exchange.errors import BadSettings, Refusal
+from btkite.exchange.reference import Reference
 from btkite.exchange.settings import CHECKS
 
 from .scene import DAY, KEY, Scene, candles
@@ -170,6 +172,44 @@ def test_a_change_out_of_the_band_leaves_the_order_as_it_was() -> None:
     scene.venue.modify("regular", order.order_id, {"price": "150"})
     assert (order.status, order.price) == ("OPEN", 100)
     assert order.latest()["status_message_raw"][:5] == "17070"
+
+
+def swinging(**more: Any) -> Scene:
+    """100 and 98, then 104 and 102 in the first two half minutes from 09:15 on."""
+    bars = [(100.0, 104.0, 98.0, 102.0)] + [(102.0,) * 4] * 3
+    return Scene(candles={OPTION: candles(bars)}, checks=("lpp",), **more).opened()
+
+
+def standing(scene: Scene, time: str, price: float) -> bool:
+    """True if a purchase at ``price`` is taken at ``time``."""
+    scene.venue.move_to(stamp(datetime.fromisoformat(f"{DAY.date()}T{time}")))
+    order = scene.place("BUY", "LIMIT", price=price, **IN_OPTION)
+    return order.status != "REJECTED"
+
+
+def test_the_band_lies_about_the_average_of_the_last_half_minutes_trades() -> None:
+    scene = swinging()
+    # 40 % about 99, then about 103, wherever the price has gone since
+    assert [standing(scene, "09:15:45", price) for price in (138.6, 138.65)] == [True, False]
+    assert [standing(scene, "09:16:25", price) for price in (144.2, 144.25)] == [True, False]
+    assert [standing(scene, "09:16:31", price) for price in (142.8, 142.85)] == [True, False]
+    scene = swinging()
+    assert [standing(scene, "09:15:25", price) for price in (137.2, 137.25)] == [True, False]  # the last price: 98
+    scene = swinging(lpp_seconds=0)
+    assert [standing(scene, "09:15:45", price) for price in (145.6, 145.65)] == [True, False]  # 104
+    with pytest.raises(BadSettings, match="lpp_seconds must not be negative"):
+        swinging(lpp_seconds=-1)
+
+
+def test_a_reference_is_renewed_every_half_minute_and_forgotten_after_a_quarter_of_an_hour() -> None:
+    reference = Reference(30 * SECOND)
+    assert reference.at(0, 7.0) == 7.0
+    for second, price in ((0, 100.0), (29, 103.0), (30, 200.0)):
+        reference.note(second * SECOND, price)
+    assert [reference.at(second * SECOND, 7.0) for second in (30, 59, 60, 900, 929)] == [101.5, 101.5, 200, 200, 200]
+    assert reference.at(930 * SECOND, 7.0) == 7.0
+    reference.note(1000 * SECOND, 50.0)
+    assert [reference.at(second * SECOND, 7.0) for second in (1000, 1019, 1020)] == [7.0, 7.0, 50.0]
 
 
 def test_a_stops_limit_is_judged_when_it_goes_off() -> None:

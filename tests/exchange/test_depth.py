@@ -116,6 +116,19 @@ def test_depth_shows_what_our_orders_took_and_our_resting_orders() -> None:
     assert scene.venue.market.listings[KEY].depth()[0][2] == (99.9, 10, 1)
 
 
+def test_of_an_order_with_a_disclosed_quantity_no_more_than_that_shows() -> None:
+    scene = by_hand()
+    market = scene.venue.market
+    listing = market.listings[KEY]
+    market.put_depth(listing, bids=[[99.5, 5]], asks=[[100.5, 4]])
+    scene.place("SELL", "LIMIT", quantity=30, price=101.0, disclosed_quantity=12)
+    scene.place("SELL", "LIMIT", quantity=7, price=101.0)
+    assert listing.depth()[1][:2] == [(100.5, 4, 1), (101.0, 19, 2)]
+    scene.venue.cancel("regular", scene.venue.book.live()[-1].order_id)
+    market.put_depth(listing, bids=[[101.0, 20]], asks=[[101.5, 4]])  # takes 20: fewer are left than may show
+    assert listing.depth()[1][:2] == [(101.0, 10, 1), (101.5, 4, 1)]
+
+
 def test_resting_orders_show_in_unlimited_depth_too() -> None:
     scene = Scene([FLAT, FLAT]).opened()
     scene.bar()

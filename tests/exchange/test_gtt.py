@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from .scene import Client, candles
+from .scene_days import joined
 
 FLAT = (100.0, 100.0, 100.0, 100.0)
 RISE = (100.0, 106.0, 100.0, 106.0)
@@ -222,6 +223,23 @@ def test_a_trigger_lives_over_the_night_and_dies_with_its_contract(load: Load) -
     client.control("day")
     assert client.data("GET", f"/gtt/triggers/{kept}")["status"] == "active"
     assert client.data("GET", f"/gtt/triggers/{gone}")["status"] == "expired"
+
+
+def test_what_has_ended_is_listed_for_seven_days_and_what_is_active_for_as_long_as_it_lives(load: Load) -> None:
+    client = load(candles={"NSE:INFY": joined([candles([FLAT] * 3), candles([FLAT] * 3, day=datetime(2026, 11, 25))])},
+                  expire_tokens=False)  # fmt: skip
+    client.control("clock", until="2026-11-18T09:15:30+05:30")
+    kept, gone = (create(client, gtt([value], [leg()])) for value in (105, 106))
+    client.data("DELETE", f"/gtt/triggers/{gone}")
+
+    def listed(at: str) -> list[tuple[int, str]]:
+        client.control("clock", until=f"2026-11-{at}+05:30")
+        return sorted((row["id"], row["status"]) for row in client.data("GET", "/gtt/triggers"))
+
+    assert listed("18T09:16:00") == [(kept, "active"), (gone, "deleted")]
+    assert listed("25T09:15:29") == [(kept, "active"), (gone, "deleted")]
+    assert listed("25T09:15:31") == [(kept, "active")]
+    assert client.data("GET", f"/gtt/triggers/{gone}")["status"] == "deleted"  # it is known by its number still
 
 
 def test_a_trigger_outlives_the_day_and_takes_no_intraday_product(load: Load) -> None:

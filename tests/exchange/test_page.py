@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import json
 import re
@@ -12,12 +13,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 import pytest
 import requests
 
-from btkite.exchange import control
+from btkite.exchange import Exchange, ExchangeSettings, control
 from btkite.exchange.faults import TABLE
 from btkite.exchange.page import page
 from btkite.testing import Steering
@@ -111,8 +113,15 @@ class Tab:
     async def go(self, url: str) -> None:
         """Open an address, and wait until it is loaded."""
         await self.call("Page.enable")
+        await self._until_loaded("Page.navigate", url=url)
+
+    async def leave(self, text: str) -> None:
+        """Do what leads to another page, and wait until that is loaded."""
+        await self._until_loaded("Runtime.evaluate", expression=f"void setTimeout(() => {text})")
+
+    async def _until_loaded(self, method: str, **params: Any) -> None:
         self.loaded = False
-        await self.call("Page.navigate", url=url)
+        await self.call(method, **params)
         while not self.loaded:
             self._hear(json.loads(await self._socket.receive_str(timeout=SECONDS)))
 
@@ -200,6 +209,33 @@ def test_a_person_sees_the_market_and_moves_it(load: Load, browser: str) -> None
 
             await page.script(form("order", symbol=KEY, quantity="3", order_type="LIMIT", price="0.01"))
             await page.wait("document.getElementById('said').className.includes('bad')")  # the refusal is shown
+            assert page.errors == []
+
+    asyncio.run(main())
+
+
+def test_a_person_logs_in_with_one_button_and_is_sent_to_the_app(load: Load, running: Exchange, browser: str) -> None:
+    home = f"http://127.0.0.1:{running.port}/"
+    client = load([FLAT], redirect_url=home, user_name="Asha & Co")
+
+    secret = ExchangeSettings(candles={}, symbols=(KEY,)).api_secret
+
+    async def main() -> None:
+        async with tab(browser, f"{home}connect/login?api_key=sandboxkey000000&v=3&redirect_params=next%3D7") as page:
+            assert await page.script("document.querySelectorAll('button').length") == 1
+            assert "Asha & Co" in await page.script("document.body.textContent")
+            await page.leave("document.querySelector('button').click()")
+            assert await page.script("location.origin + location.pathname") == home
+            query = dict(parse_qsl((await page.script("location.search"))[1:]))
+            assert {**query, "request_token": ""} == {
+                "type": "login", "status": "success", "request_token": "", "action": "login", "next": "7",
+            }  # fmt: skip
+            token = query["request_token"]
+            checksum = hashlib.sha256(f"sandboxkey000000{token}{secret}".encode()).hexdigest()
+            made = client.data(
+                "POST", "/session/token", api_key="sandboxkey000000", request_token=token, checksum=checksum
+            )
+            assert made["user_name"] == "Asha & Co"
             assert page.errors == []
 
     asyncio.run(main())

@@ -17,6 +17,7 @@ from btkite.exchange.instruments import describe
 from btkite.exchange.timetable import Phase, auction_shares, timetable
 
 from .scene import DAY, KEY, Bar, Client, Scene, candles, form, settings
+from .scene_days import joined
 
 FLAT: Bar = (100.0, 100.0, 100.0, 100.0)
 UP: Bar = (100.0, 104.0, 98.0, 102.0)
@@ -126,9 +127,12 @@ def test_without_the_setting_there_is_no_pre_open() -> None:
 
 
 def closing(*extra: str, **more: Any) -> Scene:
-    series = {KEY: minutes("15:13", "15:14", *extra), OTHER: minutes("15:13", "15:29")}
-    more = {"closing_auction": True, "auction_shares": [KEY], **more}
-    return Scene(candles=series, start=DAY.replace(hour=15, minute=13), end=DAY.replace(hour=16), **more)
+    given = {
+        "candles": {KEY: minutes("15:13", "15:14", *extra), OTHER: minutes("15:13", "15:29")},
+        "start": DAY.replace(hour=15, minute=13), "end": DAY.replace(hour=16),
+        "closing_auction": True, "auction_shares": [KEY],
+    }  # fmt: skip
+    return Scene(**{**given, **more})
 
 
 def test_a_share_of_the_auction_stops_at_a_quarter_past_three_and_others_trade_on() -> None:
@@ -164,6 +168,21 @@ def test_the_auction_takes_limit_and_market_orders_then_limits_only_and_matches_
     assert scene.fills() == [("15:30:00", "BUY", 100.5)] * 3  # the mean of the two last minutes, on tick
     assert [order.status for order in (bought, high, late, low)] == ["COMPLETE"] * 3 + ["CANCELLED"]
     assert scene.venue.market.listings[KEY].last == 100.5
+
+
+def test_the_auctions_reference_is_weighted_by_what_was_traded_in_the_last_quarter_of_an_hour() -> None:
+    heavy = [(("14:59",), 300.0, 999), (("15:00",), 100.0, 30), (("15:14",), 102.0, 10)]
+    parts = [minutes(*at, price=price, volume=volume) for at, price, volume in heavy]
+    scene = closing(candles={KEY: joined(parts), OTHER: minutes("15:13", "15:29")}, start=DAY.replace(hour=14))
+    while scene.now < "15:22:00":
+        scene.bar("15:22:00")
+    with pytest.raises(Refusal, match=r"97\.48 to 103\.52: 3% about the reference price of 100\.5"):
+        scene.place("BUY", "LIMIT", price=105.5)
+    accepted = scene.place("BUY", "LIMIT", price=103.5)
+    while scene.now < "15:30:00":
+        scene.bar()
+    # (100 x 30 + 102 x 10) / 40; unweighted it were 101, and with the candle before the window 261.05
+    assert (scene.fills(), accepted.status) == ([("15:30:00", "BUY", 100.5)], "COMPLETE")
 
 
 def test_the_auctions_limits_lie_within_three_per_cent_of_the_reference_price() -> None:

@@ -10,9 +10,11 @@ import sys
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from btkite.exchange import Exchange, ExchangeError
-from btkite.exchange.errors import TooLarge
+from btkite.exchange.errors import Refusal, TooLarge
+from btkite.exchange.server import Server
 
 from .scene import TOKEN, settings
 
@@ -59,6 +61,32 @@ def test_an_over_long_url_and_what_is_not_http_are_refused_in_json(caplog: pytes
             assert (answer.status, answer.headers["Content-Type"]) == (400, "application/json")
             assert json.loads(answer.read())["error_type"] == "InputException"
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("remote", "host", "origin", "said"),
+    [
+        ("127.0.0.1", "127.0.0.1:8000", None, None),
+        ("::1", "[::1]:8000", None, None),
+        ("127.0.0.1", "localhost:8000", "http://localhost:8000", None),
+        ("192.168.1.7", "127.0.0.1:8000", None, "loopback only"),
+        ("8.8.8.8", "localhost", None, "loopback only"),
+        ("", "localhost", None, "loopback only"),
+        ("127.0.0.1", "market.example:8000", None, "localhost or 127.0.0.1 only"),
+        ("127.0.0.1", "localhost:8000", "http://market.example", "pages of other sites"),
+    ],
+)
+def test_the_control_surface_is_for_this_machine_alone(
+    remote: str, host: str, origin: str | None, said: str | None
+) -> None:
+    headers = {"Host": host, **({"Origin": origin} if origin else {})}
+    request = make_mocked_request("POST", "/_exchange/clock", headers=headers).clone(remote=remote)
+    if said is None:
+        Server._own(request)
+        return
+    with pytest.raises(Refusal, match=said) as told:
+        Server._own(request)
+    assert told.value.code == 403
 
 
 def test_a_market_that_breaks_says_so_to_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:

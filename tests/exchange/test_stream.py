@@ -150,6 +150,27 @@ def test_order_updates_come_unasked_on_change_cancel_and_fill_but_not_on_placeme
     run(test)
 
 
+def test_every_socket_of_the_account_hears_of_every_order(load: Load) -> None:
+    client = load([FLAT] * 4)
+    client.control("clock", next="bar")
+
+    async def test(session: aiohttp.ClientSession) -> None:
+        first, second = await connect(session, client), await connect(session, client)
+        order = {"exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 1, "product": "MIS"}
+        number = client.data("POST", "/orders/regular", order_type="LIMIT", price=100, **order)["order_id"]
+        client.control("clock", next="bar")
+        told = [await socket.receive_json(timeout=SECONDS) for socket in (first, second)]
+        assert [(one["type"], one["data"]["order_id"], one["data"]["status"]) for one in told] == [
+            ("order", number, "COMPLETE")
+        ] * 2
+        await first.close()
+        number = client.data("POST", "/orders/regular", order_type="LIMIT", price=99, **order)["order_id"]
+        client.data("DELETE", f"/orders/regular/{number}")
+        assert (await second.receive_json(timeout=SECONDS))["data"]["order_id"] == number
+
+    run(test)
+
+
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_a_wrong_token_is_refused_at_the_upgrade(load: Load, token: str) -> None:
     client = load([FLAT])
