@@ -7,7 +7,7 @@ symbol share one position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -59,6 +59,7 @@ class Account(GatedBroker):
         self._flattening = False
         self._fills: dict[int, list[tuple[int, float]]] = {}
         self._charged: dict[int, float] = {}
+        self._parts: dict[int, Charges] = {}
         self._now = -1
 
     @property
@@ -304,7 +305,13 @@ class Account(GatedBroker):
         total: Charges = charge_order(instrument, translate.side(order), product, fills, from_seconds(when).date())
         added = float(total.total) - self._charged.get(order.ref, 0.0)
         self._charged[order.ref] = float(total.total)
+        self._parts[order.ref] = total
         return added
+
+    def charged_for(self, ref: int) -> dict[str, float]:
+        """₹ that the order has cost so far, part by part; empty where the tables were not asked."""
+        parts = self._parts.get(ref)
+        return {} if parts is None else asdict(parts)
 
     def fills_of(self, order: Any) -> list[tuple[int, float]]:
         """Quantity and price of each execution so far."""
