@@ -67,6 +67,15 @@ class Account(GatedBroker):
         """Market time in seconds (naive IST since 1970)."""
         return self._now
 
+    @property
+    def safety(self) -> set[int]:
+        """Refs of orders that close what must be closed: they pass every limit, and nothing cancels them."""
+        return self._safety
+
+    def feed_of(self, key: str) -> Any:
+        """Of the feeds of ``EXCHANGE:TRADINGSYMBOL``, the one with the shortest bars; None if there is none."""
+        return self._datas.get(key)
+
     # -- what an order means ----------------------------------------------------------------------------
 
     def instrument_of_order(self, order: Any) -> Instrument:

@@ -380,6 +380,20 @@ class BookBroker(Changes):
         child.activate()
         self.admit(child)
 
+    def close_out(self, key: str, owner: Any) -> Any:
+        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: by a person's word."""
+        size, data = self._positions[key].size, self._datas[key]
+        self._flattening = True
+        try:
+            give = self.sell if size > 0 else self.buy
+            why = "the kill switch closes what is held"
+            return give(owner, data, abs(size), tag="kill", after_hours="next_open", because=why)
+        finally:
+            self._flattening = False
+
+    def hasten(self, order: Any) -> None:
+        """Its cancellation has failed and is to be asked for again without a long wait."""
+
     def _flatten(self, entry: Any, size: int) -> None:
         """Close at market what a race has left without an exit (or buy back what was exited twice)."""
         closes = (size > 0) == entry.isbuy()

@@ -38,7 +38,7 @@ def bars_of(order: Any) -> list[dict[str, Any]]:
 
 def strategy_facts(strategy: Any) -> dict[str, Any]:
     """Name, parameters, and a digest of both: equal strategies, equal digest."""
-    params = {name: _simple(value) for name, value in strategy.p._getitems()}
+    params = {name: _simple(value) for name, value in _params(strategy)}
     name = type(strategy).__name__
     text = json.dumps([name, params], sort_keys=True, ensure_ascii=False)
     return {"strategy": name, "params": params, "digest": hashlib.sha256(text.encode()).hexdigest()[:12]}
@@ -59,7 +59,7 @@ class Sizing:
         sizer = self._strategy._sizer
         self._note = {
             "sizer": type(sizer).__name__,
-            "params": {name: _simple(given) for name, given in sizer.p._getitems()},
+            "params": {name: _simple(given) for name, given in _params(sizer)},
             "cash": _known(cash),
             "value": _known(value),
             "price": _known(feed.close[0]) if len(feed) else None,
@@ -106,6 +106,7 @@ def order_facts(broker: Any, order: Any) -> dict[str, Any]:
         "tradeid": order.tradeid,
         "asked_size": _known(order.info.get("asked_size")),
         "flattens": order.info.get("flattens"),
+        "because": order.info.get("because"),
         "proposal": {name: _known(value) if isinstance(value, float) else value for name, value in asked.items()},
         "verdicts": (broker.gate.noted or {}).pop(order.ref, []),
     }
@@ -123,3 +124,7 @@ def _simple(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value if value is None or isinstance(value, _PLAIN) else repr(value)
+
+
+def _params(owner: Any) -> list[tuple[str, Any]]:
+    return [(name, getattr(owner.p, name)) for name in owner.p._getkeys()]

@@ -137,6 +137,10 @@ class Heard(Uncertain):
         tries = self._tries[ref] = self._tries.get(ref, 0) + 1
         self._again[ref] = self.now + min(2**tries, _LONGEST_WAIT)
 
+    def hasten(self, order: Any) -> None:
+        if order.ref in self._again:
+            self._again[order.ref] = min(self._again[order.ref], self.now + 1)
+
     def ask_again(self, now: int) -> None:
         """Cancels that failed, and sizes that a group wanted and Kite refused, are asked for once more."""
         for ref in sorted(ref for ref, at in self._again.items() if at <= now):
