@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from .book import BookBroker
 
 log = get_logger(__name__)
+_PATIENT = 8
+"""Closing orders of one instrument that are refused a second apart; then the waits grow, up to :data:`_LONGEST_WAIT`."""
 _LONGEST_WAIT = 16
-"""Seconds between two closing orders of one instrument that were refused."""
 
 
 class Winding:
@@ -60,7 +61,7 @@ class Winding:
             if self._again.get(key, 0) > broker.now:
                 continue
             tries = self._tries[key] = self._tries.get(key, 0) + 1
-            self._again[key] = broker.now + min(2 ** (tries - 1), _LONGEST_WAIT)
+            self._again[key] = broker.now + min(2 ** max(0, tries - _PATIENT), _LONGEST_WAIT)
             log.warning("closed by the kill switch", symbol=key, size=position.size)
             broker.close_out(key, owners[0])
         return left

@@ -76,7 +76,7 @@ def list_(
 @app.command()
 def explain(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ID|REF", help="Kite's order id, our ref, or the tag.")],
+    name: Annotated[str, typer.Argument(metavar="ORDER", help="Kite's order id, our ref, or the tag.")],
     mode: Mode = "live",
     endpoint: account.At = None,
     run: Run = None,
