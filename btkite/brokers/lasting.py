@@ -43,6 +43,11 @@ class Lasting(Account):
         if self.record is not None:
             self.record.remark(kind, self.now, **facts)
 
+    def record_flush(self) -> None:
+        """What was remarked becomes durable, and is to be seen by others."""
+        if self.record is not None:
+            self.record.flush()
+
     def alert(self, level: str, sentence: str, key: str = "") -> None:
         super().alert(level, sentence, key)
         self.remark("alert", level=level, text=sentence, key=key)

@@ -42,6 +42,9 @@ class Note(Protocol):
     def remark(self, kind: str, now: int, **facts: Any) -> None:
         """An event at second ``now`` on which nothing depends."""
 
+    def flush(self) -> None:
+        """What was remarked is written now."""
+
     def intent(self, broker: BookBroker, proposal: Proposal) -> None:
         """Durable before the desk hears of it: without *sending* behind it, it was never on the wire."""
 
@@ -67,6 +70,9 @@ class Record:
 
     def remark(self, kind: str, now: int, **facts: Any) -> None:
         self.journal.later(kind, facts)
+
+    def flush(self) -> None:
+        self.journal.flush()
 
     def intent(self, broker: BookBroker, proposal: Proposal) -> None:
         self.note("intent", broker, proposal=asdict(proposal))
@@ -100,6 +106,9 @@ class Jotter:
     def remark(self, kind: str, now: int, **facts: Any) -> None:
         self._now = max(self._now, now)
         self._kept.append((self._now, kind, facts))
+
+    def flush(self) -> None:
+        """They are in memory until the run ends."""
 
     def intent(self, broker: BookBroker, proposal: Proposal) -> None:
         self.note("intent", broker, proposal=asdict(proposal))

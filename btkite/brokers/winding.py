@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 _PATIENT = 8
-"""Closing orders of one instrument that are refused a second apart; then the waits grow, up to :data:`_LONGEST_WAIT`."""
+"""Closing orders of one instrument that are refused a second apart; then the waits grow."""
 _LONGEST_WAIT = 16
 
 

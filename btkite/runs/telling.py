@@ -100,8 +100,8 @@ class Teller:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             draft.write_text(text, encoding="utf-8")
             draft.replace(self._path)
-            if (record := self._broker.record) is not None and hasattr(record, "journal"):
-                record.journal.flush()
+            if not self._store.clock.complete:  # in lock step the next event is near, and time is not ours to choose
+                self._broker.record_flush()
         except OSError as error:
             log.warning("the status cannot be written", path=str(self._path), error=repr(error))
 
