@@ -4,7 +4,9 @@ The exchange is stepped bar by bar and at every order event; each candle is samp
 The strategy trades a crossover on every symbol, so that orders, fills and updates are part of the day.
 It may take 30 s. ``--profile`` prints where the time goes in both threads.
 
-    python benchmarks/exchange_day.py [--symbols 50] [--prints 4] [--seed 7] [--profile] [--alone]
+``--journal``: every order is written down, as in `btkite run`; what that costs is the difference.
+
+    python benchmarks/exchange_day.py [--symbols 50] [--prints 4] [--seed 7] [--journal] [--profile] [--alone]
 """
 
 from __future__ import annotations
@@ -15,17 +17,21 @@ import pstats
 import resource
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 import paired
 
+from btkite.brokers.record import Record
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.exchange import Exchange, ExchangeSettings
 from btkite.exchange.clock import stamp
 from btkite.exchange.venue import Venue
+from btkite.journal import Journal
 from btkite.store import KiteStore
 
 DAY = date(2026, 7, 15)  # a Wednesday with ordinary hours: 375 minutes
@@ -80,9 +86,11 @@ def settings(symbols: int, prints: int, seed: int) -> ExchangeSettings:
     )
 
 
-def live(made: ExchangeSettings) -> tuple[float, Any]:
+def live(made: ExchangeSettings, *, journal: bool = False) -> tuple[float, Any]:
     """Wall seconds of the day with a live strategy, and the strategy."""
-    with tempfile.TemporaryDirectory() as folder, Exchange(made) as exchange:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        exchange = stack.enter_context(Exchange(made))
         config = Config().with_(
             **{
                 "broker.charges": False,
@@ -99,7 +107,8 @@ def live(made: ExchangeSettings) -> tuple[float, Any]:
         cerebro = Cerebro(stdstats=False)
         for key in made.symbols:
             cerebro.adddata(store.getdata(key, interval="minute", name=key))
-        cerebro.setbroker(store.getbroker())
+        kept = stack.enter_context(Journal(Path(folder) / "journal.sqlite", store.clock)) if journal else None
+        cerebro.setbroker(store.getbroker(record=None if kept is None else Record(kept)))
         cerebro.addstrategy(Crossing)
         before = time.perf_counter()
         (strategy,) = cerebro.run()
@@ -121,6 +130,7 @@ def main() -> None:
     words.add_argument("--symbols", type=int, default=50)
     words.add_argument("--prints", type=int, default=4)
     words.add_argument("--seed", type=int, default=7)
+    words.add_argument("--journal", action="store_true", help="write every order down")
     words.add_argument("--alone", action="store_true", help="the market only, without wire and strategy")
     words.add_argument("--profile", action="store_true")
     given = words.parse_args()
@@ -133,7 +143,7 @@ def main() -> None:
     if profile is not None:
         profile.enable()
     cpu = time.process_time()
-    seconds, strategy = live(made)
+    seconds, strategy = live(made, journal=given.journal)
     cpu = time.process_time() - cpu
     if profile is not None:
         profile.disable()

@@ -7,6 +7,7 @@ to the broker, and, if there is nothing to do, one wait serves all feeds: no fee
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,8 @@ class Pump(Connection):
         self._slots: list[Any] = []  # that have no instrument yet
         self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
         self._running = False
+        self.looks: list[Callable[[], None]] = []  # called at every turn, on Cerebro's thread
+        self.ticked: datetime | None = None  # market time of the last tick that was taken
         self._asked_desk = False
         self._expired: SessionExpired | None = None
 
@@ -122,6 +125,8 @@ class Pump(Connection):
 
     def pump(self) -> None:
         """Take what has come; if there is nothing to do, wait until there is."""
+        for look in self.looks:
+            look()
         if self._expired is not None:
             raise self._expired
         events = self._events()
@@ -177,6 +182,7 @@ class Pump(Connection):
 
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
+            self.ticked = self._now()
             for tick in sorted(event.ticks, key=self._tick_order):
                 for feeding in self._by_token.get(tick.instrument_token, ()):
                     feeding.take(tick)

@@ -7,7 +7,7 @@ symbol share one position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -59,12 +59,22 @@ class Account(GatedBroker):
         self._flattening = False
         self._fills: dict[int, list[tuple[int, float]]] = {}
         self._charged: dict[int, float] = {}
+        self._parts: dict[int, Charges] = {}
         self._now = -1
 
     @property
     def now(self) -> int:
         """Market time in seconds (naive IST since 1970)."""
         return self._now
+
+    @property
+    def safety(self) -> set[int]:
+        """Refs of orders that close what must be closed: they pass every limit, and nothing cancels them."""
+        return self._safety
+
+    def feed_of(self, key: str) -> Any:
+        """Of the feeds of ``EXCHANGE:TRADINGSYMBOL``, the one with the shortest bars; None if there is none."""
+        return self._datas.get(key)
 
     # -- what an order means ----------------------------------------------------------------------------
 
@@ -304,7 +314,13 @@ class Account(GatedBroker):
         total: Charges = charge_order(instrument, translate.side(order), product, fills, from_seconds(when).date())
         added = float(total.total) - self._charged.get(order.ref, 0.0)
         self._charged[order.ref] = float(total.total)
+        self._parts[order.ref] = total
         return added
+
+    def charged_for(self, ref: int) -> dict[str, float]:
+        """₹ that the order has cost so far, part by part; empty where the tables were not asked."""
+        parts = self._parts.get(ref)
+        return {} if parts is None else asdict(parts)
 
     def fills_of(self, order: Any) -> list[tuple[int, float]]:
         """Quantity and price of each execution so far."""

@@ -67,6 +67,7 @@ class BookBroker(Changes):
     def start(self) -> None:
         super().start()
         self._saved = self.record.last_book() if self.record is not None else None
+        self.gate.noted = None if self.record is None else {}
         if self._saved is not None:
             restore_money(self, self._saved)
         for data in getattr(self.cerebro, "datas", ()):
@@ -131,6 +132,7 @@ class BookBroker(Changes):
         order.addcomminfo(self.getcommissioninfo(data))
         self.orders[order.ref] = order
         self.terms[order.ref] = terms
+        self.note_sizing(order, size)
         self._bound[order.ref] = instrument
         if exectype in translate.TRAILING:
             self._trailing[order.ref] = len(data)
@@ -164,14 +166,16 @@ class BookBroker(Changes):
             self.gate.deny(denial, len(group))
         else:
             denial = self.judge(group)
+        told = self.explained(group)
         if denial is not None:
             self.deny(group, denial)
-            self._write("denied", refs=[order.ref for order in group], rule=denial.rule, reason=denial.reason)
+            refs = [order.ref for order in group]
+            self._write("denied", refs=refs, rule=denial.rule, reason=denial.reason, key=denial.key, orders=told)
             return
         for order in group:
             order.submit(self)
             self.notify(order)
-        self._write("order", refs=[order.ref for order in group])
+        self._write("order", refs=[order.ref for order in group], orders=told)
         head = parent or group[0]
         children = [(o.ref, o.exectype, int(abs(o.size))) for o in group if o is not head]
         if children:
@@ -310,6 +314,7 @@ class BookBroker(Changes):
         the order's end counts all the same and does not bring it back to life."""
         ended = None if order.alive() else order.status
         charges = self.book_fill(order, quantity, price, when)
+        parts = self.charged_for(order.ref)
         self.notify(order)
         if ended is not None and order.alive():
             order.status = ended
@@ -318,8 +323,12 @@ class BookBroker(Changes):
             self._forget(order)
         done = int(abs(order.executed.size))
         whole = order.status == Order.Completed  # also if its group had wanted it larger
+        # In the book that is written down.
         asked = self.groups.ended(order.ref, End.COMPLETED, done) if whole else self.groups.filled(order.ref, done)
-        self._write("fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=from_seconds(when))
+        self._write(
+            "fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=from_seconds(when),
+            of_it=parts,
+        )  # fmt: skip
         self._react(asked)
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
@@ -345,6 +354,7 @@ class BookBroker(Changes):
         if order.status == Order.Completed:  # of any other, a fill may surface late
             self._fills.pop(order.ref, None)
             self._charged.pop(order.ref, None)
+            self._parts.pop(order.ref, None)
         self.ledger.done(order.ref, refused=refused)
 
     def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
@@ -372,6 +382,20 @@ class BookBroker(Changes):
         reshape(child, size)
         child.activate()
         self.admit(child)
+
+    def close_out(self, key: str, owner: Any) -> Any:
+        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: by a person's word."""
+        size, data = self._positions[key].size, self._datas[key]
+        self._flattening = True
+        try:
+            give = self.sell if size > 0 else self.buy
+            why = "the kill switch closes what is held"
+            return give(owner, data, abs(size), tag="kill", after_hours="next_open", because=why)
+        finally:
+            self._flattening = False
+
+    def hasten(self, order: Any) -> None:
+        """Its cancellation has failed and is to be asked for again without a long wait."""
 
     def _flatten(self, entry: Any, size: int) -> None:
         """Close at market what a race has left without an exit (or buy back what was exited twice)."""

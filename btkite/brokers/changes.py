@@ -79,7 +79,10 @@ class Changes(News):
         if denial is not None:
             restore(order, before)
             order.addinfo(denied_change=str(denial))
-            self._write("denied", refs=[order.ref], rule=denial.rule, reason=denial.reason)
+            verdicts = (self.gate.noted or {}).pop(order.ref, [])
+            self._write(
+                "denied", refs=[order.ref], rule=denial.rule, reason=denial.reason, key=denial.key, verdicts=verdicts
+            )
             return False
         refusal = self.refuses_change(order) if order.active() and order.ref not in self.held else ""
         if refusal:  # it was sent, and the exchange left the order as it was
@@ -90,7 +93,10 @@ class Changes(News):
         if size is not None:
             self.note_fraction(order, quantity, size)
         self.ledger.working(order.ref, abs(order.executed.remsize))
-        self._write("change", ref=order.ref)
+        self._write(
+            "change", ref=order.ref, quantity=quantity, price=order.created.price, plimit=order.created.pricelimit,
+            verdicts=(self.gate.noted or {}).pop(order.ref, []),
+        )  # fmt: skip
         if order.active() and order.ref not in self.held:
             self.reroute(order)
         if size is not None:

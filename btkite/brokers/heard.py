@@ -88,6 +88,7 @@ class Heard(Uncertain):
             order.addinfo(uncertain=str(error))
             self._doubt.begin(order.ref, self.now)
             self.store.put_notification(f"order {order.ref} is uncertain", str(error))
+            self.remark("uncertain", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
             log.warning("uncertain order", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
         else:
             kind = error.error_type if isinstance(error, KiteError) else ""
@@ -103,7 +104,7 @@ class Heard(Uncertain):
         if not order.alive():
             self._adopt(order)
         self.accepted(order)
-        self._write("placed", ref=order.ref, order_id=order_id)
+        self._write("placed", ref=order.ref, order_id=order_id, looked_up=doubted)
         for update in self._parked.pop(order_id, ()):
             self.take_update(update)
         if doubted and order.alive() and order.ref in self._leaving:
@@ -118,6 +119,7 @@ class Heard(Uncertain):
         self.ledger.allowed(self.proposal(order))
         self.notify(order)
         self.store.put_notification(f"order {order.ref} was given up and has surfaced", order.info.get("order_id"))
+        self.remark("adopted", ref=order.ref, tag=order.info.get("tag"), reason="it was given up and has surfaced")
         log.error("a given-up order has surfaced", ref=order.ref, tag=order.info.get("tag"))
 
     def _not_changed(self, order: Any, reply: DeskReply) -> None:
@@ -135,6 +137,10 @@ class Heard(Uncertain):
     def _try_again(self, ref: int) -> None:
         tries = self._tries[ref] = self._tries.get(ref, 0) + 1
         self._again[ref] = self.now + min(2**tries, _LONGEST_WAIT)
+
+    def hasten(self, order: Any) -> None:
+        if order.ref in self._again:
+            self._again[order.ref] = min(self._again[order.ref], self.now + 1)
 
     def ask_again(self, now: int) -> None:
         """Cancels that failed, and sizes that a group wanted and Kite refused, are asked for once more."""
@@ -157,6 +163,7 @@ class Heard(Uncertain):
         if ref is None:
             return
         order, was_stop = self.orders[ref], update.status == "OPEN" and update.order_type != OrderType.LIMIT
+        self.note_update(ref, update)
         if was_stop and self.is_current(order, update.order_id) and self._is_stop_with_limit(order):
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
         progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))

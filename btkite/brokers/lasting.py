@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 import backtrader as bt
 
+from ..values import OrderUpdate
 from . import hours, translate
 from .account import Account
-from .record import Record, restore_orders
+from .facts import Sizing, order_facts, strategy_facts, watch_sizers
+from .record import Note, restore_orders
 from .terms import Terms
 
 
@@ -21,7 +24,11 @@ class Lasting(Account):
 
     def init(self) -> None:
         super().init()
-        self.record: Record | None = self.p.record
+        self.record: Note | None = self.p.record
+        self.who: dict[int, dict[str, Any]] = {}  # a strategy's id -> its name, number and digest, for the record
+        self.sizing: dict[int, dict[str, Any]] = {}  # ref -> how its size came about, until it is written down
+        self._sizers: dict[int, Sizing] = {}
+        self._noted: dict[str, tuple[Any, ...]] = {}  # order_id -> what was last written down of it
         self._saved: dict[str, Any] | None = None
         self._adopted = False
         self.newest = 0  # the highest ref of the runs before
@@ -31,8 +38,71 @@ class Lasting(Account):
         if self.record is not None:
             self.record.note(kind, self, **facts)
 
+    def remark(self, kind: str, **facts: Any) -> None:
+        """For who asks later what happened: nothing depends on it, and it costs next to nothing."""
+        if self.record is not None:
+            self.record.remark(kind, self.now, **facts)
+
+    def record_flush(self) -> None:
+        """What was remarked becomes durable, and is to be seen by others."""
+        if self.record is not None:
+            self.record.flush()
+
+    def alert(self, level: str, sentence: str, key: str = "") -> None:
+        super().alert(level, sentence, key)
+        self.remark("alert", level=level, text=sentence, key=key)
+
+    def explained(self, group: Sequence[Any]) -> list[dict[str, Any]]:
+        """What explains these orders, if it is written down."""
+        return [order_facts(self, order) for order in group] if self.record is not None else []
+
+    def note_sizing(self, order: Any, size: float) -> None:
+        """The order is new: whether its size is its strategy's sizer's."""
+        sizer = self._sizers.get(id(order.p.owner))
+        if sizer is not None and (note := sizer.take(order.data, size)) is not None:
+            self.sizing[order.ref] = note
+
+    def note_update(self, ref: int, update: OrderUpdate) -> None:
+        """What Kite said of an order, and by which way; what was said already is not written again."""
+        if self.record is None:
+            return
+        said = (
+            update.status, update.status_message, update.quantity, update.filled_quantity, update.cancelled_quantity,
+            update.price, update.trigger_price, update.average_price,
+        )  # fmt: skip
+        if self._noted.get(update.order_id) == said:
+            return
+        self._noted[update.order_id] = said
+        self.remark(
+            "update",
+            ref=ref,
+            order_id=update.order_id,
+            source=update.source,
+            status=update.status,
+            message=update.status_message,
+            quantity=update.quantity,
+            filled=update.filled_quantity,
+            cancelled=update.cancelled_quantity,
+            price=update.price,
+            trigger_price=update.trigger_price,
+            average_price=update.average_price,
+            exchange_time=update.exchange_time,
+        )
+
+    def meet_strategies(self) -> None:
+        """Once, when strategies exist: who gives orders here, and how they are sized."""
+        strategies = getattr(self.cerebro, "runningstrats", None)
+        if self.record is None or self.who or not strategies:
+            return
+        for number, strategy in enumerate(strategies):
+            facts = strategy_facts(strategy)
+            self.who[id(strategy)] = {"strategy": facts["strategy"], "number": number, "digest": facts["digest"]}
+            self.remark("strategy", number=number, **facts)
+        self._sizers = watch_sizers(strategies, self)
+
     def adopt(self) -> None:
         """Once, when strategies exist: what the last run left becomes theirs again."""
+        self.meet_strategies()
         strategies = getattr(self.cerebro, "runningstrats", None)
         if self._saved is None or not strategies:
             return

@@ -7,15 +7,17 @@ A restart reads that one line; nothing is replayed and nothing can be counted tw
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import backtrader as bt
 
-from ..journal import Journal
+from ..errors import KiteError, RuleViolation
+from ..journal import Journal, canonical
 from ..kite.desk import Place, Request
+from ..kite.forms import order_fields
 from ..kite.inbox import DeskReply
 from ..linetime import from_seconds
 from ..log import get_logger
@@ -31,33 +33,55 @@ _KINDS = {"Buy": bt.order.BuyOrder, "Sell": bt.order.SellOrder}
 _PLAIN = (str, int, float, bool)
 
 
+class Note(Protocol):
+    """Where a broker's events go: :class:`Record`, or :class:`Jotter` for a run that leaves no account."""
+
+    def note(self, kind: str, broker: BookBroker, **facts: Any) -> None:
+        """An event, durable when this returns, and the book after it."""
+
+    def remark(self, kind: str, now: int, **facts: Any) -> None:
+        """An event at second ``now`` on which nothing depends."""
+
+    def flush(self) -> None:
+        """What was remarked is written now."""
+
+    def intent(self, broker: BookBroker, proposal: Proposal) -> None:
+        """Durable before the desk hears of it: without *sending* behind it, it was never on the wire."""
+
+    def sending(self, request: Request) -> None:
+        """The desk's thread, right before the first byte."""
+
+    def reply(self, reply: DeskReply) -> None:
+        """What became of a request."""
+
+    def last_book(self) -> dict[str, Any] | None:
+        """The account as the last run left it; None for a new one."""
+
+
 class Record:
     """Writes an account's events; Cerebro's thread, but for :meth:`sending`."""
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
+        self.began = journal.head[0]
 
     def note(self, kind: str, broker: BookBroker, **facts: Any) -> None:
-        """An event, and the book after it."""
         self.journal.append(kind, {**facts, "book": book_of(broker)})
 
+    def remark(self, kind: str, now: int, **facts: Any) -> None:
+        self.journal.later(kind, facts)
+
+    def flush(self) -> None:
+        self.journal.flush()
+
     def intent(self, broker: BookBroker, proposal: Proposal) -> None:
-        """Durable before the desk hears of it: without *sending* behind it, it was never on the wire."""
         self.note("intent", broker, proposal=asdict(proposal))
 
     def sending(self, request: Request) -> None:
-        """The desk's thread, right before the first byte."""
-        tag = request.proposal.tag if isinstance(request, Place) else ""
-        self.journal.append(
-            "sending", {"action": request.action, "ref": request.ref, "order_id": request.order_id, "tag": tag}
-        )
+        self.journal.append("sending", sent(request))
 
     def reply(self, reply: DeskReply) -> None:
-        """What became of a request."""
-        error = None if reply.error is None else f"{type(reply.error).__name__}: {reply.error}"
-        self.journal.append(
-            "reply", {"action": reply.action, "ref": reply.ref, "order_id": reply.order_id, "error": error}
-        )
+        self.journal.append("reply", answered(reply))
 
     def sent(self, tag: str) -> datetime | None:
         """When the placement with this tag was about to leave; None if its first byte never did."""
@@ -81,9 +105,72 @@ class Record:
         return units
 
     def last_book(self) -> dict[str, Any] | None:
-        """The account as the last run left it; None for a new one."""
         found = self.journal.last_book()
         return None if found is None else dict(found.data["book"])
+
+    def lines(self) -> Iterator[str]:
+        """What was written in this run, a line of JSON each, without the books."""
+        for event in self.journal.events(since=self.began, books=False):
+            yield canonical({"time": event.time, "kind": event.kind, **event.data})
+
+
+class Jotter:
+    """Events of a run whose account ends with it: kept in memory for the run's folder. Any thread."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[int, str, dict[str, Any]]] = []
+        self._now = 0
+
+    def note(self, kind: str, broker: BookBroker, **facts: Any) -> None:
+        self.remark(kind, broker.now, **facts)
+
+    def remark(self, kind: str, now: int, **facts: Any) -> None:
+        self._now = max(self._now, now)
+        self._kept.append((self._now, kind, facts))
+
+    def flush(self) -> None:
+        """They are in memory until the run ends."""
+
+    def intent(self, broker: BookBroker, proposal: Proposal) -> None:
+        self.note("intent", broker, proposal=asdict(proposal))
+
+    def sending(self, request: Request) -> None:
+        self.remark("sending", 0, **sent(request))
+
+    def reply(self, reply: DeskReply) -> None:
+        self.remark("reply", 0, **answered(reply))
+
+    def last_book(self) -> dict[str, Any] | None:
+        return None
+
+    def lines(self) -> Iterator[str]:
+        """See :meth:`Record.lines`."""
+        for now, kind, facts in self._kept:
+            yield canonical({"time": from_seconds(now), "kind": kind, **facts})
+
+
+def sent(request: Request) -> dict[str, Any]:
+    """A request as it goes to Kite."""
+    facts: dict[str, Any] = {"action": request.action, "ref": request.ref, "order_id": request.order_id, "tag": ""}
+    if isinstance(request, Place):
+        facts["tag"] = request.proposal.tag
+        try:
+            facts["fields"] = order_fields(request.proposal)
+        except RuleViolation as error:  # the client will say so too, and nothing is sent
+            facts["fields"] = {"refused": str(error)}
+    else:
+        facts["fields"] = {**getattr(request, "changes", {}), "variety": request.variety}
+    return facts
+
+
+def answered(reply: DeskReply) -> dict[str, Any]:
+    """What Kite said to a request."""
+    error = reply.error
+    text = None if error is None else f"{type(error).__name__}: {error}"
+    facts = {"action": reply.action, "ref": reply.ref, "order_id": reply.order_id, "error": text}
+    if isinstance(error, KiteError):
+        facts.update(code=error.code, error_type=error.error_type)
+    return facts
 
 
 # -- the book as JSON ---------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         if self._streams():
             super().next()
             return
+        self.meet_strategies()
         latest = -1
         for data in self.cerebro.datas:
             if not len(data):

@@ -83,7 +83,9 @@ VERBS: Final[Mapping[str, Verb]] = {
     "margins": Verb("btkite.cli.account:margins", "Money and margins of the account."),
     "holdings": Verb("btkite.cli.account:holdings", "Long-term holdings."),
     "positions": Verb("btkite.cli.account:positions", "Open positions."),
-    "orders": Verb("btkite.cli.account:orders", "The day's order book."),
+    "orders": Verb("btkite.cli.orders:app", "The day's order book; why each order was given."),
+    "status": Verb("btkite.cli.status:status", "How an account stands, from a second terminal."),
+    "kill": Verb("btkite.cli.kill:kill", "No entry any more; on request, nothing open either."),
     "arm": Verb("btkite.cli.account:arm", "Take back kill switch and loss limit."),
     "quote": Verb("btkite.cli.account:quote", "Last prices."),
 }

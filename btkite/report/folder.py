@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .result import RunResult
 
 PACKAGES = ("backtrader", "kiteconnect", "btkite", "numpy", "pandas")
-FILES = ("orders.csv", "trades.csv", "equity.csv", "stats.json", "config.yaml", "versions.json", "data.json")
+EVENTS = "events.jsonl"
+FILES = ("orders.csv", "trades.csv", "equity.csv", "stats.json", "config.yaml", "versions.json", "data.json", EVENTS)
 _SAME_SECOND = 1_000  # folders of one name; more is a loop that went wrong
 
 
@@ -71,6 +72,10 @@ class RunFolder:
     def note_data(self, data: Mapping[str, Any]) -> None:
         """On which bars the run was made, by symbol; after it, where they were not known before."""
         replace_text(self.path / "data.json", _json(dict(data)))
+
+    def note_events(self, lines: Iterable[str]) -> None:
+        """What happened to each order, a line of JSON each, for ``btkite orders explain --run``."""
+        replace_text(self.path / EVENTS, "".join(f"{line}\n" for line in lines))
 
     def write(self, result: RunResult, *, report: bool = True) -> RunResult:
         """After the run: tables, figures and, with ``report``, page and picture. Returns the result with its folder."""

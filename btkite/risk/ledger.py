@@ -75,6 +75,7 @@ class Ledger:
         self.latched: Denial | None = None
         self.funds_limit: float | None = None
         self._margin_rate = margin_rate
+        self.gains: dict[str, float] = {}  # ₹ realized today, before charges, by instrument
         self._held: dict[str, Held] = {}
         self._keys: tuple[str, ...] = ()
         self._unrealized: float | None = 0.0
@@ -113,6 +114,8 @@ class Ledger:
             margin_rate = order.margin_rate if order is not None else 1.0
         booking = self._net(instrument, side.sign * quantity, price, margin_rate)
         self.realized += booking.pnl
+        if booking.closed:
+            self.gains[instrument.key] = self.gains.get(instrument.key, 0.0) + booking.pnl
         self.charges += charges
         if order is not None:
             self._put(replace(order, filled=order.filled + quantity))
@@ -378,6 +381,7 @@ class Ledger:
         if self.session is not None and session <= self.session:
             return False
         self.session = session
+        self.gains.clear()
         self.day_start_value = self.value
         carried = {name: tuple(ref for ref in refs if self.is_working(ref)) for name, refs in self._entries.items()}
         self._entries = {name: refs for name, refs in carried.items() if refs}
@@ -417,6 +421,7 @@ class Ledger:
         return {
             "capital": self.capital,
             "realized": self.realized,
+            "gains": dict(self.gains),
             "charges": self.charges,
             "peak": self.peak,
             "session": None if self.session is None else self.session.isoformat(),
@@ -433,6 +438,7 @@ class Ledger:
         """The ledger whose :meth:`state` this is. ``funds_limit`` is Kite's to say again."""
         ledger = cls(state["capital"], margin_rate=margin_rate)
         ledger.realized = state["realized"]
+        ledger.gains = dict(state.get("gains", {}))
         ledger.charges = state["charges"]
         ledger.peak = state["peak"]
         ledger.session = None if state["session"] is None else date.fromisoformat(state["session"])

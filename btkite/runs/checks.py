@@ -47,6 +47,8 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
         return
     if user != plan.confirm:
         raise ConfigError(f"the access token is {user}'s, not {plan.confirm}'s: log in as {plan.confirm}")
+    if plan.ends_flat:  # it opens nothing, so that no limit can stand in its way
+        return
     prices = store.ltp(*plan.symbols)
     for key in plan.symbols:
         instrument = store.instrument(key)

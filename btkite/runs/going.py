@@ -20,6 +20,7 @@ from .checks import check_market
 from .keeping import account_record, held, stoppable
 from .markets import config_on
 from .outcome import cut_short, outcome
+from .telling import telling
 from .waiting import set_off_when_live
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def go(plan: Run) -> RunResult:
         if plan.starts_exchange and not market.lockstep:
             set_off_when_live(cerebro, market.set_off)
         folder = _open_folder(plan, config, stack) if plan.save else None
+        if folder is not None:  # also of a run that fails
+            stack.callback(lambda: folder.note_events(broker.record.lines()))
+        if plan.mode.journal:
+            stack.enter_context(telling(plan, store, broker, cerebro))
         if folder is not None and not plan.candles:  # also of a run that fails
             stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))
         result = _run(plan, cerebro, broker)
@@ -67,6 +72,7 @@ def _keep_what_was(error: BaseException | None, kept: Callable[[RunResult], RunR
 
 
 def _open_market(plan: Run, config: Config, stack: ExitStack) -> tuple[KiteStore, Any]:
+    from ..brokers.record import Jotter
     from ..store import KiteStore
 
     store = KiteStore(mode=plan.mode, config=config, confirm=plan.confirm)  # type: ignore[call-arg]  # its params
@@ -74,6 +80,8 @@ def _open_market(plan: Run, config: Config, stack: ExitStack) -> tuple[KiteStore
     lasting: dict[str, Any] = {"kill": KillSwitch(plan.folder / "kill")} if plan.mode.journal else {}
     if plan.mode.journal and not plan.starts_exchange:  # an exchange of our own begins anew, and so its account
         lasting["record"] = stack.enter_context(account_record(plan.folder / "journal.sqlite", store.clock))
+    elif plan.save:
+        lasting["record"] = Jotter()
     broker = store.getbroker(cash=config.broker.capital, **lasting)
     check_market(plan, store, broker)
     _alert(plan, config, store, broker, stack)

@@ -30,7 +30,8 @@ class Run:
     up to ``end``. ``market`` is an exchange that serves already, ``starts_exchange`` says that one is to be
     started. ``origin`` says in words where prices come from. ``save``, ``report`` and ``tell``: what
     becomes of the result, see :func:`btkite.run`. ``repeated``: symbols that were named more than once, and are
-    traded once. ``analyzers``: further ones, each with its params.
+    traded once. ``analyzers``: further ones, each with its params. ``ends_flat``: it is over once the kill switch has
+    closed everything.
     """
 
     mode: Mode
@@ -52,6 +53,7 @@ class Run:
     tell: Tell | None = None
     repeated: tuple[str, ...] = ()
     analyzers: tuple[tuple[type[bt.Analyzer], Mapping[str, Any]], ...] = ()
+    ends_flat: bool = False
 
     @property
     def endpoint(self) -> str:

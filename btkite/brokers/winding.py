@@ -1,0 +1,75 @@
+"""Winding down: what the kill switch asks of the orders that work, and of what is held.
+
+Asked again and again while the switch is engaged, on Cerebro's thread, so that whatever comes to light late (an
+order that was uncertain, a fill that raced its cancellation) is cancelled and closed like the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..log import get_logger
+
+if TYPE_CHECKING:
+    from .book import BookBroker
+
+log = get_logger(__name__)
+_PATIENT = 8
+"""Closing orders of one instrument that are refused a second apart; then the waits grow."""
+_LONGEST_WAIT = 16
+
+
+class Winding:
+    """One account's way to rest."""
+
+    def __init__(self, broker: BookBroker) -> None:
+        self._broker = broker
+        self._tries: dict[str, int] = {}
+        self._again: dict[str, int] = {}
+
+    def turn(self, *, flatten: bool) -> bool:
+        """Cancel what works and does not reduce; with ``flatten`` cancel everything, and close each position as soon
+        as nothing of its instrument works any more. True when nothing is left to be done."""
+        left = self._cancel(everything=flatten)
+        if flatten:
+            left = self._close() or left
+        return not left
+
+    def _cancel(self, *, everything: bool) -> bool:
+        broker, left = self._broker, False
+        for order in [order for order in broker.orders.values() if order.alive()]:
+            if order.ref in broker.safety or (order.parent is not None and not order.active()):
+                continue  # a child that sleeps goes with its parent, or protects what that has filled
+            if not everything and broker.proposal(order).reduces:
+                continue
+            left = True
+            if broker.is_leaving(order):
+                broker.hasten(order)
+            else:
+                log.warning("cancelled by the kill switch", ref=order.ref, symbol=order.info.get("instrument"))
+                broker.cancel(order)
+        return left
+
+    def _close(self) -> bool:
+        broker, left = self._broker, False
+        owners = list(getattr(broker.cerebro, "runningstrats", ()))
+        for key, position, _ in broker.holds():
+            left = True
+            data = broker.feed_of(key)
+            if data is None or not len(data) or not owners or self._works(key):
+                continue
+            if self._again.get(key, 0) > broker.now:
+                continue
+            tries = self._tries[key] = self._tries.get(key, 0) + 1
+            self._again[key] = broker.now + min(2 ** max(0, tries - _PATIENT), _LONGEST_WAIT)
+            log.warning("closed by the kill switch", symbol=key, size=position.size)
+            broker.close_out(key, owners[0])
+        return left
+
+    def _works(self, key: str) -> bool:
+        """Whether an order of the instrument may still trade."""
+        broker = self._broker
+        return any(
+            order.alive() and order.active() and broker.instrument_of_order(order).key == key
+            for order in broker.orders.values()
+        )

@@ -1,0 +1,159 @@
+"""Stopping an account from outside: the kill switch, and what becomes of it.
+
+The switch is a file beside the journal; setting it takes no lock. A run that goes on sees it within a second, cancels
+what opens, and with ``flatten`` cancels everything and closes what is held. Where no process runs, nothing needs to be
+cancelled by us to keep the next run halted; what is open at the market is closed by a short run of our own, which
+takes the lock, knows from the journal what is ours, and has to be armed like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ..clock import Bell, Clock, SystemClock
+from ..config import Config, load
+from ..errors import BtkiteError, ConfigError
+from ..modes import Mode
+from ..risk.gate import KillSwitch
+from .places import Place, places
+from .reading import Standing, standing
+
+_PATIENCE = timedelta(seconds=30)
+_STEP = timedelta(seconds=0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """What a kill came to, for one account.
+
+    ``again``: the switch was engaged already, and as wide · ``pid``: of the run that heeds it, None if none does ·
+    ``heeded``: that run has said that it knows · ``done``: and that nothing is left to be done · ``left``: orders and
+    positions that are still there by the last word, as short texts.
+    """
+
+    place: Place
+    reason: str
+    flatten: bool
+    again: bool
+    pid: int | None = None
+    heeded: bool = False
+    done: bool = False
+    left: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """In one sentence."""
+        what = f"the kill switch of {self.place} "
+        what += (
+            f"was engaged already ({self.reason}); nothing was changed" if self.again else f"is engaged ({self.reason})"
+        )
+        rest = f": {'; '.join(self.left)}" if self.left else ""
+        if self.pid is None:
+            then = "no process runs this account, and the next one opens nothing"
+        elif self.done and self.flatten:
+            then = f"the run (pid {self.pid}) has cancelled every order and closed every position"
+        elif self.done:
+            then = f"the run (pid {self.pid}) has cancelled what opens{rest and ', and keeps what reduces' + rest}"
+        elif self.heeded:
+            then = f"the run (pid {self.pid}) is still at it{rest}"
+        else:
+            then = f"the run (pid {self.pid}) has not answered yet"
+        return f"{what}; {then}; until `btkite arm`, nothing is opened"
+
+
+def kill(
+    mode: str | Mode = "live",
+    *,
+    reason: str = "btkite kill",
+    flatten: bool = False,
+    config: Config | str | Path | None = None,
+    endpoint: str | None = None,
+    clock: Clock | None = None,
+    patience: timedelta = _PATIENCE,
+) -> list[Killed]:
+    """Engage the kill switch of an account, and wait, at most ``patience``, until its run has done what that asks.
+
+    :raises ConfigError: if there is no such account.
+    """
+    clock = clock or SystemClock()
+    found = places(mode, config, endpoint, purpose="killed")
+    set_now = {place: KillSwitch(place.kill).engage(reason, clock.now(), flatten=flatten) for place in found}
+    running = [place for place in found if standing(place, clock).is_running]
+    shown = running or [max(found, key=lambda place: place.touched)]
+    return [_awaited(place, again=not set_now[place], clock=clock, patience=patience) for place in shown]
+
+
+def _awaited(place: Place, *, again: bool, clock: Clock, patience: timedelta) -> Killed:
+    switch = KillSwitch(place.kill)
+    killed = Killed(place, switch.reason, switch.flatten, again)
+    until, bell = clock.now() + patience, Bell()
+    while (now := standing(place, clock)).is_running:
+        killed = replace(killed, **_answer(now, wanted=switch.flatten))
+        if killed.done or clock.now() >= until:
+            return killed
+        clock.wait(bell, clock.now() + _STEP)
+    return replace(killed, pid=None)
+
+
+def _answer(now: Standing, *, wanted: bool) -> dict[str, Any]:
+    mine = now.said.get("pid") == now.owner.get("pid")
+    winding: Mapping[str, Any] = (now.said.get("winding") if mine else None) or {}
+    heeded = bool(winding) and bool(winding["flatten"]) == wanted
+    return {
+        "pid": now.owner.get("pid"),
+        "heeded": heeded,
+        "done": heeded and bool(winding["done"]),
+        "left": open_of(now.said) if heeded else (),
+    }
+
+
+def open_of(said: Any) -> tuple[str, ...]:
+    """Orders and positions in a run's word or in a book, as short texts."""
+    orders, positions = said.get("orders", ()), said.get("positions", ())
+    texts = [f"order {row['ref']} {row.get('symbol') or row.get('key')}" for row in orders]
+    if isinstance(positions, dict):
+        positions = [{"symbol": key, **row} for key, row in positions.items()]
+    texts += [f"position {row['size']:g} {row['symbol']}" for row in positions if row["size"]]
+    return tuple(texts)
+
+
+def close_down(
+    place: Place,
+    *,
+    confirm: str | None,
+    config: Config | str | Path | None = None,
+    endpoint: str | None = None,
+    tell: Callable[[datetime, str], None] | None = None,
+) -> tuple[str, ...]:
+    """Cancel and close what the journal says is ours, where no process runs the account; what is still open then.
+
+    ``confirm``: the account's client id, as for every run whose orders leave.
+
+    :raises ConfigError: if it was not said.
+    :raises AccountLocked: if a process runs the account after all.
+    """
+    import backtrader as bt
+
+    from .. import runs
+
+    class AtRest(bt.Strategy):
+        """Does nothing: the kill switch does it."""
+
+    book = standing(place).book
+    keys = sorted({*book.get("positions", {}), *(row["key"] for row in book.get("orders", ()))})
+    if not keys:
+        return ()
+    if not KillSwitch(place.kill).flatten:
+        raise ConfigError(f"the kill switch of {place} does not ask to close anything: kill with flatten first")
+    settings = config if isinstance(config, Config) else load(config)
+    settings = settings.with_(**{"data.warmup": 2, "run.quiet": False})
+    plan = runs.prepare(
+        AtRest, keys, mode=place.mode, config=settings, endpoint=endpoint, confirm=confirm, save=False, tell=tell
+    )
+    if plan.folder != place.folder:
+        raise BtkiteError(f"{place} cannot be reached now: nobody serves its market")
+    result = replace(plan, ends_flat=True).go()
+    return result.left_open
