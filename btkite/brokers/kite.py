@@ -201,7 +201,7 @@ class KiteBroker(Truth):
         """When the last run was about to send a placement; None if it never was. Doubt says now."""
         if self.record is None:
             return self.now
-        moment = self.record.sent(tag)
+        moment = self.record.sent_at(tag)
         return None if moment is None else to_seconds(moment)
 
     def _booked_of(self, order: Any, order_id: str) -> Progress:

@@ -54,6 +54,12 @@ class Note(Protocol):
     def reply(self, reply: DeskReply) -> None:
         """What became of a request."""
 
+    def sent_at(self, tag: str) -> datetime | None:
+        """When the last run's placement with this tag was about to leave; None if its first byte never did."""
+
+    def booked(self) -> dict[str, int]:
+        """Units that were booked of each placement, by its tag."""
+
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
 
@@ -83,15 +89,13 @@ class Record:
     def reply(self, reply: DeskReply) -> None:
         self.journal.append("reply", answered(reply))
 
-    def sent(self, tag: str) -> datetime | None:
-        """When the placement with this tag was about to leave; None if its first byte never did."""
+    def sent_at(self, tag: str) -> datetime | None:
         for event in reversed(self.journal.events("sending")):
             if event.data.get("tag") == tag:
                 return event.time
         return None
 
     def booked(self) -> dict[str, int]:
-        """Units that were booked of each placement, by its tag."""
         tags: dict[int, str] = {}
         units: dict[str, int] = {}
         for event in sorted(
@@ -139,6 +143,12 @@ class Jotter:
 
     def reply(self, reply: DeskReply) -> None:
         self.remark("reply", 0, **answered(reply))
+
+    def sent_at(self, tag: str) -> datetime | None:
+        return None
+
+    def booked(self) -> dict[str, int]:
+        return {}
 
     def last_book(self) -> dict[str, Any] | None:
         return None
