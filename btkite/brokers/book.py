@@ -363,7 +363,7 @@ class BookBroker(Changes):
 
     def drop(self, ref: int) -> None:
         super().drop(ref)
-        for table in (self.orders, self.terms):
+        for table in (self.orders, self.terms, self._trailing):
             table.pop(ref, None)
 
     def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
