@@ -262,6 +262,15 @@ class Equity(bt.Analyzer):
         self.start_value: float | None = None  # not known before the run begins
         self.times, self.values, self.cash = array("d"), array("d"), array("d")
         self.positions = array("l")
+        self._traded = False  # since the last bar
+
+    def notify_order(self, order: Any) -> None:
+        self._traded = self._traded or bool(order.executed.getpending())
+
+    def stop(self) -> None:
+        """What was filled after the last bar, while the run was being stopped, counts for its last row."""
+        if self._traded and self.times:
+            self._note(self.times[-1])
 
     def start(self) -> None:
         self.start_value = float(self.strategy.broker.getvalue())
@@ -271,8 +280,11 @@ class Equity(bt.Analyzer):
             self.next()
 
     def next(self) -> None:
+        self._traded = False
+        self._note(self.strategy.datetime[0])
+
+    def _note(self, now: float) -> None:
         strategy = self.strategy
-        now = strategy.datetime[0]
         if self.times and self.times[-1] == now:  # another feed's bar of the same instant
             self._drop_last()
         self.times.append(now)

@@ -3,7 +3,11 @@
 * Fills of a bar are played before the strategy sees the bar (docs/fills.md), in history as in live.
 * Order notifications come at once (``quicknotify``), in every mode.
 * Warm-up bars call ``prenext()``; ``next()``, timers and orders are held until every feed is live.
-* The run is cleaned up whatever happens: brokers, feeds and stores are stopped when ``next()`` raises.
+* Timers go by the clock on a market that runs by itself: a square-off does not wait for a bar.
+* One symbol that does not trade does not hold the others (:mod:`btkite.hold`), and long runs do not fill the
+  memory (:mod:`btkite.forgetting`).
+* The run is cleaned up whatever happens: strategies, brokers, feeds and stores are stopped when ``next()`` raises.
+* What the market said before the end is heard: a fill that comes while a run is being stopped is told.
 * Resampling a live feed no longer ends in ``min() arg is an empty sequence``.
 * ``plot()`` works on a machine without a screen.
 
@@ -12,53 +16,20 @@ Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import backtrader as bt
 
 from .feed import KiteData
+from .forgetting import forget
+from .hold import Hold
 from .linetime import seconds_of
 
-
-class Hold:
-    """Stands in for one strategy's ``_getminperstatus``: while its feeds warm up, and for slots, which ``next()``
-    does not wait for (its ``len`` says whether a slot has bars)."""
-
-    def __init__(self, strategy: Any, hold: bool) -> None:
-        self._strategy = strategy
-        ours = [data for data in strategy.datas if hasattr(data, "live_from")]
-        self._slots = {id(data) for data in ours if data.p.slot}
-        self._feeds = [data for data in ours if hold and not data.p.slot]
-        self.needed = bool(self._feeds or self._slots)
-        self._released = False
-
-    def warming(self) -> bool:
-        """Whether some feed still delivers bars from before the start."""
-        if self._released:
-            return False
-        for feed in self._feeds:
-            if feed.live_from is None or (len(feed) and seconds_of(feed.datetime[0]) <= feed.live_from):
-                return True
-        return False
-
-    def __call__(self) -> int:
-        strategy = self._strategy
-        status: int = max(
-            (
-                period - len(data)
-                for period, data in zip(strategy._minperiods, strategy.datas, strict=False)
-                if id(data) not in self._slots
-            ),
-            default=1,
-        )
-        if not self._released:
-            if self.warming():
-                status = max(status, 1)
-            elif status <= 0:
-                status, self._released = 0, True
-        strategy._minperstatus = status
-        return status
+_QUICK = 0.0005
+"""Seconds after which a waiting thread gets its turn in a live run, instead of Python's 0.005."""
 
 
 class Cerebro(bt.Cerebro):
@@ -94,23 +65,30 @@ class Cerebro(bt.Cerebro):
     # -- a run ----------------------------------------------------------------------------------------
 
     def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
-        try:
-            return super().runstrategies(iterstrat, predata=predata)
-        except BaseException:
-            self._clean_up()
-            raise
+        self._holds: list[Hold] = []
+        self._under_way = False
+        with _quick_threads(on=any(_streams(data) for data in self.datas)):
+            try:
+                return super().runstrategies(iterstrat, predata=predata)
+            except BaseException:
+                self._clean_up()
+                raise
 
     def _clean_up(self) -> None:
-        """backtrader stops nothing when a callback raises. Every part gets its stop; the first error stays."""
-        for part in (self._broker, *self.datas, *self.feeds, *self.stores):
+        """backtrader stops nothing when a callback raises. Every part gets its stop, strategies (and their
+        analyzers) if bars had begun; the first error stays."""
+        strategies = self.runningstrats if self._under_way else ()
+        parts: list[Any] = [self._broker, *self.datas, *self.feeds, *self.stores]
+        for part, stop in [*((s, s._stop) for s in strategies), *((part, part.stop) for part in parts)]:
             try:
-                part.stop()
+                stop()
             except Exception as error:  # noqa: BLE001 - the run's own error must not be hidden by a second one
                 from .log import get_logger
 
                 get_logger(__name__).warning("stop failed", part=type(part).__name__, error=repr(error))
 
     def _hold(self, runstrats: Sequence[Any]) -> None:
+        self._under_way = True
         self._holds = []
         for strategy in runstrats:
             hold = Hold(strategy, self.p.warmup == "hold")
@@ -130,16 +108,44 @@ class Cerebro(bt.Cerebro):
             play(seconds_of(until))
             self._deliver()
 
+    def _clock_timers(self, runstrats: Sequence[Any]) -> None:
+        """Timers whose time has come although no bar has: in the order of a bar's turn, without ``next()``."""
+        if not (self._timers or self._timerscheat) or not all(len(strategy) for strategy in runstrats):
+            return
+        moments = [store.timers_due() for store in self.stores if hasattr(store, "timers_due")]
+        moment = max((moment for moment in moments if moment is not None), default=None)
+        if moment is not None:
+            dt = bt.date2num(moment)
+            self._check_timers(runstrats, dt, cheat=True)
+            self._check_timers(runstrats, dt, cheat=False)
+
+    def _hear_out(self) -> None:
+        """The run is being stopped: what the market has said by now is still applied and told."""
+        for store in self.stores:
+            if hasattr(store, "hear_out"):
+                store.hear_out()
+        self._deliver()
+
     def _deliver(self) -> None:
         while (order := self._broker.get_notification()) is not None:
             owner = self.runningstrats[0] if order.p.owner is None else order.p.owner
             owner._addnotification(order, quicknotify=self.p.quicknotify)
 
     def _runonce(self, runstrats: Any) -> None:
+        self._all_at_once(runstrats)
+        if self._event_stop:
+            self._hear_out()
+
+    def _runnext(self, runstrats: Any) -> None:
+        self._one_by_one(runstrats)
+        if self._event_stop:
+            self._hear_out()
+
+    def _all_at_once(self, runstrats: Any) -> None:
         """backtrader's loop with the broker's turn before the lines move. Where there are fewer bars than an indicator
         needs, backtrader's vectors end in an IndexError; bar by bar, the run ends without a ``next()``."""
         if any(_too_few(strategy) for strategy in runstrats):
-            self._runnext(runstrats)
+            self._one_by_one(runstrats)
             return
         for strategy in runstrats:
             strategy._once()
@@ -174,12 +180,13 @@ class Cerebro(bt.Cerebro):
                     return
                 self._next_writers(runstrats)
 
-    def _runnext(self, runstrats: Any) -> None:
+    def _one_by_one(self, runstrats: Any) -> None:
         """backtrader's loop, with the broker's turn before preloaded lines move, and without its crash
         when only resampled data delivers (https://github.com/mementum/backtrader/pull/439)."""
         self._hold(runstrats)
         datas = sorted(self.datas, key=lambda data: (data._timeframe, data._compression))
         only_resampled = {i for i, data in enumerate(datas) if data.resampling and not data.replaying}
+        streaming = any(_streams(data) for data in datas)
         dt0 = float("inf")
         state: bool | None = True
         while state is not False:
@@ -223,11 +230,17 @@ class Cerebro(bt.Cerebro):
                     if self._event_stop:
                         return
                     self._next_writers(runstrats)
+            else:
+                self._clock_timers(runstrats)
+            if streaming:
+                forget(self._broker, runstrats)
         self._datanotify()
         self._storenotify()
 
     def _poll(self, datas: Sequence[Any]) -> list[bool | None]:
         """Ask each data for a bar. None of ours waits here: the store has waited for all of them."""
+        if all(isinstance(data, KiteData) and data.nothing_new for data in datas):
+            return [None] * len(datas)
         live = sum(data._laststatus == data.LIVE for data in datas)
         wait = not any(data.haslivedata() for data in datas) and live in (0, len(datas))
         delivered = []
@@ -265,6 +278,22 @@ class Cerebro(bt.Cerebro):
         for data in datas[1:]:
             last = bool(data._last(datamaster=datas[0])) or last
         return last
+
+
+def _streams(data: Any) -> bool:
+    return bool(getattr(data, "is_stream", False))
+
+
+@contextmanager
+def _quick_threads(*, on: bool) -> Iterator[None]:
+    """Threads change places often, so that a tick does not wait for whoever computes; afterwards all is as before."""
+    before = sys.getswitchinterval()
+    if on:
+        sys.setswitchinterval(min(before, _QUICK))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _too_few(strategy: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import array
 from collections import deque
 from datetime import datetime, time
-from typing import Any
+from typing import Any, cast
 
 import backtrader as bt
 import numpy as np
@@ -18,14 +18,19 @@ import numpy as np
 from .errors import ConfigError, DataError
 from .grid import ends_of, windows_of
 from .linetime import as_seconds, from_seconds, seconds_of, to_seconds
+from .log import get_logger
 from .market.intervals import from_backtrader, parse_interval
 from .series import Candles, aggregate, date_numbers, moment
 from .values import Bar, Instrument
 
+log = get_logger(__name__)
 _TIMEFRAMES = {"Minutes": bt.TimeFrame.Minutes, "Days": bt.TimeFrame.Days}
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
 _LINES = ("open", "high", "low", "close", "volume", "openinterest")
 _NAMELESS = "DATA:frame"  # a DataFrame does not say whose it is
+_COMPARED = ("open", "high", "low", "close", "volume")
+_REMEMBERED = 500
+"""Bars built from ticks that are compared with the exchange's candles, when those are read after an outage."""
 _FINER = (bt.TimeFrame.Ticks, bt.TimeFrame.MicroSeconds, bt.TimeFrame.Seconds)
 
 
@@ -51,6 +56,8 @@ class KiteData(bt.feed.DataBase):
         trade at its close.
       - ``slot`` (``False``): its instrument may change during a run: :meth:`bind`. With a store and no
         ``dataname`` (``store.getdata(None, interval="minute", name="CE")``) it has none to begin with.
+
+    ``data.repaired`` is true while ``next()`` runs for a bar that was missed on the stream and came from history.
     """
 
     params = (
@@ -76,6 +83,7 @@ class KiteData(bt.feed.DataBase):
         self.instrument: Instrument | None = None
         self._initial: Instrument | None = None  # what a slot has at the beginning of each run
         self._running = False
+        self.failing = False  # its history does not come: the others no longer wait for it
         self._waits = False  # for the first bar of the instrument that it was bound to during the run
         if self.p.dataname is None and self._store is not None:
             self.p.slot = True
@@ -170,6 +178,8 @@ class KiteData(bt.feed.DataBase):
         self._next_row = 0
         self._last_end = -1
         self._over = False
+        self._repairs: deque[int] = deque()  # ends of bars that came from history after an outage
+        self._built: deque[Bar] = deque(maxlen=_REMEMBERED)
 
     # -- what Cerebro asks ------------------------------------------------------------------------
 
@@ -184,6 +194,33 @@ class KiteData(bt.feed.DataBase):
 
     def haslivedata(self) -> bool:
         return bool(self._ready)
+
+    @property
+    def repaired(self) -> bool:
+        """Whether the bar that the strategy sees now was missed on the stream and came from history later."""
+        if not self._repairs or not len(self):
+            return False
+        now = seconds_of(self.datetime[0])
+        while self._repairs and self._repairs[0] < now:
+            self._repairs.popleft()
+        return bool(self._repairs) and self._repairs[0] == now
+
+    @property
+    def nothing_new(self) -> bool:
+        """Whether asking a stream for a bar would give none now, and cannot be its end."""
+        return self.is_stream and not (self._ready or self._over or self._filters or self._ffilters)
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds of market time for which ``next()`` waits for its first bar; None: without end, as in backtrader."""
+        if not self.is_stream or self._store.clock.complete:
+            return None
+        return cast("float | None", self._store.config.data.patience)
+
+    def say_silent(self) -> None:
+        """``next()`` no longer waits for it."""
+        log.warning("next() goes on without a symbol", symbol=self._name)
+        self._store.put_notification(f"{self._name} has no bar yet: next() goes on without it, its len() is 0")
 
     def setenvironment(self, env: Any) -> None:
         super().setenvironment(env)
@@ -353,13 +390,36 @@ class KiteData(bt.feed.DataBase):
     # -- the stream (called by the store, on Cerebro's thread) --------------------------------------
 
     def take_history(self, candles: Candles) -> None:
-        """Bars that came before the stream: they are delivered first, each once, in order."""
+        """Bars that came before the stream, or while it was broken: they are delivered first, each once, in order."""
         stamps = as_seconds(self._ends(candles))
         numbers = date_numbers(stamps.astype("datetime64[s]"))
         columns = [numbers, *(getattr(candles, name) for name in _COLUMNS)]
+        repair = self.live_from is not None
+        if repair:
+            self._compare(stamps, candles)
         for row in np.flatnonzero(stamps > self._last_end):
             self._ready.append(tuple(float(column[row]) for column in columns))
             self._last_end = int(stamps[row])
+            if repair:
+                self._repairs.append(self._last_end)
+
+    def _compare(self, stamps: Any, candles: Candles) -> None:
+        """Bars that were built from ticks and delivered, beside the exchange's own candles: what differs is said once
+        of each bar. (What a strategy has seen stays as it was.)"""
+        rows = {int(stamp): row for row, stamp in enumerate(stamps)}
+        for bar in self._built:
+            row = rows.get(to_seconds(bar.end))
+            if row is None:
+                continue
+            theirs = {name: float(getattr(candles, name)[row]) for name in _COMPARED}
+            other = {name: (getattr(bar, name), found) for name, found in theirs.items() if getattr(bar, name) != found}
+            if other:
+                words = ", ".join(f"{name} {ours:g} instead of {found:g}" for name, (ours, found) in other.items())
+                log.warning(
+                    "a bar built from ticks differs from the exchange's", symbol=self._name, end=bar.end, **other
+                )
+                self._store.put_notification(f"{self._name} {bar.end}: built from ticks with {words}")
+        self._built.clear()
 
     def take_bar(self, bar: Bar) -> None:
         """One bar that has just closed; an old or repeated one is dropped."""
@@ -368,6 +428,7 @@ class KiteData(bt.feed.DataBase):
             return
         self._last_end = end
         stamp = float(date_numbers(np.array([bar.end], dtype="datetime64[s]"))[0])
+        self._built.append(bar)
         self._ready.append((stamp, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.oi))
 
     def finish(self) -> None:

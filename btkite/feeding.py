@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 _ATTEMPTS = 5
 _AGAIN = timedelta(seconds=5)
+_TOLERATED = 2
+"""Questions for history that may fail before the other feeds go on without this one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +61,7 @@ class Feeding:
         self._under_way: tuple[datetime, datetime] | None = None  # the bar that we joined in the middle of
         self._unseen: datetime | None = None  # end of the last bar that we threw away as not whole
         self._attempts = 0
+        self._failures = 0
         self._loaded: Any = None
         self._cached: Tick | None = None
         self._not_before: datetime | None = None
@@ -84,7 +87,7 @@ class Feeding:
         if self._cached is not None:
             self.builder.add(self._cached)
         self._under_way = self._bar_under_way(now)
-        self._attempts = 0
+        self._attempts = self._failures = 0
         # What was built before is not whole, or history has it, too.
         self._not_before = self._under_way[1] if self._under_way else now
         self._late.clear()
@@ -140,6 +143,11 @@ class Feeding:
             log.warning("history failed; asked again in 5 s", symbol=self.key, error=repr(answer.error))
             self.store.put_notification(f"history of {self.key} failed", str(answer.error))
             self.due = now + _AGAIN
+            self._failures += 1
+            if self._failures == _TOLERATED and not self.waited_for:
+                self.data.failing = True
+                self.store.put_notification(f"history of {self.key} does not come: the other symbols go on without it")
+                log.error("the other symbols go on without one whose history fails", symbol=self.key)
             return
         candles = answer.value
         ends = as_seconds(self.data._ends(candles)) if len(candles) else np.array([], dtype=np.int64)
@@ -153,6 +161,13 @@ class Feeding:
             whole = whole.tail(max(0, self.data._warmup_bars() - rest))
         self._loaded = whole
         self.state = "loaded"
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether other feeds wait for this one's history, so that ``next()`` sees bars of one time together."""
+        if self.state not in ("joining", "history"):
+            return False
+        return self._failures < _TOLERATED or self.store.config.data.patience is None
 
     def _lacks(self, ends: Any, until: datetime) -> bool:
         """Whether history does not have the bar yet that we saw traded and could not build."""
@@ -172,6 +187,7 @@ class Feeding:
         if whole is None or self._asked is None:
             return
         self.data.take_history(whole)
+        self.data.failing = False
         until, self._asked = self._asked.until, None
         if self._under_way is not None and until < self._under_way[1]:
             self.state, self.due = "repair", self._under_way[1] + timedelta(seconds=self.store.config.data.history_lag)
@@ -184,6 +200,22 @@ class Feeding:
         if self.data.live_from is None:
             self.data.live_from = to_seconds(moment)
         self.data.put_notification(self.data.LIVE)
+
+    def catch_up(self, now: datetime) -> bool:
+        """The run is about to end: what the stream has not brought is fetched from history; False if nothing is
+        missing, or does not come."""
+        if self.state in ("history", "repair", "loaded"):
+            if self.due is not None and self.store.clock.done:  # time stands still
+                self.on_time(self.due)
+            return self._failures < _ATTEMPTS
+        if self.state != "broken" or self.data._last_end < 0 or self._failures >= _ATTEMPTS:
+            return False
+        self._joined, self._under_way, self._attempts = now, None, 0
+        self._not_before = now
+        self.pending.clear()
+        self._late.clear()
+        self._ask(now)
+        return True
 
     # -- ticks ----------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from .clock import ExchangeClock
@@ -18,10 +18,13 @@ from .feeding import Asked, Feeding
 from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Ticks
 from .linetime import from_seconds, to_seconds
 from .log import get_logger
+from .market.calendar import calendar
 from .values import OrderUpdate
 
 log = get_logger(__name__)
 _IDLE = timedelta(seconds=0.5)
+_AFTER = timedelta(seconds=60)
+"""So long after the close a timer of the session's end still fires."""
 
 
 class Pump(Connection):
@@ -44,6 +47,8 @@ class Pump(Connection):
         self.ticked: datetime | None = None  # market time of the last tick that was taken
         self._asked_desk = False
         self._expired: SessionExpired | None = None
+        self._released = datetime.min  # up to which bars were closed
+        self._hours: tuple[date, datetime | None, datetime | None] | None = None
 
     # -- a run ---------------------------------------------------------------------------------------
 
@@ -131,7 +136,7 @@ class Pump(Connection):
             raise self._expired
         events = self._events()
         if not events and not self._ready() and not self._begins():
-            if self.clock.done and self._idle():
+            if self.clock.done and self._idle() and not self._catching_up(self._now()):
                 self._release(self._now(), final=True)
                 if not self._ready():
                     self.finish()
@@ -145,7 +150,7 @@ class Pump(Connection):
         now = self._now()
         for feeding in self._feeds:
             feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
-        if not any(feeding.state in ("joining", "history") for feeding in self._feeds):
+        if not any(feeding.waited_for for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
         if self.broker is not None and hasattr(self.broker, "on_time"):
@@ -153,6 +158,36 @@ class Pump(Connection):
         # Order events reach the strategy before the bar that ended at the same moment.
         if not orders_moved and not (self.clock.complete and (len(self.inbox) or not self._idle())):
             self._release(now)
+
+    def hear_out(self) -> None:
+        """What has come by now, without waiting and without another bar: the run is being stopped."""
+        if self._running:
+            for event in self._events():
+                self._dispatch(event)
+
+    def timers_due(self) -> datetime | None:
+        """The moment up to which timers are due, bar or no bar; None in lock step, where bars tell the time, outside
+        the sessions of all feeds, and while bars wait to be seen."""
+        if not self._running or self.clock.complete or not self._feeds or self._ready():
+            return None
+        now, grace = self._now(), timedelta(seconds=self.config.data.grace)
+        flows = any(feeding.state == "flowing" for feeding in self._feeds)
+        moment = (self._released if flows else now) - grace  # a bar of that end comes first
+        if self._hours is None or self._hours[0] != moment.date():
+            self._hours = (moment.date(), *self._session(moment.date()))
+        _, opens, closes = self._hours
+        if opens is None or closes is None or not opens <= moment <= closes + _AFTER:
+            return None
+        return min(moment, closes)
+
+    def _session(self, day: date) -> tuple[datetime | None, datetime | None]:
+        """First open and last close of the exchanges of all feeds."""
+        exchanges = {feeding.instrument.exchange for feeding in self._feeds}
+        sessions = [calendar().session(exchange, day) for exchange in sorted(exchanges)]
+        found = [session for session in sessions if session is not None and session.parts]
+        if not found:
+            return None, None
+        return min(session.open for session in found), max(session.close for session in found)
 
     def _join(self) -> None:
         """Feeds that wait for their subscription join when the stream has it; all at one moment."""
@@ -224,7 +259,7 @@ class Pump(Connection):
 
     def _release(self, now: datetime, *, final: bool = False) -> None:
         """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
-        heard = now if final else self.clock.heard()
+        self._released = heard = now if final else self.clock.heard()
         for feeding in (*self._feeds, *self._left):
             feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
         for feeding in self._left:
@@ -242,8 +277,13 @@ class Pump(Connection):
 
     def _count_sessions(self, now: datetime) -> None:
         over = self._over()
-        if over is not None and now >= over and not self._ready():
+        if over is not None and now >= over and not self._ready() and not self._catching_up(now):
             self.finish()
+
+    def _catching_up(self, now: datetime) -> bool:
+        """Whether bars that an outage took are still to come from history."""
+        missing = [feeding for feeding in self._feeds if feeding.catch_up(now)]
+        return bool(missing)
 
     def _over(self) -> datetime | None:
         """When the last session of the run has closed, and the last bars; None if nobody said how many."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 import threading
 from datetime import datetime, time, timedelta
+from typing import ClassVar
 
 import backtrader as bt
 import pandas as pd
 import pytest
 
+from btkite.brokers.kite import KiteBroker
 from btkite.brokers.sim import SimBroker
+from btkite.clock import ExchangeClock
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.feed import KiteData
@@ -19,6 +23,7 @@ from btkite.linetime import from_seconds, seconds_of
 from btkite.store import KiteStore
 from btkite.testing import bars
 from btkite.testing.wire import USER
+from tests import test_feeding as feeding
 
 ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
 LOOPS = pytest.mark.parametrize(
@@ -405,3 +410,220 @@ def test_a_second_feed_with_too_few_bars_ends_in_no_next_either(loop):
     few = KiteData(dataname=candles(key="NSE:BBB", count=18))
     ran = run(KiteData(dataname=candles()), few, strategy=Second, **loop)
     assert ran.of("next") == []
+
+
+# ---- what comes while a run is being stopped ------------------------------------------------------------------------
+
+
+class InAndOut(bt.Strategy):
+    """Buys on its second bar, sells on its fourth; ends the run when ``stops`` says so."""
+
+    params = (("stops", lambda strategy: None),)
+
+    def __init__(self):
+        self.statuses, self.trades, self.nexts = [], [], 0
+
+    def next(self):
+        self.nexts += 1
+        if self.nexts == 2:
+            self.buy(size=5)
+        elif self.nexts == 4:
+            self.close()
+            self.p.stops(self)
+
+    def notify_order(self, order):
+        self.statuses.append((order.getordername(), order.getstatusname(), order.isbuy()))
+
+    def notify_trade(self, trade):
+        self.trades.append(trade.isclosed)
+
+
+def check_the_fill_was_heard(kite_exchange, ran):
+    assert ran.nexts == 4
+    assert ran.statuses[-1] == ("Market", "Completed", False)
+    assert ran.trades == [False, True]
+    assert ran.position.size == 0 == kite_exchange.positions()[0]["quantity"]
+    orders, trades, equity = ran.analyzers
+    assert [row["status"] for row in orders.get_analysis()] == ["Completed", "Completed"]
+    assert len(trades.get_analysis()) == 1
+    assert equity.get_analysis()["positions"][-1] == 0
+    assert equity.get_analysis()["value"][-1] == pytest.approx(ran.broker.getvalue())
+    assert trades.get_analysis()[0]["pnlcomm"] == pytest.approx(ran.broker.getvalue() - 100_000)
+
+
+def stopped(kite_exchange, broker=None, **params):
+    from btkite.analyzers import Equity, Orders, Trades
+
+    kite_exchange.reset(candles(count=20), start=DAY + timedelta(hours=9))
+    store = kite_exchange.store("live", config=kite_exchange.config())
+    cerebro = Cerebro(stdstats=False)
+    for kind in (Orders, Trades, Equity):
+        cerebro.addanalyzer(kind)
+    cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
+    cerebro.setbroker(store.getbroker() if broker is None else broker(store=store, config=store.config))
+    store.broker = cerebro.broker
+    cerebro.addstrategy(InAndOut, **params)
+    return cerebro.run()[0]
+
+
+def test_a_fill_that_is_read_in_the_turn_in_which_the_run_is_stopped_is_told(kite_exchange):
+    class StopsOnTheExit(KiteBroker):
+        def take_update(self, update):
+            if update.status == "COMPLETE" and self.getposition(self.cerebro.datas[0]).size:
+                self.cerebro.runstop()
+            super().take_update(update)
+
+    check_the_fill_was_heard(kite_exchange, stopped(kite_exchange, StopsOnTheExit))
+
+
+def test_a_fill_that_lies_in_the_inbox_when_the_run_is_stopped_is_told(kite_exchange):
+    def stops(strategy):
+        store = strategy.env.stores[0]
+
+        def waiting(what):
+            for _ in range(2000):
+                if what():
+                    return True
+                store.inbox.bell.wait(0.01)
+            return False
+
+        assert waiting(lambda: len(kite_exchange.orders()) == 2)
+        kite_exchange.steer.next_event()
+        assert waiting(lambda: [row["status"] for row in kite_exchange.orders()] == ["COMPLETE"] * 2)
+        assert waiting(lambda: any(getattr(event, "status", "") == "COMPLETE" for event in list(store.inbox._events)))
+        strategy.env.runstop()
+
+    check_the_fill_was_heard(kite_exchange, stopped(kite_exchange, stops=stops))
+
+
+@LOOPS
+def test_strategies_and_their_analyzers_are_stopped_too_when_a_callback_raises(loop):
+    class Ends(Breaks):
+        ended: ClassVar[list[str]] = []
+
+        def stop(self):
+            self.ended.append("strategy")
+
+    class Noted(bt.Analyzer):
+        def stop(self):
+            Ends.ended.append("analyzer")
+
+    cerebro = Cerebro(stdstats=False, **loop)
+    cerebro.addanalyzer(Noted)
+    with pytest.raises(ValueError, match="the first error"):
+        run(cerebro=cerebro, strategy=Ends)
+    assert sorted(Ends.ended) == ["analyzer", "strategy"]
+
+
+# ---- a market that runs by itself -----------------------------------------------------------------------------------
+
+PACE = 300.0  # market seconds a second
+
+
+class Clocked(Log):
+    """With each timer, what the market's clock said."""
+
+    def __init__(self):
+        super().__init__()
+        self.fired = []
+        self.env.stores[0].clock._ask({"speed": PACE})
+
+    def notify_timer(self, timer, when, *args, **kwargs):
+        super().notify_timer(timer, when)
+        self.fired.append((when, self.env.stores[0].clock.now(), len(self)))
+
+
+def clocked(kite_exchange, market, start, end, timers, strategy=Clocked, **settings):
+    kite_exchange.reset(market, start=start, speed=0.0, end=end, **settings)
+    clock = ExchangeClock(kite_exchange.url, lockstep=False)
+    store = KiteStore(mode="paper", config=kite_exchange.config(), clock=clock)
+    cerebro = Cerebro(stdstats=False)
+    cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
+    cerebro.setbroker(store.getbroker())
+    cerebro.addstrategy(strategy)
+    for when in timers:
+        cerebro.add_timer(when, strats=True)
+    return cerebro.run()[0]
+
+
+def quiet(days):
+    """Four bars each morning, and another symbol, to which nobody listens, that goes on."""
+    return {
+        "NSE:AAA": feeding.candles("NSE:AAA", days=days, count=4),
+        "NSE:BBB": feeding.candles("NSE:BBB", days=days, count=30, seed=2),
+    }
+
+
+def test_a_timer_fires_by_the_clock_in_a_market_that_has_gone_quiet_once_a_day(kite_exchange):
+    """Four bars in the morning and never another: the square-off of 09:30 does not wait for one."""
+
+    class Overnight(Clocked):
+        def notify_timer(self, timer, when, *args, **kwargs):
+            super().notify_timer(timer, when)
+            if when.date() == DAY.date():
+                kite_exchange.steer.play_until(NEXT_DAY + timedelta(hours=9, minutes=14))
+
+    start, end = DAY + timedelta(hours=9, minutes=14), NEXT_DAY + timedelta(hours=9, minutes=40)
+    ran = clocked(kite_exchange, quiet((DAY, NEXT_DAY)), start, end, [time(9, 30)], strategy=Overnight)
+    assert [when.date() for when, _, _ in ran.fired] == [DAY.date(), NEXT_DAY.date()]
+    assert [length for _, _, length in ran.fired] == [4, 8]
+    for when, at, _ in ran.fired:
+        assert when.time() == time(9, 30)
+        assert timedelta(seconds=1) <= at - when < timedelta(minutes=10)
+
+
+def test_where_bars_come_a_timer_fires_with_the_bar_as_in_backtrader(kite_exchange):
+    market = bars("whipsaw", symbol="NSE:AAA", day=DAY.date(), count=12)
+    start, end = DAY + timedelta(hours=9, minutes=14), DAY + timedelta(hours=9, minutes=35)
+    ran = clocked(kite_exchange, market, start, end, [time(9, 20)])
+    history = run(KiteData(dataname=market), cerebro=timed(time(9, 20)))
+    assert [call for call in ran.calls if call[0] in ("timer", "next")] == [
+        call for call in history.calls if call[0] in ("timer", "next")
+    ]
+
+
+def timed(when):
+    cerebro = Cerebro(stdstats=False)
+    cerebro.add_timer(when, strats=True)
+    return cerebro
+
+
+def test_in_lock_step_timers_fire_with_bars_only(kite_exchange):
+    kite_exchange.reset(bars("flat", symbol="NSE:AAA", day=DAY.date(), count=4), start=DAY + timedelta(hours=9))
+    store = kite_exchange.store("paper")
+    ran = run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), cerebro=timed(time(9, 30)))
+    assert ran.of("timer") == []
+
+
+def test_threads_change_places_often_while_a_live_run_lasts_and_as_before_afterwards(kite_exchange):
+    seen = []
+
+    class Looks(Log):
+        def next(self):
+            seen.append(sys.getswitchinterval())
+
+    before = sys.getswitchinterval()
+    run(strategy=Looks)
+    assert set(seen) == {before}
+    seen.clear()
+    kite_exchange.reset(candles(count=5), start=DAY + timedelta(hours=9))
+    store = kite_exchange.store("paper")
+    run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), strategy=Looks)
+    assert max(seen) <= 0.001 < before
+    kite_exchange.reset(candles(count=40), start=DAY + timedelta(hours=9))
+    store = kite_exchange.store("paper")
+    with pytest.raises(ValueError, match="the first error"):
+        run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), strategy=Breaks)
+    assert sys.getswitchinterval() == before
+
+
+def test_an_order_that_a_timer_gives_in_a_quiet_market_is_told(kite_exchange):
+    class Squares(Clocked):
+        def notify_timer(self, timer, when, *args, **kwargs):
+            super().notify_timer(timer, when)
+            self.order = self.buy(size=1, exectype=bt.Order.Limit, price=1.0)
+
+    start, end = DAY + timedelta(hours=9, minutes=14), DAY + timedelta(hours=9, minutes=40)
+    ran = clocked(kite_exchange, quiet((DAY,)), start, end, [time(9, 25)], strategy=Squares)
+    assert len(ran.fired) == 1
+    assert ("Accepted", DAY + timedelta(hours=9, minutes=19)) in ran.calls

@@ -638,3 +638,23 @@ def test_a_refused_stream_is_a_broken_link_to_its_feeds(kite):
     one.answer()
     one.feeding.take_link(LinkChange(Link.REFUSED, "403"))
     assert [status for status, *_ in one.data.notifs] == [one.data.DELAYED, one.data.LIVE, one.data.CONNBROKEN]
+
+
+def test_a_cut_socket_counts_as_gone_at_once_so_that_lock_step_waits_until_it_is_noticed(kite_exchange):
+    kite_exchange.reset(candles(), start=TUESDAY + timedelta(hours=9))
+    server, told = kite_exchange._exchange._server, []
+
+    def look(_):
+        def abort():
+            hub = server.venue.hub
+            before = hub.sent()
+            for one in list(hub.sockets):
+                one.abort()
+            return before, hub.sent(), len(hub.sockets)
+
+        told.append(server.call(abort))
+
+    run(kite_exchange, A, at={4: look})
+    before, after_it, sockets = told[0]
+    assert len(before) == sockets == 1
+    assert after_it == {}

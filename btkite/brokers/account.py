@@ -152,6 +152,10 @@ class Account(GatedBroker):
         self._pinned.pop(order.ref, None)
         self._pinned[order.ref] = self._product(order, instrument, held.size if held else 0)
 
+    @property
+    def trades_repaired(self) -> bool:
+        return bool(self.config.data.trade_repaired)
+
     def judge(self, orders: Sequence[Any]) -> Denial | None:
         """The gate's word; what makes a race good is no entry and passes it."""
         if not self._flattening:
@@ -321,6 +325,12 @@ class Account(GatedBroker):
         """₹ that the order has cost so far, part by part; empty where the tables were not asked."""
         parts = self._parts.get(ref)
         return {} if parts is None else asdict(parts)
+
+    def drop(self, ref: int) -> None:
+        """Nothing will ever be asked of this order again."""
+        for table in (self._bound, self._pinned, self._fills, self._charged, self._parts):
+            table.pop(ref, None)
+        self._safety.discard(ref)
 
     def fills_of(self, order: Any) -> list[tuple[int, float]]:
         """Quantity and price of each execution so far."""

@@ -49,7 +49,20 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
                 "data.warmup",
             )
             return self.gate.deny(denial, len(orders))
-        return self.gate.judge([self.proposal(order) for order in orders])
+        proposals = [self.proposal(order) for order in orders]
+        if not self.trades_repaired and not proposals[0].reduces and is_repaired(self.cerebro.datas):
+            denial = Denial(
+                "repaired",
+                "the bar that it was decided on came from history after an outage, and its prices are gone",
+                "data.trade_repaired",
+            )
+            return self.gate.deny(denial, len(orders))
+        return self.gate.judge(proposals)
+
+    @property
+    def trades_repaired(self) -> bool:
+        """Whether entries may be given on a repaired bar."""
+        return True
 
     @abc.abstractmethod
     def proposal(self, order: Any) -> Proposal:
@@ -99,6 +112,12 @@ def is_warming(data: Any) -> bool:
     if data.live_from is None:
         return True
     return seconds_of(data.datetime[0]) <= data.live_from
+
+
+def is_repaired(datas: Sequence[Any]) -> bool:
+    """Whether any feed has given its bar of the last bar's time from history, after an outage."""
+    last = max((data.datetime[0] for data in datas if len(data)), default=0.0)
+    return any(getattr(data, "repaired", False) for data in datas if len(data) and data.datetime[0] == last)
 
 
 def strategy_name(order: Any) -> str:

@@ -62,6 +62,7 @@ class BookBroker(Changes):
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
         self.ending: set[int] = set()  # orders that end at this moment by themselves
+        self._forget_at = 0
         self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
 
     def start(self) -> None:
@@ -356,6 +357,26 @@ class BookBroker(Changes):
             self._charged.pop(order.ref, None)
             self._parts.pop(order.ref, None)
         self.ledger.done(order.ref, refused=refused)
+
+    def forget_orders(self, kept: int) -> bool:
+        """Drop the oldest orders that are over for good, all but the newest ``kept``, each time as many have come
+        again; True if it was looked at."""
+        if len(self.orders) < max(self._forget_at, 2 * kept):
+            return False
+        over = [ref for ref, order in self.orders.items() if self.is_over(order)]
+        for ref in over[:-kept]:
+            self.drop(ref)
+        self._forget_at = len(self.orders) + kept
+        return True
+
+    def is_over(self, order: Any) -> bool:
+        """Whether nothing can be heard of it, or of its group, any more."""
+        return not order.alive() and order.ref not in self.groups
+
+    def drop(self, ref: int) -> None:
+        super().drop(ref)
+        for table in (self.orders, self.terms, self._trailing):
+            table.pop(ref, None)
 
     def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
         """What a group asks for after one of its members traded or ended."""

@@ -21,6 +21,10 @@ class Groups:
         self._of: dict[int, list[int]] = {}
         self._leader: dict[int, int] = {}
 
+    def __contains__(self, ref: int) -> bool:
+        """Whether an order is a member of a group that is still remembered."""
+        return ref in self._of
+
     def add_bracket(self, parent: tuple[int, int], children: Iterable[tuple[int, int, int]]) -> None:
         """``parent`` is (ref, size), each child (ref, exectype, size)."""
         members = [(ref, _ROLES.get(exectype, Role.STOP), size) for ref, exectype, size in children]

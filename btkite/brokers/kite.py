@@ -13,7 +13,7 @@ from typing import Any
 import backtrader as bt
 
 from ..kite.desk import Cancel, Modify, Place, Request
-from ..linetime import DAY, to_seconds
+from ..linetime import DAY, seconds_of, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
@@ -231,14 +231,7 @@ class KiteBroker(Truth):
         for ref, at in sorted(self.held.items()):
             if at <= now and ref in self.held:
                 self.route(self.orders[ref])
-        due: list[Any] = []
-        for ref in sorted(self._order_ids):
-            order = self.orders[ref]
-            terms = self.terms.get(ref)
-            if terms is None or terms.deadline is None or ref in self.held or not order.alive():
-                continue
-            if terms.deadline <= now and ref not in self._expiring:
-                due.append(order)
+        due = [self.orders[ref] for ref, deadline in sorted(self._deadlines()) if deadline <= now]
         self._expiring.update(order.ref for order in due)
         for order in due:
             self.recall(order)
@@ -254,14 +247,47 @@ class KiteBroker(Truth):
         self.tend_at(now)
         self.roll(now)
 
+    def _deadlines(self) -> list[tuple[int, int]]:
+        """Ref and second of each order at Kite that is still to be recalled when its time is over."""
+        return [
+            (ref, terms.deadline)
+            for ref, terms in self.terms.items()  # of living orders
+            if terms.deadline is not None
+            and ref in self._order_ids
+            and ref not in self._expiring
+            and ref not in self.held
+            and self.orders[ref].alive()
+        ]
+
+    def is_over(self, order: Any) -> bool:
+        """Kite's book speaks of an order until its day is over, and a restart may look for it."""
+        if not super().is_over(order) or order.ref in self._watched_refs():
+            return False
+        ended = max(int(order.info.get("ended") or 0), seconds_of(order.executed.dt) if order.executed.dt else 0)
+        return 0 < ended < self.now - self.now % DAY
+
+    def _watched_refs(self) -> set[int]:
+        """Orders that something is still to be heard or done of."""
+        return {*self._doubt.refs(), *self._again, *self._leaving, *self._replacing}
+
+    def drop(self, ref: int) -> None:
+        super().drop(ref)
+        for numbers in (self._before, self._changes, self._changing, self._differs, self._resumed, self._tries):
+            numbers.pop(ref, None)
+        for refs in (self._expiring, self._unwanted, self._by_strategy):
+            refs.discard(ref)
+        self._order_ids.pop(ref, None)
+        for tag in [tag for tag, of in self._tags.items() if of == ref]:
+            del self._tags[tag]
+        for order_id in [order_id for order_id, of in self._ids.items() if of == ref]:
+            del self._ids[order_id]
+            self._progress.pop(order_id, None)
+
     def next_due(self) -> int | None:
         """The next second at which :meth:`on_time` has something to do."""
         due = self.held_due()
-        for ref in self._order_ids:
-            terms = self.terms.get(ref)
-            if terms is not None and terms.deadline is not None and ref not in self._expiring:
-                due.append(terms.deadline)
         due += self.exits.due()
+        due += [deadline for _, deadline in self._deadlines()]
         due += [
             *self._again.values(),
             *self._doubt.due(),

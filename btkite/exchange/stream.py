@@ -47,6 +47,7 @@ class Socket:
         self.api_key = api_key
         self.token = token
         self.deaf = False
+        self.cut = False
         self.modes: dict[int, str] = {}
         self.seen: dict[int, bytes] = {}
         self.sent = 0
@@ -69,6 +70,7 @@ class Socket:
 
     def tear(self, part: bytes) -> None:
         """Write what is queued, then ``part`` of a message as it is, and end the connection."""
+        self.cut = True
 
         async def end() -> None:
             await self.flush()
@@ -118,7 +120,8 @@ class Socket:
         self.seen.pop(token, None)
 
     def abort(self) -> None:
-        """Cut the connection without a word."""
+        """Cut the connection without a word. In lock step its reader is waited for until it has noticed."""
+        self.cut = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -147,7 +150,7 @@ class Hub:
 
     def sent(self) -> dict[str, int]:
         """Frames sent so far, by the client's address."""
-        return {socket.peer: socket.sent for socket in self.sockets}
+        return {socket.peer: socket.sent for socket in self.sockets if not socket.cut}
 
     def greet(self, socket: Socket, instruments: int, etag: str) -> None:
         """A socket opened."""

@@ -114,6 +114,7 @@ class WebSocket:
             self.retry_at = self.stream.clock.now() + timedelta(seconds=wait)
             self.link = Link.BROKEN
             self.stream.state(reason)
+            self.stream.inbox.bell.ring()  # busy no more, also where that is no news: lock step waits for it
             await self._until_retry()
             self.retry_at = None
 

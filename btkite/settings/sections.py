@@ -161,6 +161,17 @@ class Data(Section):
     history_lag: Number = Field(
         default=2.0, ge=0, le=300, description="Seconds that Kite needs to write a finished candle to its history."
     )
+    patience: Number | None = Field(
+        default=300.0,
+        ge=0,
+        description="Seconds of market time for which next() waits for a symbol without a bar while others trade; "
+        "null: without end. (In lock step and in history it always waits.)",
+    )
+    trade_repaired: bool = Field(
+        default=False,
+        description="Let entries be given on a bar that came from history after an outage; orders that reduce a "
+        "position always may.",
+    )
 
 
 class Paths(Section):

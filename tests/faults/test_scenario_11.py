@@ -1,0 +1,165 @@
+"""Gap repair: after an outage every bar comes once, in order, as the exchange's candles say, and is not traded.
+
+The judge is the exchange: its candles, and its log of what it was asked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import backtrader as bt
+import pytest
+
+from btkite.engine import Cerebro
+from btkite.linetime import from_seconds, seconds_of
+from tests.test_feeding import TUESDAY, Watch, after, at, candles, rows
+
+SYMBOLS = ("NSE:AAA", "NSE:BBB", "NSE:CCC")
+ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
+
+
+class Trader(Watch):
+    """Wants to open a position on every bar, and notes which bars were repaired."""
+
+    params = (("buys", True), ("size", 1), ("closes_at", None))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.repaired: dict[str, list[datetime]] = {}
+        self.given: dict[datetime, list[Any]] = {}
+
+    def next(self) -> None:
+        super().next()
+        now = from_seconds(seconds_of(self.datetime[0]))
+        for data in self.datas:
+            if data.repaired:
+                ends = self.repaired.setdefault(data._name, [])
+                if not ends or ends[-1] != from_seconds(seconds_of(data.datetime[0])):
+                    ends.append(from_seconds(seconds_of(data.datetime[0])))
+        if self.p.closes_at == now:
+            self.given.setdefault(now, []).append(self.close(self.data))
+        elif self.p.buys:
+            self.given.setdefault(now, []).append(self.buy(self.data, size=self.p.size))
+
+
+def outage(kite_exchange: Any, begin: datetime, end: datetime) -> None:
+    """The stream is cut, and nobody may connect again until ``end``."""
+    kite_exchange.steer.arm("upgrade_refused", status=503, at=begin, until=end, times=0)
+    kite_exchange.steer.arm("socket_cut", at=begin)
+
+
+def go(kite_exchange: Any, market: dict[str, Any], *outages: tuple[datetime, datetime], **more: Any) -> Trader:
+    config = {"data.warmup": 3, **more.pop("config", {})}
+    engine = more.pop("engine", Cerebro)
+    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9), **more.pop("settings", {}))
+    for begin, end in outages:
+        outage(kite_exchange, begin, end)
+    store = kite_exchange.store("live", config=kite_exchange.config(**config))
+    cerebro = engine(stdstats=False)
+    for key in market:
+        cerebro.adddata(store.getdata(key, interval=more.get("interval", "minute")), name=key)
+    more.pop("interval", None)
+    cerebro.setbroker(store.getbroker())
+    cerebro.addstrategy(Trader, **more)
+    (ran,) = cerebro.run()
+    return ran
+
+
+def three(count: int = 30, holes: dict[str, set[int]] | None = None) -> dict[str, Any]:
+    return {
+        key: candles(key, count=count, seed=n, holes=(holes or {}).get(key, ())) for n, key in enumerate(SYMBOLS, 1)
+    }
+
+
+def buys(kite_exchange: Any) -> list[datetime]:
+    """When the exchange was asked for an order."""
+    asked = [row for row in kite_exchange.requests() if row["method"] == "POST" and row["path"].startswith("/orders")]
+    return [datetime.fromisoformat(row["time"]).replace(tzinfo=None) for row in asked]
+
+
+def minutes(first: int, last: int) -> list[datetime]:
+    return [at(minute) for minute in range(first, last + 1)]
+
+
+OUTAGES = {
+    "seven minutes": [(at(20, 30), at(27, 30))],
+    "to the second of a bar's end": [(at(20), at(27))],
+    "two, one after the other": [(at(20, 30), at(23, 10)), (at(23, 40), at(26, 20))],
+    "two within one bar": [(at(20, 5), at(20, 20)), (at(20, 35), at(20, 50))],
+}
+LAST = {
+    "seven minutes": 28,
+    "to the second of a bar's end": 27,  # or the next, if the connection stands a second later
+    "two, one after the other": 27,
+    "two within one bar": 21,
+}
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+def test_every_missed_bar_comes_once_in_order_as_the_exchange_has_it_and_no_entry_leaves(kite_exchange, name):
+    market = three()
+    ran = go(kite_exchange, market, *OUTAGES[name])
+    for key, given in market.items():
+        assert ran.bars[key] == rows(given)[27:], key
+        assert ran.traded[key] == after(given, TUESDAY), key
+    assert len(ran.together) == 3 + 30
+    repaired = ran.repaired["NSE:AAA"]
+    assert repaired in (minutes(21, LAST[name]), minutes(21, LAST[name] + 1))
+    assert ran.repaired == dict.fromkeys(SYMBOLS, repaired)
+    for end, (order,) in ran.given.items():
+        assert (order.info.get("denied_by") == "data.trade_repaired") == (end in repaired), end
+    sent = [end for end, (order,) in ran.given.items() if not order.info.get("denied")]
+    assert len(buys(kite_exchange)) == len(sent) == 30 - len(repaired)
+    assert sorted(buys(kite_exchange)) == sent  # each at its bar's end, none while bars were caught up with
+
+
+@ENGINES
+def test_a_repaired_bar_is_traded_if_that_is_wanted(kite_exchange, engine):
+    ran = go(kite_exchange, three(), (at(20, 30), at(27, 30)), config={"data.trade_repaired": True}, engine=engine)
+    assert ran.repaired["NSE:AAA"]
+    assert len(buys(kite_exchange)) == 30
+    assert {order.info.get("denied_by") for (order,) in ran.given.values()} <= {None, "data.warmup"}
+
+
+@ENGINES
+def test_an_exit_may_leave_on_a_repaired_bar(kite_exchange, engine):
+    ran = go(kite_exchange, three(), (at(20, 30), at(27, 30)), closes_at=at(23), size=2, engine=engine)
+    exit_order = ran.given[at(23)][0]
+    assert at(23) in ran.repaired["NSE:AAA"]
+    assert exit_order.status == exit_order.Completed
+    assert abs(exit_order.executed.size) == 2 * 5  # what was bought at 09:16 to 09:20
+    assert next(iter(kite_exchange.positions()))["sell_quantity"] == 10
+
+
+def test_a_symbol_that_did_not_trade_in_a_minute_of_the_outage_has_no_bar_of_it(kite_exchange):
+    market = three(holes={"NSE:BBB": {7, 8}, "NSE:CCC": {12}})
+    ran = go(kite_exchange, market, (at(20, 30), at(27, 30)))
+    for key, given in market.items():
+        assert ran.traded[key] == after(given, TUESDAY)
+    assert at(23) in ran.repaired["NSE:AAA"]
+    assert at(23) not in ran.repaired["NSE:BBB"]
+    assert ran.given[at(23)][0].info.denied_by == "data.trade_repaired"
+
+
+def test_bars_of_five_minutes_over_whose_end_the_outage_lasts(kite_exchange):
+    from btkite.grid import windows_of
+    from btkite.series import aggregate
+
+    market = three(count=60)
+    ran = go(kite_exchange, market, (at(23, 30), at(31, 10)), interval="5minute")
+    for key, given in market.items():
+        assert ran.traded[key] == after(aggregate(given, "5minute", windows_of(key)), TUESDAY)
+    assert ran.repaired["NSE:AAA"] == [at(25), at(30), at(35)]
+
+
+@pytest.mark.parametrize("back", [None, at(16 * 60 - 9 * 60)], ids=["never back", "back after the close"])
+def test_an_outage_at_the_sessions_end_loses_no_bar(kite_exchange, back):
+    """The session is over while the stream is away: the run does not end before history has given the rest."""
+    market = three(count=375)
+    end = back or TUESDAY + timedelta(days=1)
+    outages = (at(6 * 60 + 20, 30), end)  # 15:20:30
+    ran = go(kite_exchange, market, outages, config={"run.sessions": 1, "data.warmup": 0}, buys=False)
+    for key, given in market.items():
+        assert ran.traded[key] == after(given, TUESDAY), key
+    assert ran.repaired["NSE:AAA"] == minutes(6 * 60 + 21, 6 * 60 + 30)
