@@ -6,41 +6,35 @@ to the broker, and, if there is nothing to do, one wait serves all feeds: no fee
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime, timedelta
 from typing import Any
 
 from .clock import ExchangeClock
-from .connection import Connection
-from .errors import SessionExpired
 from .feeding import Asked, Feeding
-from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Ticks
+from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Refused, Ticks
 from .linetime import from_seconds, to_seconds
 from .log import get_logger
+from .renewal import Renewal
+from .silence import Silence
+from .standing import Standing
 from .values import OrderUpdate
 
 log = get_logger(__name__)
 _IDLE = timedelta(seconds=0.5)
 
 
-class Pump(Connection):
+class Pump(Standing):
     """A connection that is being run: its stream, its threads, its feeds and their broker."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.notifs: deque[Any] = deque()
-        self.broker: Any = None
         self.inbox = Inbox()
-        self.stream: Any = None
         self.reader: Any = None
-        self.desk: Any = None
-        self._feeds: list[Feeding] = []
         self._by_token: dict[int, list[Feeding]] = {}
         self._slots: list[Any] = []  # that have no instrument yet
         self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
         self._running = False
         self._asked_desk = False
-        self._expired: SessionExpired | None = None
 
     # -- a run ---------------------------------------------------------------------------------------
 
@@ -56,12 +50,16 @@ class Pump(Connection):
         self.stream = KiteStream(
             self.endpoint,
             client.api_key,
-            lambda: client.access_token,
+            client.token_for_stream,
             self.inbox,
             self.clock,
+            on_refused=client.refuse,
             user_id=kite.user_id,
-            ipv4=kite.ip_family == "ipv4",
+            ipv4=self.config.network.ipv4_only,
+            proxy=self.config.network.proxy.get_secret_value(),
         )
+        client.guard(lambda reason: self.inbox.put(Refused(reason)))
+        self._stand(client, self.reader)
         if isinstance(self.clock, ExchangeClock):
             self.clock.idle = self._idle
             self.clock.frames_read = lambda: self.stream.frames_read
@@ -105,6 +103,7 @@ class Pump(Connection):
             self.desk = None
         self.stream.stop()
         self.reader.stop()
+        self.client.guard(None)
 
     def finish(self) -> None:
         """No more bars: feeds end, and with them the run."""
@@ -143,6 +142,8 @@ class Pump(Connection):
         if not any(feeding.state in ("joining", "history") for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
+        self._renew(now)
+        self._listen(now)
         if self.broker is not None and hasattr(self.broker, "on_time"):
             self.broker.on_time(to_seconds(now))
         # Order events reach the strategy before the bar that ended at the same moment.
@@ -173,15 +174,11 @@ class Pump(Connection):
 
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
+            self.silence.ticked(event.ticks, self._now())
             for tick in sorted(event.ticks, key=self._tick_order):
                 for feeding in self._by_token.get(tick.instrument_token, ()):
                     feeding.take(tick)
             return False
-        if isinstance(getattr(event, "error", None), SessionExpired):
-            # The strategy still hears of what came with it; then the run ends.
-            self._expired = SessionExpired(
-                f"the session ended during the run; what is open at Kite stays open. Kite said: {event.error}"
-            )
         if isinstance(event, OrderUpdate):
             self.broker.take_update(event)
         elif isinstance(event, DeskReply):
@@ -190,8 +187,13 @@ class Pump(Connection):
         elif isinstance(event, LinkChange):
             self._link(event)
             return False
+        elif isinstance(event, Refused):
+            self._refused(event)
+            return False
         elif isinstance(event, Answer):
-            if isinstance(event.subject, Asked):
+            if isinstance(event.subject, Renewal | Silence):
+                self._take_own(event)
+            elif isinstance(event.subject, Asked):
                 event.subject.feeding.take_answer(event.subject, event)
             else:
                 self.broker.take_answer(event)
@@ -205,12 +207,13 @@ class Pump(Connection):
     def _link(self, change: LinkChange) -> None:
         self.put_notification(f"stream {change.link}", change.reason)
         log.info("stream", link=str(change.link), reason=change.reason)
+        self.silence.link(change.link is Link.CONNECTED, change.reason, self._now())
         for feeding in self._feeds:
             feeding.take_link(change)
-        if change.link is Link.REFUSED:
-            log.error("the stream was refused: log in again", reason=change.reason)
         if self.broker is not None and hasattr(self.broker, "take_link"):
             self.broker.take_link(change)
+
+    # -- bars -----------------------------------------------------------------------------------------
 
     def _release(self, now: datetime, *, final: bool = False) -> None:
         """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
@@ -265,7 +268,7 @@ class Pump(Connection):
         now = self._now()
         due = [feeding.due for feeding in self._feeds] + [self._over()]
         due += [feeding.early_end for feeding in self._feeds]
-        due += [self.stream.due, self.desk.due if self.desk else None]
+        due += [self.stream.due, self.desk.due if self.desk else None, self.renewal.due]
         if self.broker is not None and hasattr(self.broker, "next_due"):
             second = self.broker.next_due()
             due.append(None if second is None else from_seconds(second))
@@ -273,6 +276,3 @@ class Pump(Connection):
             due.append(now + _IDLE)
         moments = [moment for moment in due if moment is not None and moment > now]
         return min(moments, default=now + timedelta(days=3650))
-
-    def put_notification(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        self.notifs.append((msg, args, kwargs))

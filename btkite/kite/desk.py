@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ..clock import Bell, Clock
-from ..errors import BtkiteError, OrderRefused, OrderUncertain
+from ..errors import BtkiteError, OrderRefused, OrderUncertain, SessionExpired
 from ..values import Proposal
 from .client import KiteClient
 from .failures import NOT_SENT
@@ -130,7 +130,7 @@ class Desk:
             accepted = self._open
             if accepted:
                 if not (self._queue or self._in_flight):
-                    self._crowded = False
+                    self._crowded = self._client.refused  # what waits for a session goes by lane, too
                 self._queue.append(request)
                 self._due = None
         if accepted:
@@ -157,7 +157,7 @@ class Desk:
         with self._lock:
             if self._in_flight:
                 return True
-            if not self._queue:
+            if not self._queue or self._client.refused:
                 return False
             return self._due is None or self._clock.now() >= self._due
 
@@ -165,7 +165,16 @@ class Desk:
     def due(self) -> datetime | None:
         """When the request that waits for the rate limit may go; None if none waits."""
         with self._lock:
-            return self._due if self._queue else None
+            return self._due if self._queue and not self._client.refused else None
+
+    def wake(self) -> None:
+        """There is a session again: go on."""
+        self._bell.ring()
+
+    def waiting(self) -> list[Request]:
+        """What was not sent yet."""
+        with self._lock:
+            return list(self._queue)
 
     def idle(self) -> bool:
         """Nothing queued and nothing in flight."""
@@ -203,6 +212,11 @@ class Desk:
                 return
             try:
                 order_id = self._send(request)
+            except SessionExpired as error:
+                if self._client.guarded:
+                    self._put_back(request)
+                else:
+                    self._done(request, error=error)
             except BtkiteError as error:
                 self._done(request, error=error)
             except Exception as error:
@@ -218,7 +232,7 @@ class Desk:
         pace = self._client.pace
         while True:
             with self._lock:
-                request = self._first()
+                request = None if self._client.refused else self._first()
                 if request is None and (self._leaving or not self._open):
                     return None
                 if request is not None:
@@ -235,6 +249,14 @@ class Desk:
                 self._bell.wait(None)
             else:
                 pace.wait(self._bell, until)
+
+    def _put_back(self, request: Request) -> None:
+        """Kite said no to the token, so there is no such order. It waits for the next session, and is sent by lane:
+        cancels and exits go first."""
+        with self._lock:
+            self._queue.insert(0, request)
+            self._crowded, self._in_flight = True, False
+        self._inbox.bell.ring()
 
     def _first(self) -> Request | None:
         """First come, first served, until the rate limit makes somebody wait: then by lane."""

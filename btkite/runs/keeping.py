@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Bell, Clock, SystemClock
 from ..errors import SessionExpired
 from ..journal import AccountLock
-from ..kite.inbox import Link
 from ..log import get_logger
 
 if TYPE_CHECKING:
@@ -90,9 +89,8 @@ def stoppable(cerebro: Any, *, on: bool) -> Iterator[Stopped]:
         return
 
     def heard(message: Any, *args: Any, **kwargs: Any) -> None:
-        if message == f"stream {Link.REFUSED}" and not stopped.code:
-            reason = f": {args[0]}" if args and args[0] else ""
-            stopped.why, stopped.code = f"the session is over{reason}; log in again", SessionExpired.exit_code
+        if message == "session over" and not stopped.code:
+            stopped.why, stopped.code = str(args[0]), SessionExpired.exit_code
             cerebro.runstop()
 
     cerebro.addstorecb(heard)
