@@ -1,13 +1,12 @@
 """How a run stands with Kite: is there a session, do prices come? While either is missing, entries pause.
 
 Each cause pauses and unpauses the gate by itself; exits, cancels and what rests at Kite are left alone. Told once,
-to the strategy (``notify_store``), to the log, and to a person (``alarm``). Cerebro's thread.
+to the strategy (``notify_store``), to the log, and to a person (the broker's ``on_alert``). Cerebro's thread.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,10 +29,6 @@ _LISTEN = timedelta(seconds=1)
 _QUOTES = 500  # in one question
 
 
-def _to_log(level: str, title: str, text: str, key: str) -> None:
-    log.warning(title, text=text, level_of_alarm=level)
-
-
 class Standing(Connection):
     """The session and the feed of one run."""
 
@@ -45,8 +40,6 @@ class Standing(Connection):
         self.desk: Any = None
         self.renewal: Any = None
         self.silence: Any = None
-        self.alarm: Callable[[str, str, str, str], Any] = _to_log
-        """Tells a person: level, title, text, and which alarms are the same."""
         self._feeds: list[Feeding] = []
         self._reader: Any = None
         self._expired: SessionExpired | None = None
@@ -85,14 +78,14 @@ class Standing(Connection):
     def _renew(self, now: datetime) -> None:
         warning = self.renewal.on_time(now)
         if warning:
-            self.alarm("warning", "the session ends soon", warning, "session ends")
+            self._alert("warning", f"the session ends soon: {warning}", "session ends")
         if self.renewal.over(now) and self._expired is None:
             self._expired = SessionExpired(
                 f"{self.renewal.reason} Nobody had logged in by {now:%d %b %H:%M:%S}: the run ends, and what is open "
                 "at Kite stays open. Run `btkite login`, then start again"
             )
             self.put_notification("session over", str(self._expired))
-            self.alarm("critical", "the run ends without a session", str(self._expired), "session over")
+            self._alert("critical", f"the run ends without a session: {self._expired}", "session over")
 
     def _session_is_lost(self) -> None:
         """What was to be sent waits at the desk; exits go first when there is a session again."""
@@ -100,7 +93,7 @@ class Standing(Connection):
         text = f"{renewal.reason} Entries pause; a new token is waited for until {renewal.deadline:%d %b %H:%M:%S}"
         self._pause(SessionExpired.__name__, "the session is over: btkite login")
         self.put_notification("session lost", text)
-        self.alarm("error", "the session is over", text, "session lost")
+        self._alert("error", f"the session is over: {text}", "session lost")
 
     def _session_is_back(self) -> None:
         self._drop_stale(self.renewal.missed)
@@ -112,7 +105,7 @@ class Standing(Connection):
         elif hasattr(self.broker, "take_link"):  # Kite looks at the token only when connecting: nothing was cut
             self.broker.take_link(LinkChange(Link.CONNECTED, "there is a session again"))
         self.put_notification("session renewed")
-        self.alarm("warning", "there is a session again", "entries go on", "session renewed")
+        self._alert("warning", "there is a session again: entries go on", "session renewed")
 
     def _drop_stale(self, missed: timedelta) -> None:
         """Entries at market that have waited for too long end here; what has a price of its own is sent."""
@@ -163,7 +156,7 @@ class Standing(Connection):
         self.put_notification("feed silent", reason)
         for feeding in self._feeds:
             feeding.data.put_notification(feeding.data.DELAYED, reason)
-        self.alarm("error", "the feed is silent", f"{reason}: entries pause until prices come again", "feed silent")
+        self._alert("error", f"the feed is silent: {reason}; entries pause until prices come again", "feed silent")
         if self.stream.connected:
             self.stream.reconnect("silent in market hours")
 
@@ -173,7 +166,7 @@ class Standing(Connection):
         for feeding in self._feeds:
             if feeding.state == "flowing":
                 feeding.data.put_notification(feeding.data.LIVE)
-        self.alarm("warning", "the feed flows again", "entries go on", "feed flows")
+        self._alert("warning", "the feed flows again: entries go on", "feed flows")
 
     def _tell_stale(self, stale: frozenset[int]) -> None:
         for feeding in self._feeds:
@@ -182,7 +175,7 @@ class Standing(Connection):
                 reason = f"{feeding.key}: {self.silence.stale[feeding.token]}, and Kite has newer prices"
                 self._pause(cause, reason, feeding.key)
                 self.put_notification("feed silent", reason)
-                self.alarm("warning", f"{feeding.key} is silent", reason, cause)
+                self._alert("warning", f"{feeding.key} is silent: {reason}", cause)
             elif feeding.token in self._stale - stale:
                 self._unpause(cause)
         self._stale = stale
@@ -200,6 +193,13 @@ class Standing(Connection):
         if gate is not None:
             gate.unpause(cause)
         log.info("entries go on", cause=cause)
+
+    def _alert(self, level: str, sentence: str, key: str) -> None:
+        """A person should know; the strategy was told by :meth:`put_notification`."""
+        log.warning(sentence)
+        tell = getattr(self.broker, "on_alert", None)
+        if tell is not None:
+            tell(level, sentence, key)
 
     def put_notification(self, msg: Any, *args: Any, **kwargs: Any) -> None:
         self.notifs.append((msg, args, kwargs))
