@@ -30,11 +30,13 @@ class Pump(Standing):
         super().__init__(*args)
         self.inbox = Inbox()
         self.reader: Any = None
+        self.postbacks: Any = None
         self._by_token: dict[int, list[Feeding]] = {}
         self._slots: list[Any] = []  # that have no instrument yet
         self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
         self._running = False
         self._asked_desk = False
+        self._hurried = False
 
     # -- a run ---------------------------------------------------------------------------------------
 
@@ -63,8 +65,19 @@ class Pump(Standing):
         if isinstance(self.clock, ExchangeClock):
             self.clock.idle = self._idle
             self.clock.frames_read = lambda: self.stream.frames_read
+        self.postbacks = self._hear_postbacks()
         self.stream.start()
         self._running = True
+
+    def _hear_postbacks(self) -> Any:
+        """The listener for Kite's posts, if orders go there and a port is said; closed again with the run."""
+        kite = self.config.broker.kite_connect
+        if kite.postback_port is None or self.mode.fills != "kite":
+            return None
+        from .kite.postbacks import Postbacks
+
+        secret = kite.api_secret.get_secret_value()
+        return Postbacks(kite.postback_host, kite.postback_port, secret, self.inbox, user_id=kite.user_id)
 
     def _attach(self, data: Any) -> None:
         if data.instrument is None:
@@ -99,11 +112,21 @@ class Pump(Standing):
             return
         self._running = False
         if self.desk is not None:
-            self.desk.stop()
+            if self._hurried:
+                self.desk.stop(1.5, patience=0.5, entries=False)
+            else:
+                self.desk.stop()
             self.desk = None
         self.stream.stop()
+        if self.postbacks is not None:
+            self.postbacks.stop()
         self.reader.stop()
         self.client.guard(None)
+
+    def hurry(self, why: str) -> None:
+        """The process is to end at once: no more entries, and nothing that hangs is waited for. Cerebro's thread."""
+        self._hurried = True
+        self._pause("Stopping", f"the run is ending ({why})")
 
     def finish(self) -> None:
         """No more bars: feeds end, and with them the run."""

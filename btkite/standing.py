@@ -10,7 +10,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import Any
 
-from .clock import ExchangeClock
+from .clock import ExchangeClock, SystemClock
 from .connection import Connection
 from .errors import FeedSilent, SessionExpired
 from .feeding import Feeding
@@ -46,6 +46,7 @@ class Standing(Connection):
         self._listened = datetime.min
         self._silent = ""
         self._stale: frozenset[int] = frozenset()
+        self._probation: tuple[str, datetime] | None = None
 
     def _stand(self, client: Any, reader: Any) -> None:
         """A run begins, with a session and a feed."""
@@ -69,6 +70,17 @@ class Standing(Connection):
         elif self.renewal.take_answer(answer, self.clock.now()):
             self._session_is_back()
 
+    def on_probation(self, cause: str, reason: str, until: datetime) -> None:
+        """Entries pause until the machine's clock shows ``until``."""
+        self._probation = cause, until
+        self._pause(cause, reason)
+        self._alert("error", f"entries pause: {reason}", cause)
+
+    def _end_probation(self) -> None:
+        if self._probation is not None and SystemClock().now() >= self._probation[1]:
+            self._unpause(self._probation[0])
+            self._probation = None
+
     # -- the session ----------------------------------------------------------------------------------
 
     def _refused(self, event: Refused) -> None:
@@ -76,6 +88,7 @@ class Standing(Connection):
             self._session_is_lost()
 
     def _renew(self, now: datetime) -> None:
+        self._end_probation()
         warning = self.renewal.on_time(now)
         if warning:
             self._alert("warning", f"the session ends soon: {warning}", "session ends")

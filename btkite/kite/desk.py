@@ -181,14 +181,19 @@ class Desk:
         with self._lock:
             return not self._in_flight and not self._queue
 
-    def stop(self, drain_seconds: float = 5.0) -> bool:
+    def stop(self, drain_seconds: float = 5.0, *, patience: float | None = None, entries: bool = True) -> bool:
         """Take no more requests, send what is queued for at most ``drain_seconds`` (real), and end.
 
         What was not sent by then is refused by a reply. True if all was sent. A request in flight is
-        waited for: it ends with its own timeout.
+        waited for: it ends with its own timeout, or is left behind after ``patience`` more seconds; the record
+        says that it was being sent. ``entries`` False: orders that open a position are not sent any more.
         """
+        unsent: list[Request] = []
         with self._lock:
             self._open = False
+            if not entries:
+                unsent = [request for request in self._queue if request.lane is Lane.ENTRY]
+                self._queue = [request for request in self._queue if request.lane is not Lane.ENTRY]
         self._bell.ring()
         if self._thread is threading.current_thread():
             raise RuntimeError("the desk cannot stop itself")
@@ -198,10 +203,12 @@ class Desk:
             left = sorted(self._queue, key=lambda request: request.lane)
             self._queue.clear()
         self._bell.ring()
-        self._thread.join()
-        for request in left:
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            log.warning("a request is left behind without its answer: the next start looks it up")
+        for request in (*unsent, *left):
             self._reply(request, error=_not_sent("the desk closed before its turn came"))
-        return not left
+        return not (unsent or left)
 
     # -- the desk's thread ---------------------------------------------------------------------
 
