@@ -36,6 +36,11 @@ def go(plan: Run) -> RunResult:
 
     :raises AccountLocked: if another process runs this account.
     """
+    with stoppable(on=plan.mode.bars == "stream") as ending:
+        return _go(plan, ending)
+
+
+def _go(plan: Run, ending: Ending) -> RunResult:
     folder: Any = None
 
     def kept(result: RunResult) -> RunResult:
@@ -43,7 +48,6 @@ def go(plan: Run) -> RunResult:
 
     with ExitStack() as stack:
         stack.push(lambda kind, error, trace: _keep_what_was(error, kept))  # last of all, when the log is closed
-        ending = stack.enter_context(stoppable(on=plan.mode.bars == "stream"))
         if plan.mode.journal:
             stack.enter_context(held(AccountLock(plan.folder / "lock", SystemClock())))
         config = plan.config
