@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from . import unclean
 from .clock import Clock, ManualClock, SystemClock
 from .config import Config
 from .errors import AccountLocked, ConfigError
@@ -30,7 +31,8 @@ class Shut:
 
     ``account``, ``mode``, ``endpoint``: whose gate it is · ``kill``: the kill switch's reason, and since when;
     empty if it is not engaged · ``limit``: the loss limit that was passed, in the gate's words; empty if none
-    was · ``since``: market time at which the journal first has that limit · ``folder``: where both lie.
+    was · ``unclean``: that the last runs ended without a word, again and again ·
+    ``since``: market time at which the journal first has that limit · ``folder``: where both lie.
     """
 
     account: str
@@ -39,10 +41,11 @@ class Shut:
     folder: Path
     kill: str = ""
     limit: str = ""
+    unclean: str = ""
     since: datetime | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.kill or self.limit)
+        return bool(self.kill or self.limit or self.unclean)
 
     def __str__(self) -> str:
         """What is latched and why, in one sentence."""
@@ -50,6 +53,8 @@ class Shut:
         why = [f"the kill switch is engaged ({self.kill})"] if self.kill else []
         if self.limit:
             why.append(self.limit + (f", since {self.since:%Y-%m-%d %H:%M:%S}" if self.since is not None else ""))
+        if self.unclean:
+            why.append(self.unclean)
         return (
             f"{whose} is shut for entries: {'; and '.join(why)}" if why else f"{whose} is open: there is nothing to arm"
         )
@@ -111,8 +116,10 @@ def _take_back(gate: Shut) -> None:
                 book = last.data["book"]
                 ledger = Ledger.from_state(book["ledger"])
                 RiskGate((), ledger).rearm()
-                facts = {"kill": gate.kill, "limit": gate.limit, "value": ledger.value}
+                facts = {"kill": gate.kill, "limit": gate.limit, "unclean": gate.unclean, "value": ledger.value}
                 journal.append("armed", {**facts, "book": {**book, "ledger": ledger.state()}})
+            elif gate.unclean:  # it never came to a book
+                journal.append("armed", {"kill": gate.kill, "limit": "", "unclean": gate.unclean})
     kill.rearm()
     log.info("the gate was armed again", account=gate.account, mode=gate.mode, kill=gate.kill, limit=gate.limit)
 
@@ -129,6 +136,7 @@ def _look(gate: Shut) -> Shut:
     if not path.exists():
         return found
     with Journal(path, SystemClock(), read_only=True) as journal:
+        found = replace(found, unclean=unclean.sentence(unclean.ends(journal, SystemClock().now())))
         last = journal.last_book()
         latched = None if last is None else last.data["book"]["ledger"]["latched"]
         if not latched:

@@ -203,6 +203,11 @@ class ExchangeClock:
             self.complete = self._told.speed == 0
 
     @property
+    def speed(self) -> float:
+        """Market seconds a real second; 0 in lock step."""
+        return self._told.speed
+
+    @property
     def done(self) -> bool:
         """The market's data has ended, and we have read all of it."""
         return self._told.done and self._has_read(self._told.sent)

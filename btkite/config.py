@@ -25,7 +25,20 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 from . import log
 from .errors import ConfigError
 from .settings import reading
-from .settings.sections import Alerts, Broker, Data, Exchange, Groups, KiteConnect, Log, Paths, Risk, Run, Section
+from .settings.sections import (
+    Alerts,
+    Broker,
+    Data,
+    Exchange,
+    Groups,
+    KiteConnect,
+    Log,
+    Network,
+    Paths,
+    Risk,
+    Run,
+    Section,
+)
 from .settings.sentences import did_you_mean, sentences
 
 __all__ = [
@@ -38,6 +51,7 @@ __all__ = [
     "KiteConnect",
     "Loaded",
     "Log",
+    "Network",
     "Paths",
     "Risk",
     "Run",
@@ -55,6 +69,7 @@ class Config(Section):
     """Every setting of btkite. ``Config()`` is the defaults; :func:`load` reads files and environment."""
 
     broker: Broker = Field(default_factory=Broker, description=Broker.__doc__)
+    network: Network = Field(default_factory=Network, description=Network.__doc__)
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     paths: Paths = Field(default_factory=Paths, description=Paths.__doc__)
     risk: Risk = Field(default_factory=Risk, description=Risk.__doc__)
@@ -98,7 +113,7 @@ class Config(Section):
     def secrets(self) -> list[str]:
         """The values that must never be seen: for :func:`btkite.log.register_secret`, nothing else."""
         kite = self.broker.kite_connect
-        held = [kite.api_secret, kite.access_token, *self.alerts.urls]
+        held = [kite.api_secret, kite.access_token, self.network.proxy, *self.alerts.urls]
         return [secret.get_secret_value() for secret in held if secret.get_secret_value()]
 
 

@@ -18,9 +18,12 @@ from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
 from .errors import ConfigError, DataError, SessionExpired, UnknownSymbol
 from .kite import endpoints, history, instruments
+from .log import get_logger
 from .modes import Mode
 from .series import Candles
 from .values import Instrument
+
+log = get_logger(__name__)
 
 
 def unstored(key: str) -> str:
@@ -97,7 +100,8 @@ class Connection:
                 clock=clock,
                 timeout=kite.timeout,
                 debug=kite.debug,
-                ipv4=kite.ip_family == "ipv4",
+                ipv4=self.config.network.ipv4_only,
+                proxy=self.config.network.proxy.get_secret_value(),
             )
         return self._client
 
@@ -120,6 +124,22 @@ class Connection:
         if stored is None:
             raise SessionExpired("there is no access token of today: run `btkite login`")
         return kite.api_key, str(stored.access_token.reveal())
+
+    def tokens(self) -> list[str]:
+        """The access tokens that lie ready at this moment, the likeliest first: of the last `btkite login`, and of
+        ``.env``, which is read anew. Whether they live is not asked."""
+        from .kite.session import TokenStore
+        from .settings.reading import read_dotenv
+
+        kite = self.config.broker.kite_connect
+        found = []
+        try:
+            stored = TokenStore(self.config.paths.state, kite.api_key, self.endpoint.name).load(SystemClock().now())
+            found += [stored.access_token.reveal()] if stored is not None else []
+            found.append(read_dotenv(Path(".env")).get("KITE_ACCESS_TOKEN", "").strip())
+        except ConfigError as error:
+            log.warning("a token cannot be read", reason=str(error))
+        return [token for token in found if token]
 
     # -- instruments and candles --------------------------------------------------------------------
 

@@ -6,19 +6,19 @@ to the broker, and, if there is nothing to do, one wait serves all feeds: no fee
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from .clock import ExchangeClock
-from .connection import Connection
-from .errors import SessionExpired
 from .feeding import Asked, Feeding
-from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Ticks
+from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Refused, Ticks
 from .linetime import from_seconds, to_seconds
 from .log import get_logger
 from .market.calendar import calendar
+from .renewal import Renewal
+from .silence import Silence
+from .standing import Standing
 from .values import OrderUpdate
 
 log = get_logger(__name__)
@@ -27,18 +27,14 @@ _AFTER = timedelta(seconds=60)
 """So long after the close a timer of the session's end still fires."""
 
 
-class Pump(Connection):
+class Pump(Standing):
     """A connection that is being run: its stream, its threads, its feeds and their broker."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.notifs: deque[Any] = deque()
-        self.broker: Any = None
         self.inbox = Inbox()
-        self.stream: Any = None
         self.reader: Any = None
-        self.desk: Any = None
-        self._feeds: list[Feeding] = []
+        self.postbacks: Any = None
         self._by_token: dict[int, list[Feeding]] = {}
         self._slots: list[Any] = []  # that have no instrument yet
         self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
@@ -46,7 +42,7 @@ class Pump(Connection):
         self.looks: list[Callable[[], None]] = []  # called at every turn, on Cerebro's thread
         self.ticked: datetime | None = None  # market time of the last tick that was taken
         self._asked_desk = False
-        self._expired: SessionExpired | None = None
+        self._hurried = False
         self._released = datetime.min  # up to which bars were closed
         self._hours: tuple[date, datetime | None, datetime | None] | None = None
 
@@ -64,17 +60,32 @@ class Pump(Connection):
         self.stream = KiteStream(
             self.endpoint,
             client.api_key,
-            lambda: client.access_token,
+            client.token_for_stream,
             self.inbox,
             self.clock,
+            on_refused=client.refuse,
             user_id=kite.user_id,
-            ipv4=kite.ip_family == "ipv4",
+            ipv4=self.config.network.ipv4_only,
+            proxy=self.config.network.proxy.get_secret_value(),
         )
+        client.guard(lambda reason: self.inbox.put(Refused(reason)))
+        self._stand(client, self.reader)
         if isinstance(self.clock, ExchangeClock):
             self.clock.idle = self._idle
             self.clock.frames_read = lambda: self.stream.frames_read
+        self.postbacks = self._hear_postbacks()
         self.stream.start()
         self._running = True
+
+    def _hear_postbacks(self) -> Any:
+        """The listener for Kite's posts, if orders go there and a port is said; closed again with the run."""
+        kite = self.config.broker.kite_connect
+        if kite.postback_port is None or self.mode.fills != "kite":
+            return None
+        from .kite.postbacks import Postbacks
+
+        secret = kite.api_secret.get_secret_value()
+        return Postbacks(kite.postback_host, kite.postback_port, secret, self.inbox, user_id=kite.user_id)
 
     def _attach(self, data: Any) -> None:
         if data.instrument is None:
@@ -109,10 +120,21 @@ class Pump(Connection):
             return
         self._running = False
         if self.desk is not None:
-            self.desk.stop()
+            if self._hurried:
+                self.desk.stop(1.5, patience=0.5, entries=False)
+            else:
+                self.desk.stop()
             self.desk = None
         self.stream.stop()
+        if self.postbacks is not None:
+            self.postbacks.stop()
         self.reader.stop()
+        self.client.guard(None)
+
+    def hurry(self, why: str) -> None:
+        """The process is to end at once: no more entries, and nothing that hangs is waited for. Cerebro's thread."""
+        self._hurried = True
+        self._pause("Stopping", f"the run is ending ({why})")
 
     def finish(self) -> None:
         """No more bars: feeds end, and with them the run."""
@@ -153,6 +175,8 @@ class Pump(Connection):
         if not any(feeding.waited_for for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
+        self._renew(now)
+        self._listen(now)
         if self.broker is not None and hasattr(self.broker, "on_time"):
             self.broker.on_time(to_seconds(now))
         # Order events reach the strategy before the bar that ended at the same moment.
@@ -218,15 +242,11 @@ class Pump(Connection):
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
             self.ticked = self._now()
+            self.silence.ticked(event.ticks, self._now())
             for tick in sorted(event.ticks, key=self._tick_order):
                 for feeding in self._by_token.get(tick.instrument_token, ()):
                     feeding.take(tick)
             return False
-        if isinstance(getattr(event, "error", None), SessionExpired):
-            # The strategy still hears of what came with it; then the run ends.
-            self._expired = SessionExpired(
-                f"the session ended during the run; what is open at Kite stays open. Kite said: {event.error}"
-            )
         if isinstance(event, OrderUpdate):
             self.broker.take_update(event)
         elif isinstance(event, DeskReply):
@@ -235,8 +255,13 @@ class Pump(Connection):
         elif isinstance(event, LinkChange):
             self._link(event)
             return False
+        elif isinstance(event, Refused):
+            self._refused(event)
+            return False
         elif isinstance(event, Answer):
-            if isinstance(event.subject, Asked):
+            if isinstance(event.subject, Renewal | Silence):
+                self._take_own(event)
+            elif isinstance(event.subject, Asked):
                 event.subject.feeding.take_answer(event.subject, event)
             else:
                 self.broker.take_answer(event)
@@ -250,12 +275,13 @@ class Pump(Connection):
     def _link(self, change: LinkChange) -> None:
         self.put_notification(f"stream {change.link}", change.reason)
         log.info("stream", link=str(change.link), reason=change.reason)
+        self.silence.link(change.link is Link.CONNECTED, change.reason, self._now())
         for feeding in self._feeds:
             feeding.take_link(change)
-        if change.link is Link.REFUSED:
-            log.error("the stream was refused: log in again", reason=change.reason)
         if self.broker is not None and hasattr(self.broker, "take_link"):
             self.broker.take_link(change)
+
+    # -- bars -----------------------------------------------------------------------------------------
 
     def _release(self, now: datetime, *, final: bool = False) -> None:
         """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
@@ -315,7 +341,7 @@ class Pump(Connection):
         now = self._now()
         due = [feeding.due for feeding in self._feeds] + [self._over()]
         due += [feeding.early_end for feeding in self._feeds]
-        due += [self.stream.due, self.desk.due if self.desk else None]
+        due += [self.stream.due, self.desk.due if self.desk else None, self.renewal.due]
         if self.broker is not None and hasattr(self.broker, "next_due"):
             second = self.broker.next_due()
             due.append(None if second is None else from_seconds(second))
@@ -323,6 +349,3 @@ class Pump(Connection):
             due.append(now + _IDLE)
         moments = [moment for moment in due if moment is not None and moment > now]
         return min(moments, default=now + timedelta(days=3650))
-
-    def put_notification(self, msg: Any, *args: Any, **kwargs: Any) -> None:
-        self.notifs.append((msg, args, kwargs))

@@ -45,7 +45,18 @@ class KiteStore(Pump, bt.Store, metaclass=_ManyStores):
     def __getstate__(self) -> dict[str, Any]:
         """For ``optstrategy`` in several processes: what was read, without connections."""
         state = vars(self).copy()
-        for name in ("_client", "stream", "reader", "desk", "inbox", "_clock", "broker"):
+        for name in (
+            "_client",
+            "renewal",
+            "silence",
+            "postbacks",
+            "stream",
+            "reader",
+            "desk",
+            "inbox",
+            "_clock",
+            "broker",
+        ):
             state[name] = None
         return state
 

@@ -13,7 +13,7 @@ import pytest
 from btkite.brokers.kite import KiteBroker
 from btkite.brokers.sim import SimBroker
 from btkite.candles import CandleCache
-from btkite.clock import Bell, ExchangeClock, ManualClock, SystemClock
+from btkite.clock import Bell, ExchangeClock, ManualClock, SystemClock, to_ist
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.errors import ConfigError, DataError, RuleViolation, SessionExpired, UnknownSymbol
@@ -307,7 +307,8 @@ def test_one_store_serves_two_runs_one_after_the_other(kite_exchange):
     assert {when.date() for when, _ in tuesday.seen} == {(DAY + timedelta(days=1)).date()}
 
 
-def test_a_token_that_dies_ends_a_live_run_after_the_strategy_has_heard_of_its_order(kite_exchange):
+def a_session_that_ends(kite_exchange, then, **config):
+    """A live run whose token dies when its strategy has just bought; what its strategy heard, and the store."""
     kite_exchange.reset(market())
     heard = []
 
@@ -316,15 +317,46 @@ def test_a_token_that_dies_ends_a_live_run_after_the_strategy_has_heard_of_its_o
             heard.append(order.getstatusname())
 
     cerebro = Cerebro(stdstats=False)
-    store = kite_exchange.store("live")
+    store = kite_exchange.store("live", config=kite_exchange.config(**config))
     cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
     cerebro.setbroker(store.getbroker())
-    server = kite_exchange._exchange._server
-    cerebro.addstrategy(Hears, then=lambda: server.call(server.venue.sessions.expire))
+    sessions = kite_exchange._exchange._server
+
+    def expire():
+        sessions.call(sessions.venue.sessions.expire)
+        then(sessions)
+
+    cerebro.addstrategy(Hears, then=expire)
+    return cerebro, store, heard
+
+
+def test_a_session_that_nobody_renews_ends_the_run_at_its_deadline_and_rejects_nothing(kite_exchange):
+    cerebro, store, heard = a_session_that_ends(kite_exchange, lambda server: None, **{"run.renew_within": 5})
     with pytest.raises(SessionExpired, match="btkite login"):
         cerebro.run()
-    assert "Rejected" in heard
+    assert heard == ["Submitted"]
     assert kite_exchange.orders() == []
+    refused = [to_ist(datetime.fromisoformat(row["time"])) for row in kite_exchange.requests() if row["status"] == 403]
+    assert len(refused) > 5
+    assert all(later - first >= timedelta(seconds=60) for first, later in zip(refused, refused[3:], strict=False))
+    assert store.clock.now() - refused[0] >= timedelta(minutes=5)
+
+
+def test_a_token_in_the_dot_env_file_goes_on_with_the_same_run_and_its_waiting_order(
+    kite_exchange, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    def renewed(server):
+        token = server.call(lambda: server.venue.sessions.issue(server.venue.clock.now()))
+        (tmp_path / ".env").write_text(f"KITE_ACCESS_TOKEN={token}\n")
+
+    cerebro, store, heard = a_session_that_ends(kite_exchange, renewed)
+    (ran,) = cerebro.run()
+    assert heard[:3] == ["Submitted", "Accepted", "Completed"]
+    assert [row["status"] for row in kite_exchange.orders()] == ["COMPLETE", "COMPLETE"]
+    assert {"session lost", "session renewed"} <= set(ran.told)
+    assert not store.broker.gate.paused
 
 
 # ---- several at once ------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def login(
         state = new_state()
         page = login_url(place, kite.api_key, state)
         token = _wait_for_login(page, kite, state, wait, browser=browser, paste=paste)
-    with closing(_client(kite, place, "")) as client:
+    with closing(_client(config, place, "")) as client:
         session = log_in(client, token, secret, SystemClock())
         if kite.user_id and session.user_id != kite.user_id:
             client.logout()
@@ -93,7 +93,7 @@ def logout(
     token = kite.access_token.get_secret_value() or (session.access_token.reveal() if session else "")
     ended = False
     if token and not local:
-        with closing(_client(kite, place, token)) as client:
+        with closing(_client(config, place, token)) as client:
             try:
                 client.logout()
                 ended = True
@@ -195,8 +195,10 @@ def _store(config: Config, place: Endpoint) -> TokenStore:
     return TokenStore(config.paths.state, config.broker.kite_connect.api_key, place.name)
 
 
-def _client(kite: KiteConnect, place: Endpoint, token: str) -> KiteClient:
+def _client(config: Config, place: Endpoint, token: str) -> KiteClient:
     from ..kite.client import KiteClient
+
+    kite = config.broker.kite_connect
 
     return KiteClient(
         place,
@@ -206,7 +208,8 @@ def _client(kite: KiteConnect, place: Endpoint, token: str) -> KiteClient:
         clock=SystemClock(),
         timeout=kite.timeout,
         debug=kite.debug,
-        ipv4=kite.ip_family == "ipv4",
+        ipv4=config.network.ipv4_only,
+        proxy=config.network.proxy.get_secret_value(),
     )
 
 

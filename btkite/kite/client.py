@@ -48,6 +48,7 @@ class KiteClient(Door):
       - ``timeout``: seconds for each answer
       - ``ipv4``: connect over IPv4 only: Kite checks the address that orders come from, and an
         operating system that prefers IPv6 silently uses another one
+      - ``proxy``: an HTTP proxy that connects us, see :mod:`btkite.kite.network`
       - ``pace``: share one between the clients of an account
       - ``debug``: log each call (never its secrets)
     """
@@ -75,6 +76,32 @@ class KiteClient(Door):
     def logout(self) -> None:
         """Kill the access token at Kite (Kite web and app stay logged in)."""
         self._kite.invalidate_access_token()
+
+    def ask_for(self, access_token: str) -> None:
+        """Ask Kite, once and on a connection of its own, whether it takes this token for our account.
+
+        Raises:
+            SessionExpired: it does not.
+            ConfigError: it does, and the token is of another account.
+            KiteUnavailable: nobody knows.
+        """
+        other = KiteClient(
+            self.endpoint,
+            self.api_key,
+            access_token,
+            clock=self._clock,
+            timeout=self._timeout,
+            ipv4=self._ipv4,
+            proxy=self._proxy,
+            pace=self.pace,
+            attempts=1,
+        )
+        try:
+            user = str(other.profile().get("user_id") or "")
+        finally:
+            other.close()
+        if user and self.user_id and user != self.user_id:
+            raise ConfigError(f"the new access token is of user {user}, not of {self.user_id}: log in as the latter")
 
     def profile(self) -> dict[str, Any]:
         return dict(self._kite.profile())

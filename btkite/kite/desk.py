@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ..clock import Bell, Clock
-from ..errors import BtkiteError, OrderRefused, OrderUncertain
+from ..errors import BtkiteError, OrderRefused, OrderUncertain, SessionExpired
 from ..values import Proposal
 from .client import KiteClient
 from .failures import NOT_SENT
@@ -130,7 +130,7 @@ class Desk:
             accepted = self._open
             if accepted:
                 if not (self._queue or self._in_flight):
-                    self._crowded = False
+                    self._crowded = self._client.refused  # what waits for a session goes by lane, too
                 self._queue.append(request)
                 self._due = None
         if accepted:
@@ -157,7 +157,7 @@ class Desk:
         with self._lock:
             if self._in_flight:
                 return True
-            if not self._queue:
+            if not self._queue or self._client.refused:
                 return False
             return self._due is None or self._clock.now() >= self._due
 
@@ -165,21 +165,35 @@ class Desk:
     def due(self) -> datetime | None:
         """When the request that waits for the rate limit may go; None if none waits."""
         with self._lock:
-            return self._due if self._queue else None
+            return self._due if self._queue and not self._client.refused else None
+
+    def wake(self) -> None:
+        """There is a session again: go on."""
+        self._bell.ring()
+
+    def waiting(self) -> list[Request]:
+        """What was not sent yet."""
+        with self._lock:
+            return list(self._queue)
 
     def idle(self) -> bool:
         """Nothing queued and nothing in flight."""
         with self._lock:
             return not self._in_flight and not self._queue
 
-    def stop(self, drain_seconds: float = 5.0) -> bool:
+    def stop(self, drain_seconds: float = 5.0, *, patience: float | None = None, entries: bool = True) -> bool:
         """Take no more requests, send what is queued for at most ``drain_seconds`` (real), and end.
 
         What was not sent by then is refused by a reply. True if all was sent. A request in flight is
-        waited for: it ends with its own timeout.
+        waited for: it ends with its own timeout, or is left behind after ``patience`` more seconds; the record
+        says that it was being sent. ``entries`` False: orders that open a position are not sent any more.
         """
+        unsent: list[Request] = []
         with self._lock:
             self._open = False
+            if not entries:
+                unsent = [request for request in self._queue if request.lane is Lane.ENTRY]
+                self._queue = [request for request in self._queue if request.lane is not Lane.ENTRY]
         self._bell.ring()
         if self._thread is threading.current_thread():
             raise RuntimeError("the desk cannot stop itself")
@@ -189,10 +203,12 @@ class Desk:
             left = sorted(self._queue, key=lambda request: request.lane)
             self._queue.clear()
         self._bell.ring()
-        self._thread.join()
-        for request in left:
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            log.warning("a request is left behind without its answer: the next start looks it up")
+        for request in (*unsent, *left):
             self._reply(request, error=_not_sent("the desk closed before its turn came"))
-        return not left
+        return not (unsent or left)
 
     # -- the desk's thread ---------------------------------------------------------------------
 
@@ -203,6 +219,11 @@ class Desk:
                 return
             try:
                 order_id = self._send(request)
+            except SessionExpired as error:
+                if self._client.guarded:
+                    self._put_back(request)
+                else:
+                    self._done(request, error=error)
             except BtkiteError as error:
                 self._done(request, error=error)
             except Exception as error:
@@ -218,7 +239,7 @@ class Desk:
         pace = self._client.pace
         while True:
             with self._lock:
-                request = self._first()
+                request = None if self._client.refused else self._first()
                 if request is None and (self._leaving or not self._open):
                     return None
                 if request is not None:
@@ -235,6 +256,14 @@ class Desk:
                 self._bell.wait(None)
             else:
                 pace.wait(self._bell, until)
+
+    def _put_back(self, request: Request) -> None:
+        """Kite said no to the token, so there is no such order. It waits for the next session, and is sent by lane:
+        cancels and exits go first."""
+        with self._lock:
+            self._queue.insert(0, request)
+            self._crowded, self._in_flight = True, False
+        self._inbox.bell.ring()
 
     def _first(self) -> Request | None:
         """First come, first served, until the rate limit makes somebody wait: then by lane."""

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..clock import Clock
-from ..errors import KiteUnavailable, RuleViolation
+from ..errors import KiteUnavailable, RuleViolation, SessionExpired
 from ..log import register_secret
+from . import network
 from .endpoints import Endpoint
 from .failures import Failure, translate
 from .pace import Kind, Lane, Pace
@@ -47,6 +48,8 @@ HARMLESS = frozenset(
         "order.margins", "order.margins.basket", "order.contract_note", "portfolio.holdings.authorise",
     }
 )  # fmt: skip
+_LOGIN = frozenset({"api.token", "api.token.renew"})  # what a refusal of says nothing of the token in use
+_OVER = "the session is over: Kite has refused the access token. Log in again: btkite login."
 _KINDS = {
     "market.quote": Kind.QUOTE,
     "market.quote.ohlc": Kind.QUOTE,
@@ -76,6 +79,7 @@ class Door:
         timeout: float = 7.0,
         debug: bool = False,
         ipv4: bool = True,
+        proxy: str = "",
         pace: Pace | None = None,
         attempts: int = ATTEMPTS,
     ) -> None:
@@ -83,12 +87,17 @@ class Door:
         self.api_key = api_key
         self.user_id = user_id
         self.armed = armed
+        self._clock = clock
         self.pace = pace if pace is not None else Pace(clock)
         self._token = Secret(access_token or "")
         register_secret(access_token or "")
         self._debug = debug
         self._timeout = timeout
         self._ipv4 = ipv4
+        self._proxy = proxy
+        register_secret(proxy)
+        self._dead = Secret("")  # the token that Kite has refused
+        self._on_refused: Callable[[str], None] | None = None
         self._attempts = attempts
         self._answer = threading.local()
         self._building = threading.Lock()
@@ -110,6 +119,41 @@ class Door:
         register_secret(access_token)
         if self._built is not None:
             self._built.set_access_token(access_token)
+
+    def guard(self, on_refused: Callable[[str], None] | None) -> None:
+        """For the time of a run, let a token rest that Kite has refused, and call this function, with the reason, on
+        whatever thread hears of it. None: the run is over."""
+        self._on_refused, self._dead = on_refused, Secret("")
+
+    @property
+    def guarded(self) -> bool:
+        return self._on_refused is not None
+
+    @property
+    def refused(self) -> bool:
+        """Whether Kite has refused the token in use, in a run. Then nothing is asked with it any more: each call
+        raises ``SessionExpired`` before the wire, until there is another token or this one is believed again."""
+        return bool(self._dead) and self._dead == self._token
+
+    def refuse(self, access_token: str, reason: str) -> None:
+        """Kite has refused this token, here or at the stream's door."""
+        tell = self._on_refused
+        if tell is None:
+            return
+        if access_token == self.access_token:
+            self._dead = Secret(access_token)
+        tell(reason)
+
+    def believe(self, access_token: str) -> None:
+        """Kite has just taken this token: use it from the next call on."""
+        self._dead = Secret("")
+        self.set_token(access_token)
+
+    def token_for_stream(self) -> str:
+        """The token in use. :raises SessionExpired: if Kite has refused it."""
+        if self.refused:
+            raise SessionExpired(_OVER)
+        return self.access_token
 
     def close(self) -> None:
         """Close the connections."""
@@ -135,9 +179,7 @@ class Door:
         session = kite.reqsession
         session.max_redirects = 0  # Kite has none, and a redirected order would be an order to nobody
         session.hooks["response"].append(self._keep_answer)
-        if self._ipv4:
-            for scheme in ("https://", "http://"):
-                session.mount(scheme, _ipv4_adapter())
+        network.prepare(session, self.endpoint.rest_root, proxy=self._proxy, ipv4=self._ipv4)
         library_log = logging.getLogger("urllib3.connectionpool")
         if not any(isinstance(known, RedactFilter) for known in library_log.filters):
             library_log.addFilter(RedactFilter())
@@ -178,16 +220,22 @@ class Door:
         raise AssertionError("stamina always returns or raises")
 
     def _once(self, route: str, method: str, order: bool, args: Any, kwargs: Any) -> Any:
+        if self.refused and route not in _LOGIN:
+            raise SessionExpired(_OVER)
         if not getattr(self._answer, "paced", False):
             self.pace.take(*self._turn(route, order))
         self._answer.response = None
+        token = self.access_token
         try:
             data = self._wire(route, method, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - kiteconnect raises its own, requests', KeyError, TypeError
             failure = self._failure(error)
             if self._debug:
                 log.debug("%s %s: %s %s", method, self._path(route), failure.code, failure.message)
-            raise translate(failure, order=order) from None
+            translated = translate(failure, order=order)
+            if isinstance(translated, SessionExpired) and token and route not in _LOGIN:
+                self.refuse(token, str(translated))
+            raise translated from None
         finally:
             response, self._answer.response = self._answer.response, None
         if self._debug:
@@ -249,18 +297,6 @@ class _LaneGuard:
 
     def __exit__(self, *_: object) -> None:
         self._local.lane, self._local.paced = Lane.ENTRY, False
-
-
-def _ipv4_adapter() -> Any:
-    """A transport bound to an IPv4 source: connecting to an IPv6 address fails, the next one is tried."""
-    from requests.adapters import HTTPAdapter
-
-    class IPv4Adapter(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            kwargs["source_address"] = ("0.0.0.0", 0)  # noqa: S104 - a source, not a listener
-            super().init_poolmanager(*args, **kwargs)
-
-    return IPv4Adapter()
 
 
 def _never_connected(error: BaseException) -> bool:

@@ -42,6 +42,13 @@ class LinkChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Kite has refused the access token, to a call or to the stream; ``reason`` never holds a secret."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeskReply:
     """What became of one request of the desk. ``error`` is None if Kite said yes."""
 

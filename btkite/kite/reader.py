@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -48,15 +49,16 @@ class Reader:
             return self._pending > 0
 
     def stop(self, seconds: float = 1.0) -> None:
-        """Take no more questions; wait at most ``seconds`` for each worker. Idempotent."""
+        """Take no more questions; wait at most ``seconds`` (real) for the workers. Idempotent."""
         with self._lock:
             if not self._open:
                 return
             self._open = False
         for _ in self._threads:
             self._asked.put(None)
+        end = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(seconds)
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import RuleViolation
+from . import network
 from .endpoints import Endpoint
 from .frames import Decoder, Notice
 from .inbox import Inbox, Link, LinkChange
@@ -42,6 +43,7 @@ class KiteStream:
 
     Params:
       - ``access_token``: asked at every connect, so that a renewed session is picked up
+      - ``on_refused``: called on the stream's thread with the token and the reason of a refusal (403)
       - ``heartbeat``: seconds without a frame after which we ping; no pong in half of it is a break
       - ``silence``: seconds without any data frame (Kite's heartbeat counts) after which the
         connection is given up; in lock step the exchange's time stands, so silence means nothing
@@ -67,7 +69,9 @@ class KiteStream:
         connect_timeout: float = 10.0,
         instruments: int = INSTRUMENTS,
         connections: int = CONNECTIONS,
+        on_refused: Callable[[str, str], None] = lambda token, reason: None,
         ipv4: bool = True,
+        proxy: str = "",
     ) -> None:
         self.endpoint = endpoint
         self.api_key = api_key
@@ -79,7 +83,9 @@ class KiteStream:
         self.backoff = backoff
         self.crowded = crowded
         self.connect_timeout = connect_timeout
+        self.on_refused = on_refused
         self.ipv4 = ipv4
+        self.proxy = network.proxy_for(endpoint.ws_root, proxy)
         self.access_token = access_token
         self.token = ""  # the last one used, to keep it out of the log
         self.decoder = Decoder()
@@ -87,6 +93,7 @@ class KiteStream:
         self._instruments = instruments
         self.lock = threading.Lock()
         self._frames: dict[str, int] = {}
+        self.heard = datetime.min  # market time of the last data frame, heartbeats included
         self._sockets = [WebSocket(self, number) for number in range(connections)]
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -158,6 +165,15 @@ class KiteStream:
     def renew(self) -> None:
         """There is a new token (or network): try again now, even after a refusal."""
         self._call(self._wake)
+
+    def reconnect(self, reason: str) -> None:
+        """Give up what stands, and connect anew."""
+
+        def give_up() -> None:
+            for socket in self._sockets:
+                socket.give_up(reason)
+
+        self._call(give_up)
 
     def subscribe(self, modes: Mapping[int, str]) -> None:
         """Want these instruments, each in its mode (``ltp``, ``quote``, ``full``); others stay as they are.
@@ -234,7 +250,7 @@ class KiteStream:
         for socket in self._sockets:
             socket.open()
         connector = aiohttp.TCPConnector(family=AF_INET if self.ipv4 else AF_UNSPEC)
-        # trust_env stays off: a proxy would see the token in the URL.
+        # trust_env stays off: the environment's proxies are not ours (btkite.kite.network).
         async with aiohttp.ClientSession(connector=connector) as session:
             tasks = [asyncio.create_task(socket.live(session)) for socket in self._sockets]
             ready.set()
@@ -248,6 +264,7 @@ class KiteStream:
 
     def took(self, address: str, event: Any) -> None:
         """A data frame was read: into the inbox, then into the count, then the bell."""
+        self.heard = self.clock.now()
         if event is not None:
             self.inbox.put(event)
         with self.lock:

@@ -52,6 +52,8 @@ class WebSocket:
         self.retry_at: datetime | None = None
         self.changed: asyncio.Event
         self._woken: asyncio.Event
+        self._ending: asyncio.Event
+        self._given_up = ""
         self._said: dict[int, str] = {}
         self._data_at = 0.0
         self._pings = 0
@@ -65,6 +67,7 @@ class WebSocket:
     def open(self) -> None:
         self.changed = asyncio.Event()
         self._woken = asyncio.Event()
+        self._ending = asyncio.Event()
         if self.needed:
             self.changed.set()
 
@@ -80,6 +83,12 @@ class WebSocket:
         if self.link is Link.CONNECTED:
             return self._said != self.wanted or self._pongs < self._pings
         return self.retry_at is None or self.stream.clock.now() >= self.retry_at
+
+    def give_up(self, reason: str) -> None:
+        """End the connection that stands, if one does, and connect anew."""
+        if self.link is Link.CONNECTED:
+            self._given_up = reason
+            self._ending.set()
 
     def wake(self) -> None:
         self._woken.set()
@@ -157,10 +166,12 @@ class WebSocket:
 
         stream = self.stream
         self._woken.clear()
+        self._ending.clear()
         try:
             async with asyncio.timeout(stream.connect_timeout):
                 websocket = await session.ws_connect(
                     self._url(),
+                    proxy=stream.proxy,
                     headers={"X-Kite-Version": "3"},
                     heartbeat=stream.heartbeat,
                     autoping=False,
@@ -170,9 +181,9 @@ class WebSocket:
         except aiohttp.WSServerHandshakeError as error:
             status = error.status
             if status == 403:
-                raise _Refused(
-                    "Kite refused the stream (HTTP 403): the session is over, or the plan has no market data"
-                ) from None
+                reason = "Kite refused the stream (HTTP 403): the session is over, or the plan has no market data"
+                stream.on_refused(stream.token, reason)
+                raise _Refused(reason) from None
             if status == 429:
                 raise _Crowded("Kite has three connections of this key already (HTTP 429)") from None
             raise _Broken(f"Kite refused the stream for now (HTTP {status})") from None
@@ -196,6 +207,7 @@ class WebSocket:
             asyncio.create_task(self._read(websocket, address)),
             asyncio.create_task(self._speak(websocket)),
             asyncio.create_task(self._watch()),
+            asyncio.create_task(self._end()),
         ]
         try:
             done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -261,6 +273,10 @@ class WebSocket:
                 await self.changed.wait()
         except (aiohttp.ClientError, OSError) as error:
             raise _Broken(f"the connection was lost: {type(error).__name__}") from None
+
+    async def _end(self) -> None:
+        await self._ending.wait()
+        raise _Broken(self._given_up)
 
     async def _watch(self) -> None:
         """Give the connection up if no data frame comes: a dead peer may still answer pings."""

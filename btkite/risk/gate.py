@@ -138,13 +138,15 @@ class RiskGate:
         self.noted: dict[int, list[dict[str, Any]]] | None = None  # by ref, what each rule said; None: nobody asks
         self._state = state
         self._reason = ""
+        self._pauses: dict[str, str] = {}
+        self._pauses_of: dict[str, tuple[str, str]] = {}  # cause -> the one instrument that it is about, reason
 
     @property
     def state(self) -> State:
-        """HALTED while the kill switch is engaged, REDUCING once a limit for good was passed."""
+        """HALTED while the kill switch is engaged, REDUCING once a limit for good was passed, or while it is paused."""
         if self._state is State.HALTED or (self.kill is not None and self.kill.engaged()):
             return State.HALTED
-        return State.REDUCING if self.ledger.latched is not None else self._state
+        return State.REDUCING if self.ledger.latched is not None or self._pauses else self._state
 
     @property
     def reason(self) -> str:
@@ -153,7 +155,9 @@ class RiskGate:
             return f"the kill switch is engaged ({self.kill.reason})"
         if self._state is State.HALTED:
             return self._reason
-        return self._reason if self.ledger.latched is None else self.ledger.latched.reason
+        if self.ledger.latched is not None:
+            return self.ledger.latched.reason
+        return self._reason or "; ".join(self._pauses.values())
 
     def reduce_only(self, reason: str) -> None:
         """Until :meth:`resume`, nothing is opened. A halted gate stays halted."""
@@ -164,6 +168,24 @@ class RiskGate:
         """The cause of :meth:`reduce_only` is gone. Neither a halt nor a limit for good is lifted by that."""
         if self._state is State.REDUCING:
             self._state, self._reason = State.ACTIVE, ""
+
+    def pause(self, cause: str, reason: str, key: str = "") -> None:
+        """Nothing is opened until :meth:`unpause` of the same cause; with a ``key``, nothing of that instrument.
+        Causes do not know of each other, and none of them lifts a halt or a limit."""
+        if key:
+            self._pauses_of[cause] = key, reason
+        else:
+            self._pauses[cause] = reason
+
+    def unpause(self, cause: str) -> None:
+        """This cause is gone."""
+        self._pauses.pop(cause, None)
+        self._pauses_of.pop(cause, None)
+
+    @property
+    def paused(self) -> dict[str, str]:
+        """The reason of each cause that pauses entries now."""
+        return {**self._pauses, **{cause: reason for cause, (_, reason) in self._pauses_of.items()}}
 
     def halt(self, reason: str, now: datetime | None = None) -> None:
         """Stop until a person calls :meth:`rearm`; with a kill switch, over restarts too."""
@@ -240,7 +262,13 @@ class RiskGate:
             latched = self.ledger.latched
             if state is State.REDUCING and latched is not None:
                 return latched
+            if state is State.REDUCING and not self._reason:
+                return Denial(next(iter(self._pauses)), f"{self.reason}: {ONLY_REDUCING}")
             return Denial(f"gate {state}", f"{self.reason or f'the gate is {state}'}: {ONLY_REDUCING}")
+        if not order.reduces:
+            for cause, (key, reason) in self._pauses_of.items():
+                if key == order.instrument.key:
+                    return Denial(cause, f"{reason}: {ONLY_REDUCING}")
         if self.noted is not None:
             self.noted[order.ref] = verdicts(order, self.rules, self.ledger)
         denial = check(order, self.rules, self.ledger)

@@ -7,17 +7,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import simulator
+from .. import simulator, unclean
 from ..clock import SystemClock
 from ..config import Config
-from ..errors import BtkiteError
+from ..errors import BtkiteError, JournalBroken
 from ..journal import AccountLock
 from ..log import get_logger, writing
 from ..report.result import RunResult
 from ..risk.gate import KillSwitch
 from . import delivered, words
 from .checks import check_market
-from .keeping import account_record, held, stoppable
+from .ending import Ending, stoppable
+from .keeping import account_record, held
 from .markets import config_on
 from .outcome import cut_short, outcome
 from .telling import telling
@@ -37,6 +38,11 @@ def go(plan: Run) -> RunResult:
 
     :raises AccountLocked: if another process runs this account.
     """
+    with stoppable(on=plan.mode.bars == "stream") as ending:
+        return _go(plan, ending)
+
+
+def _go(plan: Run, ending: Ending) -> RunResult:
     folder: Any = None
 
     def kept(result: RunResult) -> RunResult:
@@ -51,7 +57,7 @@ def go(plan: Run) -> RunResult:
             assert plan.begin is not None
             market = stack.enter_context(simulator.started(config, plan.candles, plan.instruments, plan.begin))
             config = config_on(config, market)
-        store, broker = _open_market(plan, config, stack)
+        store, broker = _open_market(plan, config, stack, ending)
         cerebro = _cerebro(plan, store, broker)
         if plan.starts_exchange and not market.lockstep:
             set_off_when_live(cerebro, market.set_off)
@@ -62,7 +68,7 @@ def go(plan: Run) -> RunResult:
             stack.enter_context(telling(plan, store, broker, cerebro))
         if folder is not None and not plan.candles:  # also of a run that fails
             stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))
-        result = _run(plan, cerebro, broker)
+        result = _run(plan, cerebro, broker, ending)
     return kept(result)
 
 
@@ -71,11 +77,12 @@ def _keep_what_was(error: BaseException | None, kept: Callable[[RunResult], RunR
         error.result = kept(error.result)
 
 
-def _open_market(plan: Run, config: Config, stack: ExitStack) -> tuple[KiteStore, Any]:
+def _open_market(plan: Run, config: Config, stack: ExitStack, ending: Ending) -> tuple[KiteStore, Any]:
     from ..brokers.record import Jotter
     from ..store import KiteStore
 
     store = KiteStore(mode=plan.mode, config=config, confirm=plan.confirm)  # type: ignore[call-arg]  # its params
+    ending.store = store
     stack.callback(store.stop)
     lasting: dict[str, Any] = {"kill": KillSwitch(plan.folder / "kill")} if plan.mode.journal else {}
     if plan.mode.journal and not plan.starts_exchange:  # an exchange of our own begins anew, and so its account
@@ -85,7 +92,26 @@ def _open_market(plan: Run, config: Config, stack: ExitStack) -> tuple[KiteStore
     broker = store.getbroker(cash=config.broker.capital, **lasting)
     check_market(plan, store, broker)
     _alert(plan, config, store, broker, stack)
+    if "record" in lasting:
+        _count_ends(lasting["record"].journal, store, broker, stack, ending)
     return store, broker
+
+
+def _count_ends(journal: Any, store: KiteStore, broker: Any, stack: ExitStack, ending: Ending) -> None:
+    """This run is written down as begun; entries pause if the ones before it ended badly again and again."""
+    wall = SystemClock()
+    found = unclean.begin(journal, wall.now())
+    why = unclean.sentence(found)
+    if why:
+        store.on_probation(unclean.CAUSE, f"{why}: btkite arm, or ten minutes", wall.now() + unclean.WITHIN)
+
+    def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
+        crashed = type(error) is BtkiteError or isinstance(error, JournalBroken)  # the strategy's error, or worse
+        if not crashed and (not isinstance(error, Exception) or isinstance(error, BtkiteError)):
+            unclean.end(journal, wall.now(), ending.why or (str(error) if error else "as planned"))
+
+    ending.last_words = lambda reason: unclean.end(journal, wall.now(), f"{reason}, in haste")
+    stack.push(ended)
 
 
 def _alert(plan: Run, config: Config, store: KiteStore, broker: Any, stack: ExitStack) -> None:
@@ -150,16 +176,17 @@ def _cerebro(plan: Run, store: KiteStore, broker: Any) -> Any:
     return cerebro
 
 
-def _run(plan: Run, cerebro: Any, broker: Any) -> RunResult:
+def _run(plan: Run, cerebro: Any, broker: Any, ending: Ending) -> RunResult:
     log.info("run", **dict(plan.banner()))
-    with stoppable(cerebro, on=plan.mode.bars == "stream") as stopped:
-        try:
-            (strategy,) = cerebro.run()
-        except Exception as error:
-            failure = words.failed(error, plan.strategy)
-            failure.result = cut_short(plan, cerebro, broker, failure)
-            raise words.with_open(failure, broker, cerebro.datas) from error
-    result = outcome(plan, strategy, broker, stopped)
+    ending.cerebro = cerebro
+    cerebro.addstorecb(ending.heard)
+    try:
+        (strategy,) = cerebro.run()
+    except Exception as error:
+        failure = words.failed(error, plan.strategy)
+        failure.result = cut_short(plan, cerebro, broker, failure)
+        raise words.with_open(failure, broker, cerebro.datas) from error
+    result = outcome(plan, strategy, broker, ending)
     figures = {str(key): str(value) for key, value in result.stats.items()}
     log.info("end", left_open=result.left_open, **figures)
     return result

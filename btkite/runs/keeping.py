@@ -1,21 +1,16 @@
-"""While a run goes on: the account's lock and record, and the signals that end it."""
+"""While a run goes on: the account's lock and record."""
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..clock import Bell, Clock, SystemClock
-from ..errors import SessionExpired
 from ..journal import AccountLock
-from ..kite.inbox import Link
 from ..log import get_logger
 
 if TYPE_CHECKING:
@@ -23,7 +18,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 _BEAT = timedelta(seconds=30)
-_SIGNALLED = 128  # and the signal's number, as shells count
 
 
 @contextmanager
@@ -71,45 +65,3 @@ def held(lock: AccountLock) -> Iterator[AccountLock]:
         finally:
             bell.ring()
             thread.join()
-
-
-@dataclass(slots=True)
-class Stopped:
-    """Why a run ended early, and the exit code for that."""
-
-    why: str = ""
-    code: int = 0
-
-
-@contextmanager
-def stoppable(cerebro: Any, *, on: bool) -> Iterator[Stopped]:
-    """The first Ctrl-C (or SIGTERM) ends the run cleanly, a second one at once; so does a dead session."""
-    stopped = Stopped()
-    if not on:
-        yield stopped
-        return
-
-    def heard(message: Any, *args: Any, **kwargs: Any) -> None:
-        if message == f"stream {Link.REFUSED}" and not stopped.code:
-            reason = f": {args[0]}" if args and args[0] else ""
-            stopped.why, stopped.code = f"the session is over{reason}; log in again", SessionExpired.exit_code
-            cerebro.runstop()
-
-    cerebro.addstorecb(heard)
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield stopped
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if stopped.code:
-            raise KeyboardInterrupt
-        name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-        stopped.why, stopped.code = name, _SIGNALLED + number
-        cerebro.runstop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

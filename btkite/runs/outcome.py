@@ -9,13 +9,13 @@ from ..analyzers import Equity, Orders
 from ..errors import BtkiteError, RiskHalt
 from ..report.result import RunResult
 from . import words
-from .keeping import Stopped
+from .ending import Ending
 
 if TYPE_CHECKING:
     from .plan import Run
 
 
-def outcome(plan: Run, strategy: Any, broker: Any, stopped: Stopped) -> RunResult:
+def outcome(plan: Run, strategy: Any, broker: Any, ending: Ending) -> RunResult:
     """The result of a strategy that has run, with what its broker knows."""
     result = RunResult.collect(
         strategy,
@@ -26,7 +26,7 @@ def outcome(plan: Run, strategy: Any, broker: Any, stopped: Stopped) -> RunResul
     )
     gate = getattr(broker, "gate", None)
     halted, mistake = words.halted(gate), words.mistake(broker)
-    codes = (stopped.code, RiskHalt.exit_code if halted else 0, BtkiteError.exit_code if mistake else 0)
+    codes = (ending.code, RiskHalt.exit_code if halted else 0, BtkiteError.exit_code if mistake else 0)
     return replace(
         result,
         denied=gate.summary() if gate is not None else "",
@@ -35,8 +35,8 @@ def outcome(plan: Run, strategy: Any, broker: Any, stopped: Stopped) -> RunResul
         overnight=str(getattr(broker, "overnight", "")),
         untraded=words.untraded(strategy),
         left_open=tuple(words.left_open(broker, strategy.datas)),
-        stopped=stopped.why,
-        exit_code=next((code for code in codes if code), 0),
+        stopped=ending.why,
+        exit_code=0 if ending.asked else next((code for code in codes if code), 0),
     )
 
 
@@ -48,7 +48,9 @@ def cut_short(plan: Run, cerebro: Any, broker: Any, failure: BtkiteError) -> Run
         for analyzer in strategy.analyzers:
             if isinstance(analyzer, Orders):
                 analyzer.stop()  # backtrader stops nothing where a callback raises
-        return outcome(plan, strategy, broker, Stopped(str(failure), failure.exit_code))
+        ending = Ending()
+        ending.why, ending.code = str(failure), failure.exit_code
+        return outcome(plan, strategy, broker, ending)
     return None
 
 

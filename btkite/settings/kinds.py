@@ -98,6 +98,13 @@ def _redirect(value: str) -> str:
     return value
 
 
+def _proxy(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if value.get_secret_value() and (parts.scheme != "http" or not parts.hostname or parts.path.strip("/")):
+        raise ValueError("must be an HTTP proxy as http://HOST:PORT, or null")
+    return value
+
+
 def _protection(value: float) -> float:
     if value != -1 and not 0 < value <= 100:
         raise ValueError("must be -1 (Kite's own) or above 0 and at most 100")
@@ -162,6 +169,7 @@ Count = Annotated[int, BeforeValidator(_number)]
 Text = Annotated[str, BeforeValidator(_text)]
 Credential = Annotated[str, BeforeValidator(_credential)]
 Secret = Annotated[SecretStr, BeforeValidator(_credential)]
+Proxy = Annotated[SecretStr, AfterValidator(_proxy), BeforeValidator(_credential)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)]
 ClockTime = Annotated[str | None, BeforeValidator(_clock_time)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]

@@ -48,11 +48,33 @@ class KiteConnect(Section):
         "address of another simulator.",
     )
     timeout: Number = Field(default=7.0, gt=0, le=120, description="Seconds until a request counts as unanswered.")
-    ip_family: Literal["ipv4", "any"] = Field(
-        default="ipv4",
-        description="Kite checks the IP of every order against the listed one; ipv4 keeps IPv6 out of it.",
+    postback_port: Count | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="Port at which Kite's postbacks of orders are heard, beside the stream; null: they are not.",
+    )
+    postback_host: kinds.Text = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address that listens for postbacks. Kite posts from outside, over https: a reverse proxy leads "
+        "them here.",
     )
     debug: bool = Field(default=False, description="Log every request and answer, secrets masked.")
+
+
+class Network(Section):
+    """The way to Kite, for REST and the stream alike. Proxies of the environment are not looked at."""
+
+    proxy: kinds.Proxy = Field(
+        default=SecretStr(""),
+        description="HTTP proxy, http://[USER:PASSWORD@]HOST:PORT, asked to CONNECT: it passes bytes on and sees no "
+        "token. A market without TLS (a simulator) is reached directly.",
+    )
+    ipv4_only: bool = Field(
+        default=True,
+        description="Kite checks the IP of every order against the listed one; true keeps IPv6 out of it.",
+    )
 
 
 class Broker(Section):
@@ -158,6 +180,13 @@ class Data(Section):
         le=60,
         description="Seconds of market time after its end at which a live bar is closed at the latest.",
     )
+    silence: Number = Field(
+        default=30.0,
+        ge=5,
+        le=600,
+        description="Seconds of market time without a tick in market hours after which entries are paused, if Kite has "
+        "newer prices.",
+    )
     history_lag: Number = Field(
         default=2.0, ge=0, le=300, description="Seconds that Kite needs to write a finished candle to its history."
     )
@@ -245,6 +274,13 @@ class Run(Section):
         default=None,
         gt=0,
         description="End a paper or live run after so many sessions; null: run on until it is stopped.",
+    )
+    renew_within: Number | None = Field(
+        default=None,
+        gt=0,
+        le=100_000,
+        description="Minutes of market time that a run waits for a new token when the session is over, then it ends "
+        "(exit code 4); null: until the market closes.",
     )
     quiet: bool = Field(default=False, description="Print the result only, no progress.")
 

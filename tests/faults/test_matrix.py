@@ -29,9 +29,9 @@ REFUSED = {
 """The order did not come through."""
 NOT_OF_AN_ORDER = {"autoslice_child_failure", "modification_cap", "modify_races_trigger"}
 """They need a request that this strategy does not make."""
-ENDS = {"token_exception"}
-"""The session is over, and the run with it."""
-REPLIES = [name for name, kind in TABLE.items() if kind.where == "reply" and name not in NOT_OF_AN_ORDER | ENDS]
+WAITS = {"token_exception"}
+"""The order waits for a session."""
+REPLIES = [name for name, kind in TABLE.items() if kind.where == "reply" and name not in NOT_OF_AN_ORDER | WAITS]
 ARGS = {
     "reply_withheld_before": {"seconds": WITHHELD},
     "reply_withheld_after": {"seconds": WITHHELD},
@@ -92,13 +92,27 @@ def test_an_exit_never_reverses_the_position(kite_exchange: Any, bars: Any, kind
 
 
 @pytest.mark.parametrize("side", ["BUY", "SELL"])
-def test_a_dead_token_ends_the_run_and_the_order_was_not_placed(kite_exchange: Any, bars: Any, side: str) -> None:
+def test_a_token_that_is_refused_by_mistake_costs_no_order_and_doubles_none(
+    kite_exchange: Any, bars: Any, side: str
+) -> None:
+    run(kite_exchange, bars, "token_exception", side)
+    assert kite_exchange.steer.fired("token_exception") == 1
+    assert sides(kite_exchange) == ["BUY", "SELL"]
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+def test_a_token_that_dies_under_an_order_ends_the_run_and_leaves_the_book_as_it_was(
+    kite_exchange: Any, bars: Any, side: str
+) -> None:
+    killing = {**fault("token_exception", side), "args": {"kill": True}}
     with pytest.raises(SessionExpired):
-        run(kite_exchange, bars, "token_exception", side)
+        kite_exchange.run_strategy(
+            InAndOut, bars("flat", count=BARS), settings={"faults": [killing]}, config={"run.renew_within": 3}
+        )
     assert sides(kite_exchange) == ([] if side == "BUY" else ["BUY"])
 
 
 def test_the_matrix_is_the_whole_table() -> None:
     replies = {name for name, kind in TABLE.items() if kind.where == "reply"}
-    assert replies == set(REPLIES) | NOT_OF_AN_ORDER | ENDS
+    assert replies == set(REPLIES) | NOT_OF_AN_ORDER | WAITS
     assert set(REPLIES) >= LOST | REFUSED

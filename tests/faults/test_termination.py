@@ -1,0 +1,60 @@
+"""SIGTERM, in whatever a live run is just doing: exit code 0 within five seconds, and the next start finds its way."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.process import Live, live, until
+
+WITHIN = 5.0
+SLACK = 3.0
+"""Real seconds for a machine on which others work, too."""
+
+
+def journal(running: Live) -> list[str]:
+    (path,) = (running.folder / "state").rglob("journal.sqlite")
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        return [kind for (kind,) in database.execute("SELECT kind FROM events ORDER BY seq")]
+
+
+def test_between_two_bars_it_ends_with_its_tables_and_leaves_the_exits(tmp_path: Path) -> None:
+    with live(tmp_path) as running:
+        running.start("resting=0.05", "greedy=False")
+        running.hears("order", "Completed", "BUY")
+        running.hears("order", "Accepted", "BUY", "Limit")
+        code, seconds = running.terminate()
+        assert code == 0, running.words()
+        assert seconds < WITHIN + SLACK
+        assert [row["status"] for row in running.steer.orders()] == ["COMPLETE", "OPEN"]
+        assert journal(running)[-1] == "ended"
+        assert "still open: " in running.words()
+
+
+WHERE: dict[str, dict[str, Any]] = {
+    "connecting": {"method": "GET", "path": "/user/profile"},
+    "the list of instruments": {"method": "GET", "path": "/instruments"},
+    "warming up": {"method": "GET", "path": "/instruments/historical/*"},
+    "sending an order": {"method": "POST", "path": "/orders/*"},
+}
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_while_a_request_hangs_it_ends_all_the_same(tmp_path: Path, where: str) -> None:
+    with live(tmp_path) as running:
+        running.steer.arm("reply_withheld_after", times=None, seconds=60, **WHERE[where])
+        running.start(BTKITE_DATA__WARMUP=5, BTKITE_BROKER__KITE_CONNECT__TIMEOUT=60)
+        hanging = lambda: [row for row in running.steer.requests() if row.get("fault")]  # noqa: E731
+        until(lambda: hanging() or running.steer.fired("reply_withheld_after"), f"it hangs in {where}")
+        code, seconds = running.terminate()
+        assert code == 0, running.words()
+        assert seconds < WITHIN + SLACK
+        assert "Traceback" not in running.words()
+        if where == "sending an order":
+            kinds = journal(running)
+            assert "sending" in kinds
+            assert kinds[-1] == "ended"
+            assert len(running.steer.orders()) == 1
