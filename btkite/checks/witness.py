@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections import deque
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -91,7 +92,7 @@ def attributes_of(strategy: Any) -> dict[str, str]:
     """What the strategy keeps for itself: plain attributes, containers of them, orders, and its indicators now."""
     found = {}
     for name, value in vars(strategy).items():
-        if name.startswith("_") or name in _STOCK or _is_data(name):
+        if name.startswith("_") or name in _STOCK or _OF_DATA.fullmatch(name):
             continue
         text = _shown(value, _DEEP)
         if text is not None:
@@ -101,7 +102,7 @@ def attributes_of(strategy: Any) -> dict[str, str]:
 
 def indicators_of(strategy: Any) -> list[str]:
     """The names of attributes that follow from the bars alone."""
-    return [name for name, value in vars(strategy).items() if _is_lines(value)]
+    return [name for name in attributes_of(strategy) if _is_lines(getattr(strategy, name))]
 
 
 def _is_lines(value: Any) -> bool:
@@ -116,10 +117,8 @@ _STOCK = {
     "lines", "l", "notifs", "sizer", "line", "ddatas", "plotinfo", "plotlines", "csv",
 }  # fmt: skip
 """What backtrader itself puts into every strategy."""
-
-
-def _is_data(name: str) -> bool:
-    return name.startswith("data") and name[4:].replace("_", "").isalnum() and name[4:5].isdigit()
+_OF_DATA = re.compile(r"(data\d*|line)_?(\d+|open|high|low|close|volume|openinterest|datetime)?")
+"""Its names for feeds and their lines: ``data0_close``, ``data_1``, ``line0``."""
 
 
 def _shown(value: Any, deep: int) -> str | None:
