@@ -23,7 +23,7 @@ _PLAIN = (bool, int, float, str)
 
 
 class Witness(bt.Analyzer):
-    """Writes lines of the kinds ``bar``, ``order`` and ``restored``.
+    """Writes lines of the kinds ``bar``, ``order`` and ``trade`` (one that is closed).
 
     Params:
       - ``file``: a descriptor that is open for appending.
@@ -47,6 +47,17 @@ class Witness(bt.Analyzer):
             why=str(order.info.get("denied") or order.info.get("reason") or ""),
             order=described(order),
         )
+
+    def notify_trade(self, trade: Any) -> None:
+        if trade.isclosed:
+            self._write(
+                kind="trade",
+                key=trade.data.instrument.key,
+                long=bool(trade.long),
+                opened=_moment(trade.dtopen),
+                closed=_moment(trade.dtclose),
+                pnl=_round(trade.pnl),
+            )
 
     def prenext(self) -> None:
         """A bar that only warms up is none of the strategy's."""
@@ -161,6 +172,11 @@ def _named(key: Any) -> str:
 
 def _number(value: float) -> str:
     return "nan" if math.isnan(value) else f"{value:.10g}"
+
+
+def _moment(stamp: float) -> str:
+    """Empty for none: a position of the last run does not say since when it is held."""
+    return str(from_seconds(seconds_of(stamp))) if stamp else ""
 
 
 def _round(value: float) -> float:
