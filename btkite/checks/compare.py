@@ -134,7 +134,10 @@ def _begun(whole: Day, day: Day, trade: _Trade) -> bool:
 
 
 def _at_the_end(whole: Day, day: Day) -> Iterator[Difference]:
-    """The exchange's own book: the same orders, traded alike; what did not trade may have been placed again."""
+    """The exchange's own book: the same orders, traded alike, none of them placed again."""
+    placed, again = (Counter(map(_placed, one.orders)) for one in (whole, day))
+    if placed != again:
+        yield Difference(None, "orders placed", _counted(placed - again), _counted(again - placed))
     wanted, found = (Counter(map(_traded, filter(_fills, one.orders))) for one in (whole, day))
     if wanted != found:
         yield Difference(None, "executions", _counted(wanted - found), _counted(found - wanted))
@@ -150,6 +153,10 @@ def _fills(order: Mapping[str, Any]) -> bool:
     return bool(order["filled_quantity"])
 
 
+def _placed(order: Mapping[str, Any]) -> str:
+    return f"{order['transaction_type']} {order['tradingsymbol']}"
+
+
 def _row(order: Mapping[str, Any]) -> str:
     return f"{order['transaction_type']} {order['quantity']} {order['tradingsymbol']} {order['order_type']}"
 
@@ -160,7 +167,7 @@ def _traded(order: Mapping[str, Any]) -> str:
 
 
 def _counted(orders: Counter[str]) -> str:
-    return _said([text if count == 1 else f"{count} × {text}" for text, count in sorted(orders.items())])
+    return _said([text if count == 1 else f"{count} x {text}" for text, count in sorted(orders.items())])
 
 
 def _said(value: Any) -> str:
