@@ -108,7 +108,41 @@ def test_executions_are_compared_with_the_exchange_s_own_book():
     (found,) = differences(GOOD, other, within=4)
     assert str(found) == "at the end, executions: BUY 5 X at 100.00 without the kill, BUY 5 X at 101.00 with it"
     left = replace(killed(18), orders=(order("A"), order("B", filled=0, status="OPEN")))
-    assert [one.what for one in differences(GOOD, left, within=4)] == ["working orders"]
+    assert [one.what for one in differences(GOOD, left, within=4)] == ["orders placed", "working orders"]
+
+
+def test_an_order_that_was_placed_again_is_a_difference_even_if_it_was_cancelled():
+    twice = replace(killed(18), orders=(order("A"), order("B", filled=0, status="CANCELLED")), intents=frozenset("AB"))
+    assert list(broken(twice)) == []
+    (found,) = differences(GOOD, twice, within=4)
+    assert (found.what, found.restarted) == ("orders placed", "BUY X")
+
+
+def trade(closed, pnl=5.0, opened=16):
+    return {"key": "NSE:X", "long": True, "pnl": pnl, "opened": str(at(opened)), "closed": str(at(closed))}
+
+
+def test_trades_are_the_same_with_the_same_profit_and_none_is_a_phantom():
+    whole = replace(GOOD, closed=(trade(27),))
+    assert list(differences(whole, replace(killed(18), closed=(trade(27),)), within=4)) == []
+    wrong = differences(whole, replace(killed(18), closed=(trade(27, pnl=4.0),)), within=4)
+    assert [(one.at, one.uninterrupted, one.restarted) for one in wrong] == [
+        (at(27), "long NSE:X with ₹5.00", "none of the kind"),
+        (at(27), "none of the kind", "long NSE:X with ₹4.00"),
+    ]
+    phantom = differences(GOOD, replace(killed(18), closed=(trade(19),)), within=4)
+    assert [one.uninterrupted for one in phantom] == ["none of the kind"]
+
+
+def test_a_trade_that_closed_when_nobody_could_tell_of_it_need_not_be_told():
+    whole = replace(GOOD, closed=(trade(18),))
+    assert list(differences(whole, killed(18), within=4)) == []
+
+
+def test_of_a_trade_that_was_partly_closed_at_the_kill_only_the_rest_comes_back():
+    part = {"exchange": "NSE", "tradingsymbol": "X", "transaction_type": "SELL", "fill_timestamp": str(at(17))}
+    whole = replace(GOOD, closed=(trade(27),), trades=(part,))
+    assert list(differences(whole, replace(killed(18), closed=(trade(27, pnl=2.0),)), within=4)) == []
 
 
 def test_the_bar_of_the_very_moment_counts_as_one_that_may_not_have_been_seen():
