@@ -176,11 +176,12 @@ class BookBroker(Changes):
         for order in group:
             order.submit(self)
             self.notify(order)
-        self._write("order", refs=[order.ref for order in group], orders=told)
         head = parent or group[0]
         children = [(o.ref, o.exectype, int(abs(o.size))) for o in group if o is not head]
         if children:
             self.groups.add_bracket((head.ref, int(abs(head.size))), children)
+        # With its group: no entry without its exits.
+        self._write("order", refs=[order.ref for order in group], orders=told)
         for order in group:
             if order.parent is not None:
                 order.accept(self)
