@@ -78,7 +78,7 @@ def _keep_what_was(error: BaseException | None, kept: Callable[[RunResult], RunR
 
 
 def _open_market(plan: Run, config: Config, stack: ExitStack, ending: Ending) -> tuple[KiteStore, Any]:
-    from ..brokers.record import Jotter
+    from ..brokers.record import Jotter, Record
     from ..store import KiteStore
 
     store = KiteStore(mode=plan.mode, config=config, confirm=plan.confirm)  # type: ignore[call-arg]  # its params
@@ -92,8 +92,8 @@ def _open_market(plan: Run, config: Config, stack: ExitStack, ending: Ending) ->
     broker = store.getbroker(cash=config.broker.capital, **lasting)
     check_market(plan, store, broker)
     _alert(plan, config, store, broker, stack)
-    if "record" in lasting:
-        _count_ends(lasting["record"].journal, store, broker, stack, ending)
+    if isinstance(record := lasting.get("record"), Record):
+        _count_ends(record.journal, store, broker, stack, ending)
     return store, broker
 
 

@@ -68,7 +68,7 @@ class Network(Section):
 
     proxy: kinds.Proxy = Field(
         default=SecretStr(""),
-        description="HTTP proxy, http://[USER:PASSWORD@]HOST:PORT, asked to CONNECT: it passes bytes on and sees no "
+        description="HTTP proxy, http://HOST:PORT (with user and password before it, if it asks), told to CONNECT; it passes bytes on and sees no "
         "token. A market without TLS (a simulator) is reached directly.",
     )
     ipv4_only: bool = Field(
