@@ -40,8 +40,8 @@ class Postbacks:
     def __init__(self, host: str, port: int, api_secret: str, inbox: Inbox, *, user_id: str = "") -> None:
         if not api_secret:
             raise ConfigError(
-                "KITE_API_SECRET is missing, with which postbacks are sealed; give it, or broker.kite_connect.postback_port "
-                "to null"
+                "KITE_API_SECRET is missing, with which postbacks are sealed; give it, or set "
+                "broker.kite_connect.postback_port to null"
             )
         self._secret = Secret(api_secret)
         self._inbox = inbox
