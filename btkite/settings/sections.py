@@ -68,8 +68,8 @@ class Network(Section):
 
     proxy: kinds.Proxy = Field(
         default=SecretStr(""),
-        description="HTTP proxy, http://HOST:PORT (user and password before it, if it asks), told to CONNECT; it passes "
-        "bytes on and sees no token. A market without TLS (a simulator) is reached directly.",
+        description="HTTP proxy, http://HOST:PORT (user and password before it, if it asks), told to CONNECT; it "
+        "passes bytes on and sees no token. A market without TLS (a simulator) is reached directly.",
     )
     ipv4_only: bool = Field(
         default=True,
