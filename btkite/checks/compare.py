@@ -7,13 +7,14 @@ has recovered. The judge of the first is the exchange's book.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from .lives import Day
 
+_PAISA = 0.01
 LASTING = ("position", "orders", "value")
 """What of a bar must be equal."""
 
@@ -77,11 +78,66 @@ def differences(whole: Day, day: Day, *, within: int) -> Iterator[Difference]:
         for name in LASTING:
             if bar[name] != other[name]:
                 yield Difference(at, name, _said(bar[name]), _said(other[name]))
+    yield from _trades(whole, day, spared)
     yield from _at_the_end(whole, day)
 
 
+def _trades(whole: Day, day: Day, spared: Collection[datetime]) -> Iterator[Difference]:
+    """The strategy's own trades, with their profit: none too many, and of those that closed outside the recovery none
+    too few. A trade of which a part was closed before a death goes on with the rest."""
+    wanted, found = ([_Trade.of(one, row) for row in one.closed] for one in (whole, day))
+    for trade in wanted:
+        twin = next((one for one in found if one.is_as(trade, loose=_begun(whole, day, trade))), None)
+        if twin is not None:
+            found.remove(twin)
+        elif trade.ends_in not in spared:
+            yield Difference(trade.ends_in, "trade closed", str(trade), "none of the kind")
+    for trade in found:
+        yield Difference(trade.ends_in, "trade closed", "none of the kind", str(trade))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trade:
+    key: str
+    long: bool
+    opened: datetime | None
+    closed: datetime
+    ends_in: datetime
+    """The end of the bar in which it closed: backtrader gives it the time of the bar before."""
+    pnl: float
+
+    @classmethod
+    def of(cls, day: Day, row: Mapping[str, Any]) -> _Trade:
+        closed = datetime.fromisoformat(row["closed"])
+        ends = (datetime.fromisoformat(bar["at"]) for bar in day.bars)
+        bar = min((end for end in ends if end > closed), default=closed)
+        opened = datetime.fromisoformat(row["opened"]) if row["opened"] else None
+        return cls(row["key"], row["long"], opened, closed, bar, row["pnl"])
+
+    def is_as(self, other: _Trade, *, loose: bool) -> bool:
+        same = (self.key, self.long) == (other.key, other.long)
+        return same and (loose or abs(self.pnl - other.pnl) < _PAISA)
+
+    def __str__(self) -> str:
+        return f"{'long' if self.long else 'short'} {self.key} with ₹{self.pnl:,.2f}"
+
+
+def _begun(whole: Day, day: Day, trade: _Trade) -> bool:
+    """Whether a part of it had been closed when a life ended."""
+    opened, closing = trade.opened or trade.closed, "SELL" if trade.long else "BUY"
+    parts = [
+        datetime.fromisoformat(row["fill_timestamp"]).replace(tzinfo=None)
+        for row in whole.trades
+        if f"{row['exchange']}:{row['tradingsymbol']}" == trade.key and row["transaction_type"] == closing
+    ]
+    return any(opened < part <= death.at < trade.closed for part in parts for death in day.deaths)
+
+
 def _at_the_end(whole: Day, day: Day) -> Iterator[Difference]:
-    """The exchange's own book: the same orders, traded alike; what did not trade may have been placed again."""
+    """The exchange's own book: the same orders, traded alike, none of them placed again."""
+    placed, again = (Counter(map(_placed, one.orders)) for one in (whole, day))
+    if placed != again:
+        yield Difference(None, "orders placed", _counted(placed - again), _counted(again - placed))
     wanted, found = (Counter(map(_traded, filter(_fills, one.orders))) for one in (whole, day))
     if wanted != found:
         yield Difference(None, "executions", _counted(wanted - found), _counted(found - wanted))
@@ -97,6 +153,10 @@ def _fills(order: Mapping[str, Any]) -> bool:
     return bool(order["filled_quantity"])
 
 
+def _placed(order: Mapping[str, Any]) -> str:
+    return f"{order['transaction_type']} {order['tradingsymbol']}"
+
+
 def _row(order: Mapping[str, Any]) -> str:
     return f"{order['transaction_type']} {order['quantity']} {order['tradingsymbol']} {order['order_type']}"
 
@@ -107,7 +167,7 @@ def _traded(order: Mapping[str, Any]) -> str:
 
 
 def _counted(orders: Counter[str]) -> str:
-    return _said([text if count == 1 else f"{count} × {text}" for text, count in sorted(orders.items())])
+    return _said([text if count == 1 else f"{count} x {text}" for text, count in sorted(orders.items())])
 
 
 def _said(value: Any) -> str:

@@ -24,6 +24,7 @@ RECOVERY = 4
 strategy that wants it still gives it again."""
 
 KEYS: dict[str, Any] = {"broker.capital": 1e7, "risk.enabled": False, "data.warmup": 5}
+_EARLY = 3
 _SHARE = 40  # trials of one worker between two words of it
 
 Kill = tuple[Boundary, ...]
@@ -44,10 +45,15 @@ class Trial:
         return " and then ".join(map(str, self.kill))
 
 
-def script(seed: int, legs: int = scripted.LEGS) -> Script:
-    """The scripted day of a seed, or its first ``legs``."""
+THIN: dict[str, Any] = {"depth": (3,), "beyond_depth": "wait"}
+"""A market that trades three at each print: most orders fill in parts."""
+
+
+def script(seed: int, legs: int = scripted.LEGS, *, thin: bool = False) -> Script:
+    """The scripted day of a seed, or its first ``legs``; ``thin``: nobody trades more than a little at once."""
     where = f"{scripted.__name__}:Scripted"
-    return Script(where, scripted.candles(seed, legs=legs), params=(f"legs={legs}",), keys=KEYS)
+    settings = THIN if thin else {}
+    return Script(where, scripted.candles(seed, legs=legs), params=(f"legs={legs}",), keys=KEYS, settings=settings)
 
 
 def survey(stage: Stage, what: Script) -> Day:
@@ -108,10 +114,12 @@ def chosen(boundaries: Sequence[Boundary], count: int, seed: int) -> list[Bounda
 
 
 def kills_of(boundaries: Sequence[Boundary], count: int | None, deaths: int, seed: int) -> list[Kill]:
-    """``count`` kills (None: one for each boundary), each of ``deaths`` lives; those after the first end at random."""
+    """``count`` kills (None: one for each boundary), each of ``deaths`` lives; those after the first end early, many
+    of them while they still recover."""
     first = list(boundaries) if count is None else chosen(boundaries, count, seed)
     draw = random.Random(seed)  # noqa: S311 - as above
-    return [(one, *draw.choices(boundaries, k=deaths - 1)) for one in first]
+    early = [boundary for boundary in boundaries if boundary.nth <= _EARLY]
+    return [(one, *draw.choices(early, k=deaths - 1)) for one in first]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,14 +34,15 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What came of a day. ``bars`` and ``told`` are the witness's lines, oldest first; ``orders``, ``trades`` and
-    ``positions`` the exchange's own. ``crossings``: the boundaries that the first life came to; ``pauses``: those of
-    them at which all was done and the market was about to move, by its time."""
+    """What came of a day. ``bars``, ``told`` (of orders) and ``closed`` (trades) are the witness's lines, oldest
+    first; ``orders``, ``trades`` and ``positions`` the exchange's own. ``crossings``: the boundaries that the first
+    life came to; ``pauses``: those of them at which all was done and the market was about to move, by its time."""
 
     deaths: tuple[Death, ...] = ()
     codes: tuple[int, ...] = ()
     bars: tuple[Mapping[str, Any], ...] = ()
     told: tuple[Mapping[str, Any], ...] = ()
+    closed: tuple[Mapping[str, Any], ...] = ()
     crossings: tuple[Boundary, ...] = ()
     pauses: Mapping[datetime, Boundary] = field(default_factory=dict)
     orders: tuple[Mapping[str, Any], ...] = ()
@@ -137,6 +138,7 @@ class Stage:
             codes=tuple(codes),
             bars=tuple(line for line in lines if line["kind"] == "bar"),
             told=tuple(line for line in lines if line["kind"] == "order"),
+            closed=tuple(line for line in lines if line["kind"] == "trade"),
             crossings=tuple(boundary for boundary, _ in crossed),
             pauses={datetime.fromisoformat(at): boundary for boundary, at in reversed(crossed) if at},
             orders=tuple(state["orders"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections import deque
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
@@ -22,7 +23,7 @@ _PLAIN = (bool, int, float, str)
 
 
 class Witness(bt.Analyzer):
-    """Writes lines of the kinds ``bar``, ``order`` and ``restored``.
+    """Writes lines of the kinds ``bar``, ``order`` and ``trade`` (one that is closed).
 
     Params:
       - ``file``: a descriptor that is open for appending.
@@ -46,6 +47,17 @@ class Witness(bt.Analyzer):
             why=str(order.info.get("denied") or order.info.get("reason") or ""),
             order=described(order),
         )
+
+    def notify_trade(self, trade: Any) -> None:
+        if trade.isclosed:
+            self._write(
+                kind="trade",
+                key=trade.data.instrument.key,
+                long=bool(trade.long),
+                opened=_moment(trade.dtopen),
+                closed=_moment(trade.dtclose),
+                pnl=_round(trade.pnl),
+            )
 
     def prenext(self) -> None:
         """A bar that only warms up is none of the strategy's."""
@@ -91,7 +103,7 @@ def attributes_of(strategy: Any) -> dict[str, str]:
     """What the strategy keeps for itself: plain attributes, containers of them, orders, and its indicators now."""
     found = {}
     for name, value in vars(strategy).items():
-        if name.startswith("_") or name in _STOCK or _is_data(name):
+        if name.startswith("_") or name in _STOCK or _OF_DATA.fullmatch(name):
             continue
         text = _shown(value, _DEEP)
         if text is not None:
@@ -101,7 +113,7 @@ def attributes_of(strategy: Any) -> dict[str, str]:
 
 def indicators_of(strategy: Any) -> list[str]:
     """The names of attributes that follow from the bars alone."""
-    return [name for name, value in vars(strategy).items() if _is_lines(value)]
+    return [name for name in attributes_of(strategy) if _is_lines(getattr(strategy, name))]
 
 
 def _is_lines(value: Any) -> bool:
@@ -116,10 +128,8 @@ _STOCK = {
     "lines", "l", "notifs", "sizer", "line", "ddatas", "plotinfo", "plotlines", "csv",
 }  # fmt: skip
 """What backtrader itself puts into every strategy."""
-
-
-def _is_data(name: str) -> bool:
-    return name.startswith("data") and name[4:].replace("_", "").isalnum() and name[4:5].isdigit()
+_OF_DATA = re.compile(r"(data\d*|line)_?(\d+|open|high|low|close|volume|openinterest|datetime)?")
+"""Its names for feeds and their lines: ``data0_close``, ``data_1``, ``line0``."""
 
 
 def _shown(value: Any, deep: int) -> str | None:
@@ -162,6 +172,11 @@ def _named(key: Any) -> str:
 
 def _number(value: float) -> str:
     return "nan" if math.isnan(value) else f"{value:.10g}"
+
+
+def _moment(stamp: float) -> str:
+    """Empty for none: a position of the last run does not say since when it is held."""
+    return str(from_seconds(seconds_of(stamp))) if stamp else ""
 
 
 def _round(value: float) -> float:

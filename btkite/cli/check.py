@@ -12,6 +12,7 @@ from .app import Call, call_of
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, help="What happens when the process dies."
 )
+_SAID = 100  # days between two words of how far it has come
 _SESSIONS = 3  # that are played if nobody says from when
 
 
@@ -100,6 +101,9 @@ def crash(
         int | None, typer.Option("--count", metavar="N", min=1, help="Die at so many boundaries. Default: at all.")
     ] = None,
     kills: Annotated[int, typer.Option("--kills", metavar="N", min=1, help="Deaths in one day.")] = 1,
+    thin: Annotated[
+        bool, typer.Option("--thin", help="On a market that trades three at each print: orders fill in parts.")
+    ] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", metavar="N", min=1, help="Days at a time.")] = 1,
     at: Annotated[
         list[str] | None,
@@ -114,7 +118,7 @@ def crash(
     from ..checks.boundaries import Boundary
     from ..checks.lives import Stage
 
-    what = crashing.script(seed)
+    what = crashing.script(seed, thin=thin)
     with Stage() as stage:
         whole = crashing.survey(stage, what)
         typer.echo(f"the day without a kill: {len(whole.bars)} bars, {len(whole.orders)} orders")
@@ -126,8 +130,11 @@ def crash(
                 typer.echo(f"      {problem}")
             raise typer.Exit(bool(one.problems))
     done: list[crashing.Trial] = []
-    for one in crashing.trials(what, whole, crashing.kills_of(whole.crossings, count, kills, seed), jobs=jobs):
+    planned = crashing.kills_of(whole.crossings, count, kills, seed)
+    for one in crashing.trials(what, whole, planned, jobs=jobs):
         done.append(one)
+        if len(done) % _SAID == 0:
+            typer.echo(f"{len(done)} of {len(planned)}", err=True)
         if one.problems:
             typer.echo(f"{one}: {one.problems[0]}")
     summary = crashing.Summary.of(whole, done)

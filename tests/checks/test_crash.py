@@ -72,9 +72,9 @@ def test_an_order_whose_sending_is_not_durable_is_given_again(stage, what, whole
 
 @pytest.mark.skipif(not SOAK, reason="every boundary of a day takes minutes: make soak")
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("deaths", [1, 2])
-def test_every_boundary(deaths, capsys):
-    whole_day = crash.script(SEED)
+@pytest.mark.parametrize(("deaths", "thin"), [(1, False), (1, True), (2, False), (2, True)])
+def test_every_boundary(deaths, thin, capsys):
+    whole_day = crash.script(SEED, thin=thin)
     with Stage() as alone:
         without = crash.survey(alone, whole_day)
     count = None if deaths == 1 else 200
