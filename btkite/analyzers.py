@@ -113,7 +113,7 @@ class Orders(bt.Analyzer):
         row["status"] = order.getstatusname()
         row["executed_size"] = abs(executed.size)
         row["executed_price"] = executed.price if executed.size else None
-        row["commission"] = executed.comm
+        row["commission"] = executed.comm if executed.size else None
         if not row["denied"]:
             row["product"] = self._product(order)
         denied = order.info.get("denied")

@@ -87,7 +87,7 @@ def arm(
     """
     gates = _gates(mode, config, endpoint)
     found = max(gates, key=bool)
-    if not found:
+    if not found and confirm in (None, found.account):
         return found
     if confirm != found.account:
         said = f"it was {confirm} that was named" if confirm else f"say so with --confirm {found.account}"

@@ -210,12 +210,20 @@ def _build(
     values: Mapping[str, Any], origins: Mapping[str, str], problems: list[str], env: Mapping[str, str]
 ) -> tuple[Config | None, list[str]]:
     try:
-        config = Config.model_validate(reading.whole(values, Config), context={"env": env})
+        config = Config.model_validate(reading.whole(_with_port(values), Config), context={"env": env})
     except ValidationError as error:
         return None, [*problems, *sentences(error, Config, origins)]
     for secret in config.secrets():
         log.register_secret(secret)
     return (None if problems else config), problems
+
+
+def _with_port(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``simulator:8790`` is the endpoint simulator on that port."""
+    name, colon, port = str(values.get("broker.kite_connect.endpoint", "")).partition(":")
+    if name != "simulator" or not colon or not port.isdecimal() or not 0 < int(port) < 65_536:
+        return values
+    return {**values, "broker.kite_connect.endpoint": name, "exchange.port": int(port)}
 
 
 def _refuse(problems: list[str]) -> None:

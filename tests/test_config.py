@@ -222,6 +222,11 @@ def test_a_value_out_of_bounds_is_refused_in_one_sentence_that_names_key_value_a
     assert "\n" not in said
 
 
+def test_the_simulator_on_another_port_is_the_simulator() -> None:
+    config = Config().with_(**{"broker.kite_connect.endpoint": "simulator:8790"})
+    assert (config.broker.kite_connect.endpoint, config.exchange.port) == ("simulator", 8790)
+
+
 @pytest.mark.parametrize(
     ("key", "text", "value"),
     [
@@ -236,7 +241,7 @@ def test_a_value_out_of_bounds_is_refused_in_one_sentence_that_names_key_value_a
         ("log.file", "here.log", Path("here.log")),
         ("risk.max_daily_trades", "null", None),
         ("broker.kite_connect.endpoint", "http://127.0.0.1:9000/", "http://127.0.0.1:9000"),
-        ("broker.kite_connect.endpoint", "simulator:9000", "simulator:9000"),
+        ("broker.kite_connect.endpoint", "simulator:9000", "simulator"),
         ("alerts.urls", "", ()),
         ("exchange.user_id", "'007'", "007"),
     ],

@@ -103,14 +103,14 @@ class _Trade:
     opened: datetime | None
     closed: datetime
     ends_in: datetime
-    """The end of the bar in which it closed."""
+    """The end of the bar in which it closed: backtrader gives it the time of the bar before."""
     pnl: float
 
     @classmethod
     def of(cls, day: Day, row: Mapping[str, Any]) -> _Trade:
         closed = datetime.fromisoformat(row["closed"])
         ends = (datetime.fromisoformat(bar["at"]) for bar in day.bars)
-        bar = min((end for end in ends if end >= closed), default=closed)
+        bar = min((end for end in ends if end > closed), default=closed)
         opened = datetime.fromisoformat(row["opened"]) if row["opened"] else None
         return cls(row["key"], row["long"], opened, closed, bar, row["pnl"])
 

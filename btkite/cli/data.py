@@ -57,16 +57,23 @@ def fetch(
     from ..grid import ends_of
     from ..kite.history import download
     from ..kite.instruments import parse_key
-    from ..series import moment
+    from ..series import check_range, moment
     from ..store import KiteStore
 
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
     name, first, last = _interval(interval), moment(start), moment(end, end=True)
     keys = [parse_key(symbol, config.broker.default_exchange) for symbol in symbols]
     cache = _cache(config)
+    if first is not None and last is not None:
+        check_range(first, last)
     starts = [first or _resumed(cache, key, name) for key in keys]
     # Not armed: its client cannot trade. (backtrader's metaclass takes params, unseen by mypy.)
     store = KiteStore(mode="paper", config=config)  # type: ignore[call-arg]
+    now = store.clock.now()
+    if first is not None and first >= now:
+        raise ConfigError(
+            f"--from {start} is later than now ({now:%Y-%m-%d %H:%M}): no market has made those candles yet"
+        )
     with closing(store.client) as client:
         wanted = [store.instrument(key) for key in keys]
         for instrument, begin in zip(wanted, starts, strict=True):
@@ -292,7 +299,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
     if not rows:
         typer.echo(f"no candles in {cache.folder}; bring some in with `btkite data fetch` or `btkite data import`")
         return
-    table = [("instrument", "interval", "bars", "from", "to", "source", "MB")]
+    table = [("instrument", "interval", "bars", "from", "to", "source", "kB")]
     table += [
         (
             row.key,
@@ -301,7 +308,7 @@ def list_(ctx: typer.Context, as_json: Json = False) -> None:
             _minute(row.first),
             _minute(row.last),
             row.source,
-            f"{row.bytes / 1e6:.1f}",
+            f"{row.bytes / 1e3:,.0f}",
         )
         for row in rows
     ]

@@ -229,6 +229,11 @@ def _tell(running: Exchange, settings: ExchangeSettings, root: str) -> None:
     typer.echo(f"api secret    {settings.api_secret}")
     typer.echo(f"user          {settings.user_id}")
     typer.echo(f"access token  {settings.auto_token}")
+    status = running.status()
+    prices = f"candles of {settings.cache_dir}" if settings.seed is None else f"made up from seed {settings.seed}"
+    typer.echo(f"market        {status.now:%a %d %b %Y %H:%M:%S}, {', '.join(settings.symbols)}, {prices}")
+    pace = "lock step: it stands still until a client asks for more" if status.lockstep else f"{status.speed:g} x"
+    typer.echo(f"pace          {pace}")
     typer.echo("Ctrl-C stops it.")
 
 

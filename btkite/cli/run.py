@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..runs import Run
 
 
+_INSTEAD = {"--sessions": ": --to ends it", "--confirm": ": it sends no order"}
+
+
 def run(
     ctx: typer.Context,
     strategy: Annotated[str, typer.Argument(metavar="STRATEGY", help="path/file.py:Class, or module:Class.")],
@@ -60,8 +63,12 @@ def run(
         int | None, typer.Option("--sessions", metavar="N", help="End a paper or live run after N sessions.")
     ] = None,
     made_up: Annotated[
-        bool, typer.Option("--made-up", help="Trade made-up candles (exchange.seed), to try things out.")
+        bool, typer.Option("--made-up", help="Trade made-up candles, to try things out; they have days of their own.")
     ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, help="Other made-up candles, instead of those of exchange.seed."),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Configuration file, instead of ./config.yaml.")
     ] = None,
@@ -85,6 +92,7 @@ def run(
             "broker.capital": capital,
             "broker.default_product": product,
             "run.sessions": sessions,
+            "exchange.seed": seed,
         }
     )
     quiet = settings.run.quiet
@@ -108,6 +116,9 @@ def run(
         save=save,
         tell=None if quiet or not facts.journal else lambda at, line: say(f"{at:%Y-%m-%d %H:%M:%S}  {line}"),
     )
+    for option, given_ in (("--sessions", sessions), ("--confirm", confirm)):
+        if given_ is not None and not facts.journal:
+            typer.echo(f"note: a {facts.name} has no use for {option}{_INSTEAD[option]}", err=True)
     if not quiet:
         show_banner(plan, say)
     try:

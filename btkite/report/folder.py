@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PACKAGES = ("backtrader", "kiteconnect", "btkite", "numpy", "pandas")
 EVENTS = "events.jsonl"
 FILES = ("orders.csv", "trades.csv", "equity.csv", "stats.json", "config.yaml", "versions.json", "data.json", EVENTS)
+_RUPEES = ("value", "cash", "pnl", "pnlcomm", "commission")
 _SAME_SECOND = 1_000  # folders of one name; more is a loop that went wrong
 
 
@@ -123,7 +124,8 @@ def versions() -> dict[str, str | None]:
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """Comma-separated, ISO 8601 times, full precision, empty for what is unknown."""
+    """Comma-separated, ISO 8601 times, rupees in whole paise, empty for what is unknown."""
+    frame = frame.round({name: 2 for name in _RUPEES if name in frame and frame[name].dtype == "float64"})
     return str(frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f", lineterminator="\n"))
 
 

@@ -34,7 +34,7 @@ _CARDS = (
     ("Trades", "trades", "win_rate_percent"),
     ("Charges", "charges_rupees", "charges_percent"),
 )
-_NOTES = {"days": "{} days", "win_rate_percent": "{} won", "charges_percent": "{} of gross profit"}
+_NOTES = {"days": "{} days", "win_rate_percent": "{} won", "charges_percent": "{} of the return before them"}
 _GROUPS = (
     ("Result", "start", "cagr_percent"),
     ("Risk", "sharpe", "drawdown_recovery"),

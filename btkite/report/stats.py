@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TRADING_DAYS = 252
 DAYS_A_YEAR = 365.25
+ENOUGH_DAYS = 30  # calendar days below which a year's figure says nothing
 FLAT = 1e-12  # a deviation of daily returns below this is the noise of binary fractions
 
 
@@ -41,8 +42,13 @@ FIGURES = (
     Figure("end_value", "End value", "rupees", "the broker's value after the last bar"),
     Figure("return_rupees", "Return (₹)", "rupees", "end value less start value"),
     Figure("return_percent", "Return (%)", "percent", "of the start value"),
-    Figure("cagr_percent", "Growth a year", "percent", "CAGR over the actual days; none under one day"),
-    Figure("sharpe", "Sharpe ratio", "ratio", "daily returns x sqrt(252), risk-free rate 0, sample deviation"),
+    Figure("cagr_percent", "Growth a year", "percent", "CAGR over the actual days; none under 30 days"),
+    Figure(
+        "sharpe",
+        "Sharpe ratio",
+        "ratio",
+        "daily returns x sqrt(252), rate 0, sample deviation; none under 30 days",
+    ),
     Figure("max_drawdown_percent", "Drawdown (%)", "percent", "largest fall from a peak, of the peak"),
     Figure("max_drawdown_rupees", "Drawdown (₹)", "rupees", "the same fall in rupees"),
     Figure("drawdown_start", "Drawdown from", "time", "the peak before it"),
@@ -54,9 +60,9 @@ FIGURES = (
     Figure("average_trade_rupees", "Average trade", "rupees", "mean result of a trade after charges"),
     Figure("best_trade_rupees", "Best trade", "rupees", "after charges"),
     Figure("worst_trade_rupees", "Worst trade", "rupees", "after charges"),
-    Figure("gross_rupees", "Gross profit", "rupees", "the return before charges: return plus charges"),
+    Figure("gross_rupees", "Before charges", "rupees", "the return before charges: return plus charges"),
     Figure("charges_rupees", "Charges", "rupees", "brokerage, taxes and fees of all orders"),
-    Figure("charges_percent", "Charges / gross", "percent", "none unless the gross profit is above 0"),
+    Figure("charges_percent", "Charges (%)", "percent", "of the return before charges; none unless that is above 0"),
     Figure("exposure_percent", "Exposure", "percent", "bars that ended with an open position"),
     Figure("orders", "Orders", "count", "orders given in this run, denied ones included"),
     Figure("denials", "Denials", "count", "orders that btkite's own gate refused"),
@@ -83,7 +89,7 @@ def statistics(
     found: dict[str, Any] = {
         **_period(times),
         **_growth(times, values, first),
-        "sharpe": sharpe(times, values, first),
+        "sharpe": sharpe(times, values, first) if _long(times) else None,
         **drawdown(times, values, first),
         **_trades([float(result) for result in trades["pnlcomm"]]),
         **_charges(values, first, charges),
@@ -112,8 +118,12 @@ def _growth(times: Sequence[datetime], values: Sequence[float], first: float | N
         "end_value": last,
         "return_rupees": last - first,
         "return_percent": (last / first - 1) * 100 if first > 0 else None,
-        "cagr_percent": cagr(first, last, times[0], times[-1]),
+        "cagr_percent": cagr(first, last, times[0], times[-1]) if _long(times) else None,
     }
+
+
+def _long(times: Sequence[datetime]) -> bool:
+    return bool(times) and (times[-1].date() - times[0].date()).days >= ENOUGH_DAYS
 
 
 def cagr(first: float, last: float, start: datetime, end: datetime) -> float | None:

@@ -60,6 +60,8 @@ def _on_stream(plan: Run, source: Any) -> Run:
         raise ConfigError(f"{url} goes by its own clock: leave the start and the end of the run out")
     if source is not None and (not isinstance(source, str) or source == MADE_UP):
         named = '--made-up (source="made-up" in Python)' if _made_up_is_asked(source) else "source= with its candles"
+        if market is None:
+            raise ConfigError(f"prices come from {url}: leave {named} out, or use --endpoint simulator")
         raise ConfigError(
             f"prices come from the exchange that serves on {url}: leave {named} out, or end that exchange"
         )
@@ -89,7 +91,9 @@ def _made_up_is_asked(source: Any) -> bool:
 
 def _invented(plan: Run, why: str = "") -> Run:
     if plan.begin is not None or plan.end is not None:
-        raise ConfigError("made-up candles have days of their own: leave the start and the end of the run out")
+        raise ConfigError(
+            "made-up candles have days of their own: leave the start and the end of the run out (--from, --to)"
+        )
     seed, warmup = plan.config.exchange.seed, plan.config.data.warmup
     candles, begin = simulator.made_up(plan.symbols, plan.interval, seed=seed, warmup=warmup)
     return replace(

@@ -127,8 +127,8 @@ def test_trades_are_the_same_with_the_same_profit_and_none_is_a_phantom():
     assert list(differences(whole, replace(killed(18), closed=(trade(27),)), within=4)) == []
     wrong = differences(whole, replace(killed(18), closed=(trade(27, pnl=4.0),)), within=4)
     assert [(one.at, one.uninterrupted, one.restarted) for one in wrong] == [
-        (at(27), "long NSE:X with ₹5.00", "none of the kind"),
-        (at(27), "none of the kind", "long NSE:X with ₹4.00"),
+        (at(28), "long NSE:X with ₹5.00", "none of the kind"),
+        (at(28), "none of the kind", "long NSE:X with ₹4.00"),
     ]
     phantom = differences(GOOD, replace(killed(18), closed=(trade(19),)), within=4)
     assert [one.uninterrupted for one in phantom] == ["none of the kind"]

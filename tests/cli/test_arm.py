@@ -129,6 +129,12 @@ def test_nothing_is_armed_for_another_account(btkite: Btkite, market: Exchange) 
     assert (folder(market) / "kill").exists()
 
 
+def test_another_account_is_refused_also_where_nothing_is_shut(btkite: Btkite, market: Exchange) -> None:
+    code, out, err = btkite("arm", "--confirm", "AB1234")
+    assert (code, out) == (2, "")
+    assert "it was AB1234 that was named, and nothing was changed" in err
+
+
 def test_the_kill_switch_is_taken_back_and_said(btkite: Btkite, market: Exchange) -> None:
     KillSwitch(folder(market) / "kill").engage("enough for today")
     code, out, _ = btkite("arm", "--confirm", "SIM001")

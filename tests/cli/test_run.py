@@ -130,7 +130,7 @@ def test_the_three_modes_print_the_same_figures(btkite: Btkite, day: str) -> Non
     found = []
     for mode in ("backtest", "paper", "live"):
         code, out, err = btkite(*given, "--mode", mode, "--confirm", "SIM001")
-        assert (code, err) == (0, "")
+        assert (code, "error" in err) == (0, False)
         found.append([line for line in out.splitlines() if line.startswith("│ ")])
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 26
@@ -421,3 +421,41 @@ def test_too_few_bars_for_the_indicators_are_said_before_the_figures(btkite: Btk
     code, out, err = btkite(SMA, "-s", "RELIANCE", "-i", "15minute", "-p", "slow=500")
     assert (code, err) == (0, "")
     assert "SmaCross never came to trade: its indicators need 501 bars of NSE:RELIANCE, and there were " in out
+
+
+def test_what_a_backtest_has_no_use_for_is_said(btkite: Btkite, day: str) -> None:
+    given = ("mine.py", "-s", "RELIANCE", "-i", "15minute", "--from", day, "--to", day, "--no-save")
+    code, _, err = btkite(*given, "--sessions", 1, "--confirm", "SIM001")
+    assert code == 0
+    assert err == (
+        "note: a backtest has no use for --sessions: --to ends it\n"
+        "note: a backtest has no use for --confirm: it sends no order\n"
+    )
+    assert btkite(*given, "--mode", "paper", "--sessions", 1)[2] == ""
+
+
+def test_another_seed_makes_up_other_candles(btkite: Btkite) -> None:
+    given = ("mine.py", "-s", "RELIANCE", "-i", "15minute", "--made-up", "--no-save")
+    assert "MADE-UP candles, seed 8" in btkite(*given, "--seed", 8)[1]
+
+
+def test_the_product_can_be_said(btkite: Btkite) -> None:
+    given = ("mine.py", "-s", "RELIANCE", "-i", "15minute", "--made-up", "--no-save")
+    assert "product   CNC" in btkite(*given, "--product", "CNC")[1]
+    code, _, err = btkite(*given, "--product", "XYZ")
+    assert (code, "one of MIS, CNC, NRML, MTF" in err) == (2, True)
+
+
+def test_a_run_that_fails_shows_its_result_and_ends_with_the_error(btkite: Btkite, own_folder: Path) -> None:
+    (own_folder / "falls.py").write_text(
+        "import backtrader as bt\n\n\nclass Falls(bt.Strategy):\n    def next(self):\n"
+        "        if len(self) == 5:\n            raise ValueError('out of luck')\n"
+    )
+    given = ("falls.py", "-s", "RELIANCE", "-i", "15minute", "--made-up")
+    code, out, err = btkite(*given)
+    assert code == 1
+    assert out.split("\n\n", 1)[1].startswith("ended early: Falls failed at falls.py:7 with ValueError: out of luck\n")
+    assert "report: " in out
+    assert err.startswith("error: Falls failed at falls.py:7")
+    code, out, _ = btkite(*given, "--json")
+    assert (code, json.loads(out)["exit_code"]) == (1, 1)

@@ -43,7 +43,19 @@ def test_nothing_is_ever_nan(made):
 
 
 def test_a_curve_that_does_not_move_has_no_sharpe_ratio(made):
-    assert made([100_000.0] * 10, freq="B").stats["sharpe"] is None
+    assert made([100_000.0] * 40, freq="B").stats["sharpe"] is None
+
+
+@pytest.mark.parametrize(("days", "known"), [(30, False), (31, True)])
+def test_a_years_figure_is_not_made_of_a_few_days(made, days, known):
+    stats = made([100_000.0 + 100 * (day % 3) for day in range(days)], freq="D").stats
+    assert stats["days"] == days - 1
+    assert (stats["sharpe"] is not None) is (stats["cagr_percent"] is not None) is known
+
+
+def test_what_it_made_and_its_charges_sum_up_to_what_stands_before_them(made):
+    stats = made([100_500.0], [500.0], [10.0, 15.5]).stats
+    assert stats["gross_rupees"] == stats["return_rupees"] + stats["charges_rupees"] == 525.5
 
 
 def test_the_days_returns_are_taken_from_the_last_bar_of_each_day():
@@ -178,7 +190,7 @@ DAYS = pd.bdate_range("2024-01-01", periods=400) + pd.Timedelta(hours=15, minute
 QUARTERS = pd.DatetimeIndex(
     [
         day + pd.Timedelta(hours=9, minutes=30 + 15 * n)
-        for day in pd.bdate_range("2026-01-01", periods=20)
+        for day in pd.bdate_range("2026-01-01", periods=24)
         for n in range(25)
     ]
 )

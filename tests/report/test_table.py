@@ -88,7 +88,7 @@ def test_three_modes_side_by_side_say_whether_they_are_the_same(made):
 def test_a_difference_of_a_paisa_is_a_no(made):
     different = [made([100_500.0], [500.0]), made([100_500.01], [500.0], mode="paper")]
     unlike = {label for label, cells in comparison_rows(different) if len(set(cells)) > 1}
-    assert unlike == {"End value", "Return (₹)", "Gross profit"}
+    assert unlike == {"End value", "Return (₹)", "Before charges"}
 
 
 def test_a_trade_at_another_minute_is_a_no_even_if_all_figures_agree(made):

@@ -67,6 +67,11 @@ def test_made_up_prices_that_are_asked_for_are_the_same_in_every_mode(tmp_path: 
         go(rich, symbols="NYSE:IBM", source="made-up")
 
 
+def test_made_up_prices_are_not_for_kite(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^prices come from https://api.kite.trade: leave --made-up .*simulator$"):
+        go(empty(tmp_path), mode="paper", endpoint="kite", source="made-up")
+
+
 def test_a_range_without_data_says_what_there_is(config: Config) -> None:
     for mode in ("backtest", "paper"):
         with pytest.raises(DataError, match="is stored from 2026-"):
