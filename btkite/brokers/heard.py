@@ -303,6 +303,7 @@ class Heard(Uncertain):
 
     def place_anew(self, order: Any) -> None:
         """Its placement is over and it is not: another one, for the rest, as it is now."""
+        self._desk.drop(order.ref)
         for known in (self._order_ids, self._changes, self._changing, self._differs):
             known.pop(order.ref, None)
         self._forget_placement(order)

@@ -147,6 +147,12 @@ class Desk:
                 self._queue = [request for request in self._queue if request.ref != ref]
         return waits
 
+    def drop(self, ref: int) -> None:
+        """Take back what waits to change or cancel a placement of ``ref`` that is over: its next one must not get it.
+        There is no reply."""
+        with self._lock:
+            self._queue = [one for one in self._queue if isinstance(one, Place) or one.ref != ref]
+
     @property
     def busy(self) -> bool:
         """Whether there is something to do *now*: a request in flight, or one whose turn has come.

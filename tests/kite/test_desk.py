@@ -278,6 +278,23 @@ def test_it_is_busy_from_submit_to_reply(rest: FakeRest, make: Callable[..., Des
     assert desk.idle()
 
 
+def test_what_was_to_change_a_placement_that_is_over_does_not_change_the_next(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    held = threading.Event()
+    rest.then(Reply({"status": "success", "data": {"order_id": "1"}}, hold=held))
+    desk = make()
+    desk.submit(place(1))
+    rest.wait_for(1)
+    desk.submit(Modify(1, "", {"quantity": 5}))
+    desk.drop(1)
+    desk.submit(place(1))
+    held.set()
+    replies.wait(2)
+    assert desk.stop(5.0)
+    assert [reply.action for reply in replies.got] == ["place", "place"]
+
+
 def test_a_placement_that_waits_can_be_withdrawn(rest: FakeRest, make: Callable[..., Desk], replies: Replies) -> None:
     held = threading.Event()
     rest.then(Reply({"status": "success", "data": {"order_id": "1"}}, hold=held))
