@@ -30,6 +30,7 @@ _LOOK = 0.2
 """Real seconds between two looks at the kill switch."""
 _SPEAK = 2.0
 """Real seconds between two words of ours."""
+_DEEDS = {False: "what opens is cancelled", True: "everything is cancelled and closed"}
 
 
 @contextmanager
@@ -60,7 +61,7 @@ class Teller:
         self._winding = Winding(broker)
         self._looked = self._spoke = float("-inf")
         self._killed: tuple[bool, bool] | None = None  # the switch is known: flatten, and whether all is done
-        self._expires = _expiry(store)
+        self._token, self._expires = "", None
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -80,17 +81,22 @@ class Teller:
         flatten = kill.flatten
         if self._killed is None or self._killed[0] != flatten:
             self._killed = (flatten, False)
-            log.error("the kill switch is engaged", reason=kill.reason, flatten=flatten)
+            self._say(f"the kill switch is engaged ({kill.reason}): " + _DEEDS[flatten])
             self._broker.remark("killed", reason=kill.reason, flatten=flatten)
             self._spoke = float("-inf")
         done = self._winding.turn(flatten=flatten)
         if done and not self._killed[1]:
             self._killed = (flatten, True)
-            log.warning("the kill switch has done its work", flatten=flatten)
+            self._say("the kill switch has done its work")
             self._broker.remark("wound_down", flatten=flatten)
             self._spoke = float("-inf")
         if done and flatten and self._plan.ends_flat:
             self._cerebro.runstop()
+
+    def _say(self, line: str) -> None:
+        log.info(line)
+        if self._plan.tell is not None:
+            self._plan.tell(self._store._now(), line)
 
     def speak(self, ended: str = "") -> None:
         """Write how things stand, whole or not at all; a disk that is full does not end a run."""
@@ -110,6 +116,8 @@ class Teller:
         ledger, gate = broker.ledger, broker.gate
         stream, client = store.stream, store._client
         now = store._now()
+        if client is not None and client.access_token != self._token:
+            self._token, self._expires = client.access_token, _expiry(store)
         return {
             "pid": os.getpid(),
             "host": socket.gethostname(),
