@@ -84,19 +84,25 @@ def test_an_order_that_is_given_before_waits_and_leaves_when_the_books_agree(liv
     assert live.held() == ran.position.size == 0
 
 
+class Died(Exception):
+    """The process is no more."""
+
+
+class Dies(Record):
+    """A process that ends between the intent and the sending."""
+
+    def intent(self, *args: Any) -> None:
+        super().intent(*args)
+        raise Died
+
+
 def test_an_intent_that_never_left_is_sent_after_a_restart_and_not_before_the_books_agree(live, tmp_path):
-    """The process ended between the intent and the sending."""
-    life(live, tmp_path, LONG, {2: buy(size=5), 4: end})
     clock = ManualClock(datetime(2026, 11, 18, 9, 15))
-    with Journal(tmp_path / "journal.sqlite", clock) as whole, Journal(tmp_path / "cut.sqlite", clock) as cut:
-        for event in whole.events():
-            cut.append(event.kind, event.data)
-            if event.kind == "intent":
-                break
-    live.exchange.reset(live.exchange.candles)
+    with Journal(tmp_path / "journal.sqlite", clock) as journal, pytest.raises(Died):
+        live.run(LONG, {2: buy(size=5)}, record=Dies(journal))
+    assert live.book() == []
     live.middle.asked.clear()
-    with Journal(tmp_path / "cut.sqlite", clock) as cut:
-        ran = live.run(None, {}, record=Record(cut), strategy=Restored)
+    ran = life(live, tmp_path, None, {}, strategy=Restored)
     paths = [one.path.split("?")[0] for one in live.middle.asked]
     (post,) = [n for n, one in enumerate(live.middle.asked) if one.method == "POST"]
     assert set(paths[:post]) >= READS

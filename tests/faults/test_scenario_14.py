@@ -43,6 +43,7 @@ class Outside:
         wait_for(rests, "the exit at the exchange")
         exchange.steer.speed(0.2)
         exchange.steer.place("NSE:TEST", "SELL", 5)
+        exchange.steer.put_price("NSE:TEST", 100.0)  # the print that fills it
 
         def gone() -> bool:
             pump()
