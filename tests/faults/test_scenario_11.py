@@ -13,7 +13,7 @@ import pytest
 
 from btkite.engine import Cerebro
 from btkite.linetime import from_seconds, seconds_of
-from tests.test_feeding import TUESDAY, Watch, after, at, candles, rows
+from tests.test_feeding import TUESDAY, WEDNESDAY, Watch, after, at, candles, rows
 
 SYMBOLS = ("NSE:AAA", "NSE:BBB", "NSE:CCC")
 ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
@@ -153,13 +153,14 @@ def test_bars_of_five_minutes_over_whose_end_the_outage_lasts(kite_exchange):
     assert ran.repaired["NSE:AAA"] == [at(25), at(30), at(35)]
 
 
+@pytest.mark.parametrize("days", [(TUESDAY,), (TUESDAY, WEDNESDAY)], ids=["the last", "and a morning after"])
 @pytest.mark.parametrize("back", [None, at(16 * 60 - 9 * 60)], ids=["never back", "back after the close"])
-def test_an_outage_at_the_sessions_end_loses_no_bar(kite_exchange, back):
+def test_an_outage_at_the_sessions_end_loses_no_bar(kite_exchange, back, days):
     """The session is over while the stream is away: the run does not end before history has given the rest."""
-    market = three(count=375)
+    market = {key: candles(key, days=days, count=375, seed=n) for n, key in enumerate(SYMBOLS, 1)}
     end = back or TUESDAY + timedelta(days=1)
     outages = (at(6 * 60 + 20, 30), end)  # 15:20:30
     ran = go(kite_exchange, market, outages, config={"run.sessions": 1, "data.warmup": 0}, buys=False)
     for key, given in market.items():
-        assert ran.traded[key] == after(given, TUESDAY), key
+        assert ran.traded[key] == after(given, TUESDAY)[:375], key
     assert ran.repaired["NSE:AAA"] == minutes(6 * 60 + 21, 6 * 60 + 30)
