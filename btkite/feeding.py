@@ -20,7 +20,7 @@ from .log import get_logger
 from .market.bars import BarBuilder
 from .market.calendar import calendar
 from .series import lookback
-from .values import Bar, Tick
+from .values import Bar, Instrument, Tick
 
 if TYPE_CHECKING:
     from .pump import Pump
@@ -46,10 +46,10 @@ class Asked:
 class Feeding:
     """The store's side of one live :class:`~btkite.feed.KiteData`. Cerebro's thread only."""
 
-    def __init__(self, store: Pump, data: Any) -> None:
+    def __init__(self, store: Pump, data: Any, instrument: Instrument | None = None) -> None:
         self.store = store
         self.data = data
-        self.instrument = data.instrument
+        self.instrument = instrument or data.instrument
         self.key: str = self.instrument.key
         self.token: int = self.instrument.instrument_token
         self.interval, self.seconds = str(data.interval), data.interval.seconds

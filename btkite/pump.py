@@ -106,6 +106,14 @@ class Pump(Standing):
         self._slots = [slot for slot in self._slots if slot is not data]
         self._attach(data)
 
+    def watch(self, data: Any, instrument: Any) -> None:
+        """An instrument that a slot had in the run before, and something of ours is left in: its ticks are heard."""
+        feeding = Feeding(self, data, instrument)
+        feeding.state = "flowing"
+        self._left.append(feeding)
+        self._by_token.setdefault(feeding.token, []).append(feeding)
+        self.stream.subscribe({feeding.token: "full"})
+
     def detach(self, data: Any) -> None:
         """A feed ends."""
         self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]

@@ -149,10 +149,37 @@ class Lasting(Account):
         self._positions[key] = bt.Position(size, price)
         self._products[key], self._since[key] = product, since
 
-    def put_back(self, order: Any, terms: Terms, fills: list[tuple[int, float]]) -> None:
+    def place_of(self, key: str) -> int:
+        """Which of the run's feeds trades an instrument, as a number."""
+        datas = list(self.cerebro.datas)
+        return next((n for n, data in enumerate(datas) if data is self._datas.get(key)), len(datas))
+
+    def position_of(self, key: str) -> bt.Position:
+        """The live position of an instrument."""
+        return self._positions.setdefault(key, bt.Position())
+
+    def knows_again(self, key: str, data: Any) -> bool:
+        """An instrument of the last run that a slot was bound to then: the slot has it again, or, if it is bound to
+        another by now, its ticks are heard. False if ``data`` is no slot."""
+        if not getattr(data.p, "slot", False):
+            return False
+        if data.instrument is None:
+            data.bind(key)
+        elif data.is_stream:
+            data._store.watch(data, data._store.instrument(key))
+        self._datas.setdefault(key, data)
+        return True
+
+    def instrument_named(self, key: str, data: Any) -> Any:
+        """The instrument of a key that ``data`` has, or had."""
+        instrument = self.instrument(data)
+        return instrument if instrument.key == key else data._store.instrument(key)
+
+    def put_back(self, order: Any, terms: Terms, fills: list[tuple[int, float]], key: str) -> None:
         """An order of the last run is known again."""
         self.orders[order.ref] = order
         self.terms[order.ref] = terms
+        self._bound[order.ref] = self.instrument_named(key, order.data)
         self._know(order.data)
         if fills:
             self._fills[order.ref] = fills

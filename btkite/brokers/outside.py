@@ -165,16 +165,10 @@ class Outside(Carrying):
         order.addinfo(adopted=True, foreign=order_id or True, instrument=key, product=product)
         self.orders[order.ref] = order
         self.terms[order.ref] = Terms(None, False, "next_open")
-        self._bound[order.ref] = self.instrument_named(key)
+        self._bound[order.ref] = self.instrument_named(key, data)
         order.status = bt.Order.Accepted
         self.filled(order, abs(units), price, to_seconds(when))
         return order
-
-    def instrument_named(self, key: str) -> Any:
-        """The instrument of a key of the run."""
-        data = self._datas[key]
-        instrument = self.instrument(data)
-        return instrument if instrument.key == key else self.store.instrument(key)
 
     # -- what is whose ----------------------------------------------------------------------------------
 

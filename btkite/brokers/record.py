@@ -191,7 +191,13 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
     return {
         "ledger": broker.ledger.state(),
         "positions": {
-            key: {"size": position.size, "price": position.price, "product": broker.product_of(key), "since": since}
+            key: {
+                "size": position.size,
+                "price": position.price,
+                "product": broker.product_of(key),
+                "since": since,
+                "data": broker.place_of(key),
+            }
             for key, position, since in broker.holds()
         },
         "orders": [_row(broker, order) for order in broker.orders.values() if order.alive()],
@@ -249,12 +255,16 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     come back with their refs and ``order.info.adopted``.
     """
     datas = {broker.instrument(data).key: data for data in reversed(broker.cerebro.datas)}
+    for key, place in _without_feed(book, datas).items():
+        slot = broker.cerebro.datas[place] if place < len(broker.cerebro.datas) else None
+        if slot is not None and broker.knows_again(key, slot):
+            datas[key] = slot
     # A ref is given once, whatever became of its order: groups and the journal speak of it for longer.
     broker.newest = max([int(book.get("newest", 0)), *(int(row["ref"]) for row in book["orders"])])
     bt.Order.refbasis = itertools.count(max(next(bt.Order.refbasis), broker.newest + 1))
     for key in book["positions"]:
         if key in datas:
-            _adopt_position(broker, datas[key])
+            _adopt_position(broker, key, datas[key])
         else:
             log.warning("a position has no feed in this run", symbol=key)
     orders = [_revive(broker, row, datas, strategies) for row in book["orders"] if row["key"] in datas]
@@ -269,17 +279,25 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
         told = getattr(strategy, "restored", None)
         if told is not None:
             mine = [order for order in orders if order.p.owner is strategy]
-            told(mine, {key: broker.getposition(data) for key, data in datas.items()})
+            told(mine, {key: broker.position_of(key) for key in datas})
 
 
-def _adopt_position(broker: BookBroker, data: Any) -> None:
-    position = broker.getposition(data)
+def _without_feed(book: dict[str, Any], datas: dict[str, Any]) -> dict[str, int]:
+    """Instruments of the last run's positions and orders that no feed of this run has, with the place of the feed
+    that had them then: a slot, which begins empty, or with another one."""
+    rows = dict(book["positions"])
+    rows |= {row["key"]: row for row in book["orders"]}
+    return {key: int(row.get("data", len(datas))) for key, row in rows.items() if key not in datas}
+
+
+def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
+    position = broker.position_of(key)
     kind = _KINDS["Buy" if position.size > 0 else "Sell"]
     order = kind(
         owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True
     )
     order.addcomminfo(broker.getcommissioninfo(data))
-    order.addinfo(adopted=True, instrument=broker.instrument(data).key)
+    order.addinfo(adopted=True, instrument=key)
     value = order.comminfo.getoperationcost(position.size, position.price)
     stamp = order.created.dt = data.date2num(from_seconds(broker.now))
     order.execute(
@@ -318,7 +336,7 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
     order.status = bt.Order.Partial if size else bt.Order.Accepted
     order.broker = broker
     order._active = row["active"]
-    broker.put_back(order, Terms(*row["terms"]), [tuple(fill) for fill in row["fills"]])
+    broker.put_back(order, Terms(*row["terms"]), [tuple(fill) for fill in row["fills"]], row["key"])
     return order
 
 
