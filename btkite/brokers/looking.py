@@ -37,10 +37,7 @@ class Looking(BookBroker):
 
     def works(self) -> bool:
         """Whether an order of ours is at Kite."""
-        return any(
-            ref not in self.held and (order := self.orders.get(ref)) is not None and order.alive()
-            for ref in self._order_ids
-        )
+        return any(ref in self._order_ids and ref not in self.held for ref in self.terms)  # of those that live
 
     def poll(self, now: int) -> None:
         """The safety net, if it is time for it."""
