@@ -22,6 +22,8 @@ from .errors import ConfigError
 IST_OFFSET = timedelta(hours=5, minutes=30)
 _EPOCH = datetime(1970, 1, 1)
 _SHORTEST, _LONGEST = 0.005, 1.0  # seconds between two looks at a running exchange's clock
+_FRESH = 0.25
+"""Seconds of market time for which what a running exchange has said of its clock holds while there is work to do."""
 
 
 def from_epoch(seconds: float) -> datetime:
@@ -230,9 +232,14 @@ class ExchangeClock:
         if until is not None and speed:
             seconds = min(max((until - self.now()).total_seconds() / speed, _SHORTEST), _LONGEST)
         rang = bell.wait(seconds)
-        if not rang or time.monotonic() - self._told.at > _SHORTEST:
+        if not rang or time.monotonic() - self._told.at > self._fresh:
             self._look()
         return rang
+
+    @property
+    def _fresh(self) -> float:
+        """Real seconds for which the last answer is new enough: who is busy with ticks does not ask at each."""
+        return min(max(_FRESH / self._told.speed, _SHORTEST), _LONGEST) if self._told.speed else _SHORTEST
 
     def _look(self) -> datetime:
         """What the exchange says. Where nobody answers, time goes on as it did: that the exchange is gone is the

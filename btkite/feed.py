@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 from collections import deque
 from datetime import datetime, time
+from functools import lru_cache
 from typing import Any, cast
 
 import backtrader as bt
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 _TIMEFRAMES = {"Minutes": bt.TimeFrame.Minutes, "Days": bt.TimeFrame.Days}
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
 _LINES = ("open", "high", "low", "close", "volume", "openinterest")
+_OWN_LINES = 1 + len(_LINES)
 _NAMELESS = "DATA:frame"  # a DataFrame does not say whose it is
 _COMPARED = ("open", "high", "low", "close", "volume")
 _REMEMBERED = 500
@@ -293,6 +295,16 @@ class KiteData(bt.feed.DataBase):
         self._fill(tuple(float(column[row]) for column in columns))
         return True
 
+    def _tick_fill(self, force: bool = False) -> None:
+        """As backtrader's, which looks every line up by its name: the bar is the tick."""
+        lines = self.lines
+        if len(lines.lines) != _OWN_LINES:  # a subclass has lines of its own
+            super()._tick_fill(force=force)
+        elif force or getattr(self, "tick_close", None) is None:
+            self.tick_open, self.tick_high, self.tick_low = lines.open[0], lines.high[0], lines.low[0]
+            self.tick_close = self.tick_last = lines.close[0]
+            self.tick_volume, self.tick_openinterest = lines.volume[0], lines.openinterest[0]
+
     def _fill(self, row: tuple[float, ...]) -> None:
         self._waits = False
         lines = self.lines
@@ -423,13 +435,12 @@ class KiteData(bt.feed.DataBase):
 
     def take_bar(self, bar: Bar) -> None:
         """One bar that has just closed; an old or repeated one is dropped."""
-        end = int(as_seconds(np.array([bar.end], dtype="datetime64[us]"))[0])
+        end = to_seconds(bar.end)
         if end <= self._last_end:
             return
         self._last_end = end
-        stamp = float(date_numbers(np.array([bar.end], dtype="datetime64[s]"))[0])
         self._built.append(bar)
-        self._ready.append((stamp, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.oi))
+        self._ready.append((_number(bar.end), bar.open, bar.high, bar.low, bar.close, bar.volume, bar.oi))
 
     def finish(self) -> None:
         """No more bars will come."""
@@ -468,6 +479,12 @@ class KiteData(bt.feed.DataBase):
             "replaydata is not offered for KiteData, because a bar that changes after the strategy saw it has no "
             "counterpart in live orders: add the fine interval and resampledata the coarse one"
         )
+
+
+@lru_cache(maxsize=64)
+def _number(end: datetime) -> float:
+    """backtrader's number of a bar's end; bars of many feeds end together."""
+    return float(date_numbers(np.array([end], dtype="datetime64[s]"))[0])
 
 
 def _time_of_day(moment: time) -> np.timedelta64:

@@ -577,3 +577,20 @@ def test_the_configuration_may_decide_and_says_nothing_about_minutes(tmp_path):
 def test_errors_are_all_of_one_family():
     assert issubclass(ConfigError, BtkiteError)
     assert issubclass(DataError, BtkiteError)
+
+
+def test_the_tick_of_a_bar_is_what_backtrader_makes_of_it():
+    class Compares(bt.Strategy):
+        def next(self):
+            found = []
+            for fill in (type(self.data)._tick_fill, bt.feed.DataBase._tick_fill):
+                self.data._tick_nullify()
+                fill(self.data, force=True)
+                found.append({name: value for name, value in vars(self.data).items() if name.startswith("tick_")})
+            assert found[0] == found[1]
+            assert None not in found[0].values()
+
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(KiteData(dataname=bars("whipsaw", symbol="NSE:AAA", count=4)))
+    cerebro.addstrategy(Compares)
+    assert len(cerebro.run()[0]) == 4
