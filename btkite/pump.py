@@ -18,7 +18,7 @@ from .log import get_logger
 from .market.calendar import calendar
 from .renewal import Renewal
 from .silence import Silence
-from .standing import Standing
+from .standing import STOPPING, Standing
 from .values import OrderUpdate
 
 log = get_logger(__name__)
@@ -96,6 +96,7 @@ class Pump(Standing):
         self._by_token.setdefault(feeding.token, []).append(feeding)
         if self.broker is not None and hasattr(self.broker, "data_started"):
             self.broker.data_started(data)
+        self._pause_again()
         self.stream.subscribe({feeding.token: "full"})
         feeding.begin()
 
@@ -142,7 +143,7 @@ class Pump(Standing):
     def hurry(self, why: str) -> None:
         """The process is to end at once: no more entries, and nothing that hangs is waited for. Cerebro's thread."""
         self._hurried = True
-        self._pause("Stopping", f"the run is ending ({why})")
+        self._pause(STOPPING, f"the run is ending ({why})")
 
     def finish(self) -> None:
         """No more bars: feeds end, and with them the run."""

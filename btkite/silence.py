@@ -43,11 +43,14 @@ class Silence:
         self.limit = limit
         self.reason = ""
         self.stale: dict[int, str] = {}
+        self._mute_since: datetime | None = None  # ticks are missing, and only a tick or Kite's word can end that
+        self._news = NEVER
         self._seen: dict[int, Seen] = {}
         self._down: tuple[datetime, str] | None = None
         self._stands: datetime | None = None
         self._asked: tuple[datetime, tuple[int, ...]] | None = None
         self._waits = False
+        self._watched = 0
         self._newer: tuple[datetime, frozenset[int]] | None = None
 
     # -- what happened --------------------------------------------------------------------------------
@@ -68,6 +71,7 @@ class Silence:
                 if stamp == before.exchange_time:
                     before.price, before.volume = tick.last_price, tick.volume
                 continue
+            self._news = now
             self._seen[tick.instrument_token] = Seen(now, tick.last_price, tick.volume, stamp)
 
     def answered(self, rows: Mapping[int, Mapping[str, Any]] | None, now: datetime) -> None:
@@ -78,6 +82,8 @@ class Silence:
         asked, tokens = self._asked
         newer = frozenset(token for token in tokens if rows is None or self._is_newer(token, rows.get(token), asked))
         self._newer = (now, newer) if newer else None
+        if not newer and self._mute_since is not None and len(tokens) == self._watched:
+            self._clear()  # nobody has traded what we have not seen: the market rests
 
     def _is_newer(self, token: int, row: Mapping[str, Any] | None, asked: datetime) -> bool:
         seen = self._seen.get(token)
@@ -93,17 +99,21 @@ class Silence:
         """Look at it all again. ``opened``: the tokens whose market is open, and since when; ``heard``: when the
         last frame of any kind came; ``speed``: market seconds a real second. What to ask Kite's quotes of."""
         if not opened or self._stands is None:
-            self.reason, self.stale, self._newer = "", {}, None
+            self._clear()
+            self.stale, self._newer = {}, None
             return ()
+        self._watched = len(opened)
         first, moment = min(opened.values()), timedelta(seconds=max(1.0, 0.25 * speed))
         if self._down is not None:
             since, why = self._down
-            if now - max(since, first) > max(timedelta(seconds=BROKEN), moment):
+            if not self.reason and now - max(since, first) > max(timedelta(seconds=BROKEN), moment):
                 self.reason = f"the stream is down ({why})" if why else "the stream is down"
             return ()
+        if self._mute_since is None or self._news > self._mute_since:
+            self._clear()
         mute = now - max(heard, self._stands, first)
         if mute > timedelta(seconds=max(self.limit, HEARTBEATS * speed)) + moment:
-            self.reason = f"the stream stands, and nothing has come on it for {mute.total_seconds():.0f} s"
+            self._mute(now, f"the stream stands, and nothing has come on it for {mute.total_seconds():.0f} s")
             return ()
         return self._judge_ticks(now, opened, max(self.limit, speed), moment)
 
@@ -116,14 +126,12 @@ class Silence:
         together = all(one > length for one in quiet.values())
         alone = [token for token, one in quiet.items() if one > ALONE * length]
         self.stale = {token: why for token, why in self.stale.items() if token in alone}
-        if not together:
-            self.reason = ""
         silent = tuple(quiet) if together else tuple(alone)
         if self._newer is not None and now - self._newer[0] >= moment:
             behind = self._newer[1].intersection(silent)
             if together and behind:
                 longest = max(quiet.values()).total_seconds()
-                self.reason = f"no tick has come for {longest:.0f} s, and Kite has newer prices"
+                self._mute(now, f"no tick has come for {longest:.0f} s, and Kite has newer prices")
             else:
                 self.stale |= {token: f"no tick for {quiet[token].total_seconds():.0f} s" for token in behind}
             self._newer = None
@@ -131,6 +139,13 @@ class Silence:
             return ()
         self._asked, self._waits = (now, silent), True
         return silent
+
+    def _mute(self, now: datetime, reason: str) -> None:
+        if self._mute_since is None:
+            self.reason, self._mute_since = reason, now
+
+    def _clear(self) -> None:
+        self.reason, self._mute_since = "", None
 
     def _heard_of(self, token: int) -> datetime:
         seen = self._seen.get(token)

@@ -25,6 +25,7 @@ from .values import OrderType
 log = get_logger(__name__)
 STALE = timedelta(seconds=60)
 """After so long without a session, an entry at market is not sent any more: its price is another by now."""
+STOPPING = "Stopping"
 _LISTEN = timedelta(seconds=1)
 _QUOTES = 500  # in one question
 
@@ -46,10 +47,13 @@ class Standing(Connection):
         self._listened = datetime.min
         self._silent = ""
         self._stale: frozenset[int] = frozenset()
+        self._causes: dict[str, tuple[str, str]] = {}
         self._probation: tuple[str, datetime] | None = None
 
     def _stand(self, client: Any, reader: Any) -> None:
         """A run begins, with a session and a feed."""
+        for cause in set(self._causes) - {self._probation[0] if self._probation else "", STOPPING}:
+            del self._causes[cause]
         self._expired, self._silent, self._stale, self._listened = None, "", frozenset(), datetime.min
         self._reader = reader
         self.silence = Silence(self.config.data.silence)
@@ -196,12 +200,19 @@ class Standing(Connection):
     # -- what follows ---------------------------------------------------------------------------------
 
     def _pause(self, cause: str, reason: str, key: str = "") -> None:
-        gate = getattr(self.broker, "gate", None)
-        if gate is not None:
-            gate.pause(cause, reason, key)
+        self._causes[cause] = reason, key
+        self._pause_again()
         log.warning("entries pause", cause=cause, reason=reason)
 
+    def _pause_again(self) -> None:
+        """A broker that starts has a new gate."""
+        gate = getattr(self.broker, "gate", None)
+        if gate is not None:
+            for cause, (reason, key) in self._causes.items():
+                gate.pause(cause, reason, key)
+
     def _unpause(self, cause: str) -> None:
+        self._causes.pop(cause, None)
         gate = getattr(self.broker, "gate", None)
         if gate is not None:
             gate.unpause(cause)

@@ -148,7 +148,7 @@ def test_the_token_of_another_account_is_not_taken(scene: Scene) -> None:
     scene.good, scene.ready = {"token-of-another"}, ["token-of-another"]
     assert not scene.wait(30)
     assert scene.client.refused
-    scene.good, scene.ready = {FRESH}, ["token-of-another", FRESH]
+    scene.good, scene.ready = {"token-of-another", FRESH}, ["token-of-another", FRESH]
     assert scene.wait(60)
     assert scene.client.access_token == FRESH
 

@@ -181,3 +181,27 @@ def test_in_a_market_that_runs_faster_than_ours_the_heartbeat_is_not_missed() ->
     assert scene.judge.reason == ""
     scene.step(17, frames=False)
     assert scene.judge.reason != ""
+
+
+def test_a_reconnect_alone_does_not_end_the_silence_a_tick_does() -> None:
+    scene = a_day()
+    scene.trades(ONE)
+    scene.step(33)
+    assert scene.judge.reason != ""
+    scene.judge.link(False, "silent", scene.now)
+    scene.step(1, frames=False)
+    scene.judge.link(True, "", scene.now)
+    scene.step(5)
+    assert scene.judge.reason != ""
+    scene.step(1, ticks=(ONE,))
+    assert scene.judge.reason == ""
+
+
+def test_the_silence_ends_too_when_kite_has_nothing_newer_any_more() -> None:
+    scene = a_day()
+    scene.trades(ONE)
+    scene.step(33)
+    scene.judge.link(True, "", scene.now)
+    scene.nothing_new()
+    scene.step(40)
+    assert scene.judge.reason == ""

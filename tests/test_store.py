@@ -307,7 +307,7 @@ def test_one_store_serves_two_runs_one_after_the_other(kite_exchange):
     assert {when.date() for when, _ in tuesday.seen} == {(DAY + timedelta(days=1)).date()}
 
 
-def a_session_that_ends(kite_exchange, then, **config):
+def a_session_that_ends(kite_exchange, then, later=None, **config):
     """A live run whose token dies when its strategy has just bought; what its strategy heard, and the store."""
     kite_exchange.reset(market())
     heard = []
@@ -315,9 +315,17 @@ def a_session_that_ends(kite_exchange, then, **config):
     class Hears(Trades):
         def notify_order(self, order):
             heard.append(order.getstatusname())
+            reasons.append(order.info.get("reason", ""))
 
+        def next(self):
+            super().next()
+            if len(self.seen) == 7 and later is not None:
+                later(sessions)
+
+    reasons = []
     cerebro = Cerebro(stdstats=False)
     store = kite_exchange.store("live", config=kite_exchange.config(**config))
+    store.reasons = reasons
     cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
     cerebro.setbroker(store.getbroker())
     sessions = kite_exchange._exchange._server
@@ -355,8 +363,23 @@ def test_a_token_in_the_dot_env_file_goes_on_with_the_same_run_and_its_waiting_o
     (ran,) = cerebro.run()
     assert heard[:3] == ["Submitted", "Accepted", "Completed"]
     assert [row["status"] for row in kite_exchange.orders()] == ["COMPLETE", "COMPLETE"]
-    assert {"session lost", "session renewed"} <= set(ran.told)
+    assert [said for said in ran.told if said.startswith("session")] == ["session lost", "session renewed"]
     assert not store.broker.gate.paused
+
+
+def test_an_entry_at_market_that_waited_for_minutes_is_cancelled_and_never_sent(kite_exchange, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def renewed(server):
+        token = server.call(lambda: server.venue.sessions.issue(server.venue.clock.now()))
+        (tmp_path / ".env").write_text(f"KITE_ACCESS_TOKEN={token}\n")
+
+    cerebro, store, heard = a_session_that_ends(kite_exchange, lambda server: None, renewed)
+    (ran,) = cerebro.run()
+    assert "session renewed" in ran.told
+    assert heard == ["Submitted", "Canceled"]
+    assert "no session for" in store.reasons[-1]
+    assert kite_exchange.orders() == []
 
 
 # ---- several at once ------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..grid import ends_of
+from ..clock import SystemClock
 from ..kite import endpoints
+from ..kite.session import expires_at
 from ..loading import defaults_of
 from ..report.table import inr, number, when
 from ..risk.rules import build_rules
@@ -32,6 +34,8 @@ def rows(plan: Run) -> list[tuple[str, str]]:
         ("capital", inr(broker.capital)),
         ("limits", _limits(plan)),
     ]
+    if _dies(plan):
+        found.append(("session", _dies(plan)))
     if warmup:
         found.insert(5, ("warm-up", f"{number(warmup, 0)} bars before the start"))
     return found
@@ -84,6 +88,16 @@ def _whose(plan: Run) -> str:
     if plan.mode.fills == "kite":
         return f"{name} ({'real money' if real else 'play money'})"
     return f"{name} (its quotes; money is simulated)"
+
+
+def _dies(plan: Run) -> str:
+    """When Kite's token does, if the run may still be there; a simulated exchange has a time of its own."""
+    if plan.mode.bars == "history" or plan.endpoint not in (endpoints.KITE.name, endpoints.SANDBOX.name):
+        return ""
+    if plan.config.run.sessions == 1:
+        return ""
+    dies = expires_at(SystemClock().now())
+    return f"the access token dies on {dies:%d %b at %H:%M} IST; entries pause then until you log in again"
 
 
 def _limits(plan: Run) -> str:

@@ -71,6 +71,7 @@ def test_rest_asks_the_proxy_to_connect_and_shows_it_no_token(clock: ManualClock
     with pytest.raises(KiteUnavailable):
         client.profile()
     client.close()
+    proxy.until(1)
     assert proxy.heads[0].startswith("CONNECT kite.invalid:443 HTTP/1.")
     assert proxy.tunnelled[0][:1] == b"\x16"  # the hello of TLS
     assert TOKEN not in proxy.heads[0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import backtrader as bt
+import pytest
 
 from btkite import runs
 from btkite.config import Config
+from btkite.modes import mode
+from btkite.runs import banner
 from tests.runs.scene import INTERVAL, SYMBOL, InAndOut
 
 
@@ -32,3 +36,14 @@ def test_a_symbol_named_twice_is_traded_once_and_the_banner_says_so(config: Conf
     assert dict(plan.banner())["symbols"] == f"{SYMBOL} ({SYMBOL} named more than once, traded once)"
     plan = runs.prepare(InAndOut, [SYMBOL], interval=INTERVAL, start=begin, config=config)
     assert dict(plan.banner())["symbols"] == SYMBOL
+
+
+@pytest.mark.parametrize(("endpoint", "sessions", "said"), [("kite", None, True), ("kite", 1, False), ("simulator", None, False)])
+def test_a_run_on_kite_that_outlives_its_token_says_when_that_dies(
+    config: Config, begin: datetime, endpoint: str, sessions: int | None, *, said: bool
+) -> None:
+    plan = runs.prepare(InAndOut, SYMBOL, interval=INTERVAL, start=begin, config=config)
+    there = config.with_(**{"broker.kite_connect.endpoint": endpoint, "run.sessions": sessions})
+    live = replace(plan, mode=mode("paper"), config=there)
+    session = dict(banner.rows(live)).get("session", "")
+    assert ("dies on" in session and "at 06:00 IST" in session) is said
