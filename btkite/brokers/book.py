@@ -311,9 +311,9 @@ class BookBroker(Changes):
             order.accept(self)
             self.notify(order)
 
-    def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
+    def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
         """An execution of ``quantity`` at ``price`` rupees: order, position, money, group. One that surfaces after
-        the order's end counts all the same and does not bring it back to life."""
+        the order's end counts all the same and does not bring it back to life. ``order_id``: Kite's, if it has one."""
         ended = None if order.alive() else order.status
         charges = self.book_fill(order, quantity, price, when)
         parts = self.charged_for(order.ref)
@@ -328,8 +328,8 @@ class BookBroker(Changes):
         # In the book that is written down.
         asked = self.groups.ended(order.ref, End.COMPLETED, done) if whole else self.groups.filled(order.ref, done)
         self._write(
-            "fill", ref=order.ref, quantity=quantity, price=price, charges=charges, at=from_seconds(when),
-            of_it=parts,
+            "fill", ref=order.ref, order_id=order_id, quantity=quantity, price=price, charges=charges,
+            at=from_seconds(when), of_it=parts,
         )  # fmt: skip
         self._react(asked)
 

@@ -227,7 +227,7 @@ class Heard(Uncertain):
             # Kite's quantity is the truth, also if a change of ours was late.
             if (complete and not self.goes_on(order, done)) or done > abs(order.size):
                 reshape(order, done)
-            self.filled(order, fill.quantity, fill.price, to_seconds(fill.time))
+            self.filled(order, fill.quantity, fill.price, to_seconds(fill.time), order_id)
             if order.alive() and not (current or legs or ref in self.held):
                 # Of a placement that was replaced: the one that works is too large by it.
                 self._before[ref] = self._before.get(ref, 0) + fill.quantity

@@ -30,10 +30,10 @@ class Looking(BookBroker):
         self._unpriced: set[str] = set()  # orders whose trades were asked for
         self._moves = 0  # executions that were booked
 
-    def filled(self, order: Any, quantity: int, price: float, when: int) -> None:
+    def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
         """Counted, for those who compare what was read before and after it."""
         self._moves += 1
-        super().filled(order, quantity, price, when)
+        super().filled(order, quantity, price, when, order_id)
 
     def works(self) -> bool:
         """Whether an order of ours is at Kite."""

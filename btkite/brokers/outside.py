@@ -67,7 +67,7 @@ class Outside(Carrying):
         self._strangers: dict[str, Progress] = {}
         self._overhang: set[str] = set()  # instruments whose exits are still to shrink
         self._shrinking = False
-        self._past: dict[str, int] | None = None  # tag -> units that earlier runs have booked of it
+        self._past: dict[str, int] | None = None  # Kite's id -> units that earlier runs have booked
 
     # -- orders of others -------------------------------------------------------------------------------
 
@@ -93,9 +93,7 @@ class Outside(Carrying):
         """What the runs before this one have booked of an order of theirs."""
         if self._past is None:
             self._past = self.record.booked() if self.record is not None else {}
-        units = min(self._past.get(update.tag, 0), update.filled_quantity)
-        if units:
-            self._past[update.tag] -= units
+        units = min(self._past.get(update.order_id, 0), update.filled_quantity)
         price = update.average_price
         return Progress(update.order_id, filled=units, average_price=price, told=(units, price), booked=units * price)
 
@@ -130,7 +128,7 @@ class Outside(Carrying):
             "foreign", order_id=order_id, symbol=key, product=product, quantity=units, price=price,
             followed=share.ours, policy="ours" if ours else policy,
         )  # fmt: skip
-        self._say(key, product, units, price, share.ours, order_id, halts=halts)
+        self._say(key, product, units, price, share.ours, _source(order_id, ours=ours), halts=halts)
         self._moves += 1
         if share.ours:
             self.follow(key, product, share.ours, price, when, order_id)
@@ -138,9 +136,8 @@ class Outside(Carrying):
         self.shrink_exits()
 
     def _say(
-        self, key: str, product: str, units: int, price: float, followed: int, order_id: str, *, halts: bool
+        self, key: str, product: str, units: int, price: float, followed: int, source: str, *, halts: bool
     ) -> None:
-        source = f"order {order_id}, which is not ours" if order_id else "no order explains it"
         verb = "bought" if units > 0 else "sold"
         then = "our position follows" if followed == units else "it is theirs"
         if followed not in (0, units):
@@ -156,7 +153,9 @@ class Outside(Carrying):
         """Our position follows by a simulated order that is complete at once."""
         data = self._datas[key]
         strategies = getattr(self.cerebro, "runningstrats", None) or [None]
-        owner = next((one for one in strategies if one is not None and data in one.datas), strategies[0])
+        # By identity: ``in`` would compare the lines' values.
+        mine = (one for one in strategies if one is not None and any(data is other for other in one.datas))
+        owner = next(mine, strategies[0])
         order = _KINDS[units > 0](
             owner=owner, data=data, size=abs(units), price=price, exectype=bt.Order.Market, simulated=True
         )
@@ -167,7 +166,7 @@ class Outside(Carrying):
         self.terms[order.ref] = Terms(None, False, "next_open")
         self._bound[order.ref] = self.instrument_named(key, data)
         order.status = bt.Order.Accepted
-        self.filled(order, abs(units), price, to_seconds(when))
+        self.filled(order, abs(units), price, to_seconds(when), order_id)
         return order
 
     # -- what is whose ----------------------------------------------------------------------------------
@@ -301,3 +300,10 @@ class Outside(Carrying):
         if denial is None and grows and not self._shrinking and order.status != bt.Order.Created:
             denial = self._not_ours([order])
         return denial
+
+
+def _source(order_id: str, *, ours: bool) -> str:
+    """Where units came from, in words."""
+    if not order_id:
+        return "no order explains it"
+    return f"order {order_id}, which is {'of an earlier run' if ours else 'not ours'}"

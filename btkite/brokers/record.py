@@ -58,7 +58,7 @@ class Note(Protocol):
         """When the last run's placement with this tag was about to leave; None if its first byte never did."""
 
     def booked(self) -> dict[str, int]:
-        """Units that were booked of each placement, by its tag."""
+        """Units that were booked of each of Kite's orders, by its id."""
 
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
@@ -96,16 +96,10 @@ class Record:
         return None
 
     def booked(self) -> dict[str, int]:
-        tags: dict[int, str] = {}
         units: dict[str, int] = {}
-        for event in sorted(
-            (*self.journal.events("intent"), *self.journal.events("fill")), key=lambda event: event.seq
-        ):
-            if event.kind == "intent":
-                proposal = event.data["proposal"]
-                tags[int(proposal["ref"])] = str(proposal["tag"])
-            elif tag := tags.get(int(event.data["ref"])):
-                units[tag] = units.get(tag, 0) + int(event.data["quantity"])
+        for event in self.journal.events("fill"):
+            if order_id := str(event.data.get("order_id") or ""):
+                units[order_id] = units.get(order_id, 0) + int(event.data["quantity"])
         return units
 
     def last_book(self) -> dict[str, Any] | None:
