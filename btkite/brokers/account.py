@@ -96,7 +96,8 @@ class Account(GatedBroker):
     def proposal(self, order: Any) -> Proposal:
         instrument = self.instrument_of_order(order)
         settings, info = self.config.broker, order.info
-        kind, price, trigger = translate.sent_as(order, instrument, settings)
+        last = float(order.data.close[0]) if len(order.data) else float(order.created.pclose or 0.0)
+        kind, price, trigger = translate.sent_as(order, instrument, settings, last)
         if order.triggered:  # what rests of a stop is its limit, or it takes what there is
             kind, trigger = _TRIGGERED.get(kind, kind), 0.0
         held = self._positions.get(instrument.key)
@@ -113,7 +114,7 @@ class Account(GatedBroker):
             trigger_price=trigger,
             reference_price=float(order.created.pclose or (order.data.close[0] if len(order.data) else 0.0)),
             tag=str(info.get("tag") or ""),
-            market_protection=info.get("market_protection", settings.market_protection),
+            market_protection=translate.protection_of(order, settings),
             disclosed_quantity=int(info.get("disclosed_quantity") or 0),
             iceberg_legs=int(info.get("iceberg_legs") or 0),
             iceberg_quantity=int(info.get("iceberg_quantity") or 0),

@@ -18,7 +18,7 @@ import backtrader as bt
 from ..config import Config
 from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
-from ..market.prices import freeze_quantity
+from ..market.permitted import largest_order
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
@@ -216,19 +216,11 @@ class BookBroker(Changes):
             problem = translate.wrong_product(instrument, self.proposal(order).product)
             if problem is not None:
                 return Denial("product", problem, "broker.default_product")
-            if (problem := self._sliced(order, instrument)) is not None:
-                return Denial("freeze", problem)
+            if (denial := self._forbidden(order)) is not None:
+                return denial
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
-
-    def _sliced(self, order: Any, instrument: Instrument) -> str | None:
-        """Why an order may not be left to Kite's slicer: its slices are orders with ids of their own, and what they
-        fill would be nobody's."""
-        most = freeze_quantity(instrument.name, from_seconds(max(self.now, 0)).date())
-        if not order.info.get("autoslice") or most is None or abs(order.size) <= most:
-            return None
-        return f"{abs(order.size):g} of {instrument.key} are more than one order may have ({most}): give smaller ones"
 
     def cancel(self, order: Any) -> bool:
         """Ask for the order's end; False if it has ended already."""
@@ -412,7 +404,9 @@ class BookBroker(Changes):
         try:
             give = self.sell if size > 0 else self.buy
             why = "the kill switch closes what is held"
-            return give(owner, data, abs(size), tag="kill", after_hours="next_open", because=why)
+            for piece in self._pieces(self.instrument(data), int(abs(size))):
+                last = give(owner, data, piece, tag="kill", after_hours="next_open", because=why)
+            return last
         finally:
             self._flattening = False
 
@@ -428,12 +422,19 @@ class BookBroker(Changes):
         self.alert("critical", f"{key}: {abs(size)} units of order {entry.ref} {what}; they are traded back", key)
         self._flattening = True
         try:
-            give(
-                entry.p.owner, entry.data, abs(size),
-                tradeid=entry.tradeid, tag="flat", flattens=entry.ref, after_hours="next_open",
-            )  # fmt: skip
+            for piece in self._pieces(self.instrument_of_order(entry), abs(size)):
+                give(
+                    entry.p.owner, entry.data, piece,
+                    tradeid=entry.tradeid, tag="flat", flattens=entry.ref, after_hours="next_open",
+                )  # fmt: skip
         finally:
             self._flattening = False
+
+    def _pieces(self, instrument: Instrument, size: int) -> list[int]:
+        """What is closed by us goes in as many orders as it needs: none is above what one order may have."""
+        most = largest_order(instrument, from_seconds(max(self.now, 0)).date())
+        full, rest = divmod(size, most) if most else (0, size)
+        return [most or 0] * full + ([rest] if rest else [])
 
 
 _STATUS = {

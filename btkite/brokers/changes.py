@@ -7,7 +7,9 @@ from typing import Any
 
 import backtrader as bt
 
+from ..linetime import from_seconds
 from ..log import get_logger
+from ..market.permitted import forbidden
 from ..risk.rules import EXCHANGE_RULES, check
 from ..values import Denial
 from . import translate
@@ -113,10 +115,18 @@ class Changes(News):
             problem = self.behind(order)
         if problem is not None:
             return Denial("trigger", problem)
+        if grows and (denial := self._forbidden(order)) is not None:
+            return denial
         if self.gate is None or order.status == Order.Created:  # not transmitted yet: judged with its group
             return None
         wanted = self.proposal(order)
         return self.gate.judge([wanted]) if grows else check(wanted, EXCHANGE_RULES, self.ledger)
+
+    def _forbidden(self, order: Any) -> Denial | None:
+        """Why Kite does not take such an order, whatever the market does."""
+        after_hours = order.info.get("after_hours", self.config.broker.after_hours)
+        amo = after_hours == "amo" and self._session(self.instrument_of_order(order)) is None
+        return forbidden(self.proposal(order), from_seconds(max(self.now, 0)).date(), amo=amo)
 
     def behind(self, order: Any) -> str | None:
         """Why the exchange would refuse a stop by the last price that the strategy has seen; None if it would not,

@@ -9,6 +9,7 @@ from typing import Any
 import backtrader as bt
 
 from ..config import Broker
+from ..market.permitted import is_stock_option
 from ..market.prices import is_on_tick, round_limit, round_to_tick, round_trigger
 from ..risk.rules import rupees
 from ..values import Instrument, OrderType, Side
@@ -53,17 +54,26 @@ def wrong_product(instrument: Instrument, product: str) -> str | None:
     return f"{product} is no product of {instrument.key}: use {', '.join(products[:-1])} or {products[-1]}"
 
 
-def sent_as(order: Any, instrument: Instrument, broker: Broker) -> tuple[OrderType, float, float]:
+def protection_of(order: Any, broker: Broker) -> float:
+    """Per cent that a market order may slip, -1 for Kite's own figure: never none, which Kite refuses."""
+    named = order.info.get("market_protection")
+    return float(broker.market_protection if named is None else named)
+
+
+def sent_as(order: Any, instrument: Instrument, broker: Broker, last: float = 0.0) -> tuple[OrderType, float, float]:
     """``order_type``, ``price`` and ``trigger_price`` with which an order goes to the market.
 
     A stop without a limit is SL-M, or SL with a limit that protects it: if ``broker.stop_as`` says so, and
-    wherever the exchange takes no SL-M.
+    wherever the exchange takes no SL-M. A market order in an option on a share, which Kite does not take, is LIMIT
+    at the price that would protect it, as far beyond the ``last`` one.
     """
     kind = TO_KITE.get(order.exectype, OrderType.MARKET)
     price, trigger = kite_prices(order)
+    named = protection_of(order, broker)
     if kind is OrderType.SLM and (broker.stop_as == "SL" or not takes_slm(instrument)):
-        named = order.info.get("market_protection", broker.market_protection)
-        return OrderType.SL, protecting_limit(instrument, trigger, float(named), buys=order.isbuy()), trigger
+        return OrderType.SL, protecting_limit(instrument, trigger, named, buys=order.isbuy()), trigger
+    if kind is OrderType.MARKET and last > 0 and is_stock_option(instrument):
+        return OrderType.LIMIT, protecting_limit(instrument, last, named, buys=order.isbuy()), 0.0
     return kind, price, trigger
 
 

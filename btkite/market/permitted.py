@@ -1,0 +1,154 @@
+"""What Kite and the exchanges take of an order whatever the market does: known beforehand, denied on our side.
+
+Kite would refuse the same with an error of its own, and an exchange with a rejection; both cost a call and teach a
+strategy nothing. The figures are the dated ones of ``btkite/data/rules.csv`` and ``freeze.csv``, so that a backtest
+is held to what was in force on its day.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import date
+from functools import cache
+from typing import TYPE_CHECKING
+
+from ..values import Denial, OrderType
+from .prices import INDEX_NAMES, freeze_quantity, whole_lots
+from .tables import read_table
+
+if TYPE_CHECKING:
+    from ..values import Instrument, Proposal
+
+DATA_ONLY = frozenset({"NCO"})
+"""Quoted and streamed by Kite; that a retail account may trade there was never found."""
+CASH = frozenset({"NSE", "BSE"})
+LONGEST_TTL = 120
+FEWEST_LEGS = 2
+_CRORE = 1e7
+
+
+def in_force(rule: str, scope: str, day: date) -> str | None:
+    """The value of a dated rule on ``day``: of ``scope`` (an exchange) if it has one of its own; None if none is
+    known."""
+    for where in (scope, ""):
+        since = _rows().get((rule, where), [])
+        place = bisect_right([begin for begin, _ in since], day)
+        if place:
+            return since[place - 1][1]
+    return None
+
+
+def largest_order(instrument: Instrument, day: date) -> int | None:
+    """The freeze quantity of a contract in whole lots; None if there is none or it is not known."""
+    if instrument.exchange in CASH or not instrument.exchange:
+        return None
+    most = freeze_quantity(instrument.name, day)
+    return None if most is None else whole_lots(most, max(1, instrument.lot_size))
+
+
+def is_stock_option(instrument: Instrument) -> bool:
+    """An option on a share: Kite takes no market orders in it."""
+    return instrument.is_option and instrument.exchange in ("NFO", "BFO") and instrument.name not in INDEX_NAMES
+
+
+def forbidden(order: Proposal, day: date, *, amo: bool = False) -> Denial | None:
+    """Why Kite does not take ``order`` on ``day``, or None. ``amo``: it goes as an after-market order, also if its
+    variety does not say so."""
+    if not order.instrument.exchange:  # data that is not Kite's
+        return None
+    for look in _LOOKS:
+        denial = look(order, day)
+        if denial is not None:
+            return denial
+    if (amo or order.variety == "amo") and order.instrument.is_option and order.order_type is OrderType.MARKET:
+        return Denial("amo", f"Kite takes no market order in {order.instrument.key} after hours: give a Limit")
+    return None
+
+
+def _exchange(order: Proposal, day: date) -> Denial | None:
+    where = order.instrument.exchange
+    if where not in DATA_ONLY:
+        return None
+    return Denial("exchange", f"{where} takes no orders through Kite: {order.instrument.key} is data only")
+
+
+def _validity(order: Proposal, day: date) -> Denial | None:
+    where, validity = order.instrument.exchange, order.validity
+    if validity not in ("IOC", "TTL"):
+        return None
+    if in_force(validity.lower(), where, day) != "yes":
+        instead = "a Limit and cancel it" if validity == "IOC" else "valid=timedelta(minutes=...)"
+        return Denial("validity", f"Kite takes no {validity} orders on {where}: use validity DAY, or {instead}")
+    if validity == "TTL" and not 1 <= order.validity_ttl <= LONGEST_TTL:
+        return Denial(
+            "validity", f"validity TTL needs a validity_ttl of 1 to {LONGEST_TTL} minutes, not {order.validity_ttl}"
+        )
+    return None
+
+
+def _iceberg(order: Proposal, day: date) -> Denial | None:
+    if order.variety != "iceberg":
+        return None
+    most, lot = int(in_force("iceberg_legs", order.instrument.exchange, day) or 0), max(1, order.instrument.lot_size)
+    legs, lots = order.iceberg_legs, order.quantity // lot
+    if not FEWEST_LEGS <= legs <= most:
+        return Denial("iceberg", f"iceberg_legs must be between {FEWEST_LEGS} and {most}, not {legs}")
+    if lots < legs:
+        return Denial("iceberg", f"{order.quantity} of {order.instrument.key} are less than {legs} legs of a lot each")
+    first = -(-lots // legs) * lot
+    if order.iceberg_quantity != first:
+        return Denial("iceberg", f"iceberg_quantity of {order.quantity} in {legs} legs is {first}, not "
+                      f"{order.iceberg_quantity}")  # fmt: skip
+    return None
+
+
+def _freeze(order: Proposal, day: date) -> Denial | None:
+    most = largest_order(order.instrument, day)
+    size = order.iceberg_quantity if order.variety == "iceberg" else order.quantity
+    if most is None or size <= most:
+        return None
+    return Denial(
+        "freeze", f"{size} of {order.instrument.key} are more than one order may have ({most}): give smaller ones"
+    )
+
+
+def _size(order: Proposal, day: date) -> Denial | None:
+    where = order.instrument.exchange
+    most, worth = in_force("max_quantity", where, day), in_force("max_value", where, day)
+    if most is not None and order.quantity > int(most):
+        return Denial("order_size", f"Kite takes at most {most} of a share in one order, not {order.quantity}")
+    price = order.price or order.trigger_price or order.reference_price
+    if worth is not None and order.quantity * price > float(worth):
+        return Denial(
+            "order_size", f"Kite takes at most ₹{float(worth) / _CRORE:g} crore in one order: give smaller ones"
+        )
+    return None
+
+
+def _disclosed(order: Proposal, day: date) -> Denial | None:
+    shown, where = order.disclosed_quantity, order.instrument.exchange
+    if not shown:
+        return None
+    if where not in CASH:
+        return Denial("disclosed", f"a disclosed_quantity is for shares only, not for {order.instrument.key}")
+    if shown > order.quantity:
+        return Denial("disclosed", f"a disclosed_quantity of {shown} is more than the order's {order.quantity}")
+    percent = float(in_force("disclosed_percent", where, day) or 0)
+    if shown * 100 < order.quantity * percent:
+        least = -(-order.quantity * percent // 100)
+        return Denial("disclosed", f"a disclosed_quantity of {shown} is too small: {least:g} at least ({percent:g} %)")
+    return None
+
+
+_LOOKS: tuple[Callable[[Proposal, date], Denial | None], ...] = (
+    _exchange, _validity, _iceberg, _freeze, _size, _disclosed,
+)  # fmt: skip
+
+
+@cache
+def _rows() -> dict[tuple[str, str], list[tuple[date, str]]]:
+    found: dict[tuple[str, str], list[tuple[date, str]]] = {}
+    for row in read_table("rules"):
+        found.setdefault((row["rule"], row["scope"]), []).append((date.fromisoformat(row["from"]), row["value"]))
+    return {name: sorted(rows) for name, rows in found.items()}
