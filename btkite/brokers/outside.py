@@ -255,7 +255,7 @@ class Outside(Carrying):
             instrument = self.instrument_of_order(order)
             key, product = instrument.key, self.proposal(order).product
             wanted = int(abs(order.size) - abs(order.executed.size))
-            if product in DELIVERED and instrument.exchange in ("NSE", "BSE") and not order.isbuy():
+            if self._delivers(order, product):
                 short = wanted - self._deliverable(order, key, product)
                 if short > 0:
                     return Denial(
@@ -278,13 +278,29 @@ class Outside(Carrying):
                     )
         return None
 
-    def _deliverable(self, wanted: Any, key: str, product: str) -> int:
-        """Delivered shares that ``wanted`` may sell: ours, less what other orders sell already."""
+    def _delivers(self, order: Any, product: str) -> bool:
+        """Whether it sells shares that are delivered."""
+        exchange = self.instrument_of_order(order).exchange
+        return product in DELIVERED and exchange in ("NSE", "BSE") and not order.isbuy()
+
+    def follows(self, order: Any) -> bool:
+        """Whether it sells what another sale, whose cancellation is on its way, may still sell: it has to wait for
+        that one's end, or both could trade."""
+        key, product = self.instrument_of_order(order).key, self.product_of_order(order)
+        return self._delivers(order, product) and int(abs(order.executed.remsize)) > self._deliverable(
+            order, key, product, going=True
+        )
+
+    def _deliverable(self, wanted: Any, key: str, product: str, *, going: bool = False) -> int:
+        """Delivered shares that ``wanted`` may sell: ours, less what other orders sell already; ``going``: also those
+        whose cancellation is on its way."""
         sells, _ = self.closable(key, product)
         mine = self.groups.leader(wanted.ref) or wanted.ref
         slots: dict[int, int] = {}
         for order in self.orders.values():
-            if not order.alive() or order.isbuy() or order.status == bt.Order.Created:
+            if not order.alive() or order.isbuy() or order.status == bt.Order.Created or order is wanted:
+                continue
+            if self._goes(order) and not going:
                 continue
             if self.instrument_of_order(order).key != key or (
                 order.parent is not None and not order.parent.executed.size

@@ -285,9 +285,9 @@ class Truth(Outside):
 
     def waits(self, order: Any) -> bool:
         """Whether it must not leave yet; it will when it may."""
-        if not self.ready:
+        if not self.ready or self.follows(order):
             self._waiting[order.ref] = order
-        return not self.ready
+        return order.ref in self._waiting
 
     def leave(self, order: Any) -> None:
         """The wait is over."""
@@ -295,10 +295,30 @@ class Truth(Outside):
         terms = self.terms.get(order.ref)
         if not order.alive() or terms is None:
             return
+        denial = None if self._flattening else self._not_ours([order])
         if terms.deadline is not None and terms.deadline <= self.now:
             self.ended(order, "expired")
+        elif denial is not None:  # what it waited for has traded
+            self.ended(order, "rejected", denial.reason)
         else:
             self.admit(order)
+
+    def ended(self, order: Any, how: str, reason: str = "") -> None:
+        super().ended(order, how, reason)
+        self._make_way(order)
+
+    def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
+        super().filled(order, quantity, price, when, order_id)
+        self._make_way(order)
+
+    def _make_way(self, over: Any) -> None:
+        """What waited for an order to be over leaves."""
+        if over.alive() or not self.ready:
+            return
+        key = self.instrument_of_order(over).key
+        for order in list(self._waiting.values()):
+            if self.instrument_of_order(order).key == key:
+                self.leave(order)
 
     # -- over restarts --------------------------------------------------------------------------------------
 

@@ -181,6 +181,19 @@ def test_siblings_sell_the_same_shares_once(live):
     assert working(live) == [10, 10]
 
 
+def test_a_sale_leaves_when_the_one_that_it_replaces_is_gone(live):
+    def close(s):
+        s.cancel(s.given[-1])
+        return s.close()
+
+    plan = {3: buy(size=10), 5: sell(size=10, exectype=STOP, price=90.0), 7: close}
+    ran = live.run(LONG, plan, settings=settings(), **DELIVERY)
+    assert [ran.story(n)[-1] for n in (1, 2)] == ["Canceled", "Completed"]
+    assert (ran.position.size, shares(live)) == (0, 50)
+    sent = [row["method"] for row in live.exchange.requests() if row["path"].startswith("/orders/regular")]
+    assert sent == ["POST", "POST", "DELETE", "POST"]
+
+
 def test_what_somebody_sells_of_his_own_shares_is_not_ours(live):
     plan = {3: buy(size=10), 5: outside(live, "SELL", 30, product="CNC"), 7: sell(size=10)}
     ran = live.run(LONG, plan, settings=settings(), **DELIVERY, **ADOPT)
