@@ -61,6 +61,8 @@ class KiteBroker(Truth):
         if self._saved is not None:
             self.restore_account(self._saved)
         self.store.start(broker=self)
+        if self.record is not None:
+            self.store.client.pace.remember(self.record.sent_on(self.store.clock.now().date()))
         self._desk = self.store.open_desk(self._before_send)
 
     def _before_send(self, request: Request) -> str | None:

@@ -57,6 +57,9 @@ class Note(Protocol):
     def sent_at(self, tag: str) -> datetime | None:
         """When the last run's placement with this tag was about to leave; None if its first byte never did."""
 
+    def sent_on(self, day: date) -> list[datetime]:
+        """When order calls were about to leave on ``day``, in their order."""
+
     def booked(self) -> dict[str, int]:
         """Units that were booked of each of Kite's orders, by its id."""
 
@@ -94,6 +97,9 @@ class Record:
             if event.data.get("tag") == tag:
                 return event.time
         return None
+
+    def sent_on(self, day: date) -> list[datetime]:
+        return [event.time for event in self.journal.events("sending", books=False) if event.time.date() == day]
 
     def booked(self) -> dict[str, int]:
         units: dict[str, int] = {}
@@ -140,6 +146,9 @@ class Jotter:
 
     def sent_at(self, tag: str) -> datetime | None:
         return None
+
+    def sent_on(self, day: date) -> list[datetime]:
+        return []
 
     def booked(self) -> dict[str, int]:
         return {}

@@ -13,7 +13,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -102,6 +102,17 @@ class Pace:
         with self._lock:
             self._turn_day(self._clock.now())
             return self._used_today
+
+    def remember(self, moments: Sequence[datetime]) -> None:
+        """Order calls that were made before this process began (in their order): Kite counts them, too."""
+        with self._lock:
+            now = self._clock.now()
+            self._turn_day(now)
+            self._used_today = max(self._used_today, sum(moment.date() == self._day for moment in moments))
+            longest = timedelta(seconds=max(limit.seconds for limit in self._budgets[Kind.ORDER].limits))
+            recent = [moment for moment in moments if now - longest < moment <= now]
+            if len(recent) > len(self._calls[Kind.ORDER]):
+                self._calls[Kind.ORDER] = recent
 
     def ready_at(self, kind: Kind, lane: Lane = Lane.ENTRY) -> datetime:
         """The earliest moment at which such a call may go; now or before if it may go at once.

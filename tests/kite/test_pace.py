@@ -174,3 +174,27 @@ def test_many_threads_together_keep_the_limit() -> None:
     # The moments were noted after the turn was taken, so a window may hold one of the turn before.
     assert most_in_a_window(sent, 0.1) <= 10
     assert max(sent) - min(sent) >= timedelta(seconds=0.55)
+
+
+def test_the_calls_of_a_process_that_is_no_more_count_for_the_day_and_the_minute() -> None:
+    clock = ManualClock(NOON)
+    pace = Pace(clock)
+    yesterday = [NOON - timedelta(days=1, minutes=n) for n in range(5, 0, -1)]
+    today = [NOON - timedelta(seconds=n) for n in (300, 90)]
+    just_now = [NOON - timedelta(milliseconds=n) for n in range(900, 100, -100)]
+    pace.remember([*yesterday, *today, *just_now])
+    assert pace.orders_today == 10
+    assert pace.ready_at(Kind.ORDER, Lane.ENTRY) == just_now[0] + timedelta(seconds=1.1)
+    assert pace.ready_at(Kind.ORDER, Lane.EXIT) <= clock.now()
+    clock.advance(86_400)
+    assert pace.orders_today == 0
+
+
+def test_calls_that_are_known_already_are_not_counted_twice() -> None:
+    clock = ManualClock(NOON)
+    pace = Pace(clock)
+    for _ in range(3):
+        pace.take(Kind.ORDER)
+    pace.remember([NOON - timedelta(seconds=1), NOON, NOON, NOON])
+    pace.remember([NOON, NOON])
+    assert pace.orders_today == 4
