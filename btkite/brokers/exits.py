@@ -183,6 +183,10 @@ class Exits:
 
     # -- prices ---------------------------------------------------------------------------------------
 
+    def heard(self, key: str) -> float:
+        """The last price of an instrument that a tick told, in rupees; 0 before the first."""
+        return self._last.get(key, 0.0)
+
     def take_price(self, key: str, last: float) -> None:
         """The last price of an instrument, in rupees."""
         self._last[key] = last

@@ -108,6 +108,10 @@ class Brackets(bt.Strategy):
         if msg == GO and len(self.given) < self.market.wanted:
             self.given.append(list(self.p.make(self)))
 
+    def heard(self) -> float:
+        """The last price that the broker was told of."""
+        return float(self.broker.exits.heard(SYMBOL))
+
     def is_over(self) -> bool:
         """Everything that was given has ended, and nothing is held."""
         orders = self.broker.orders.values()

@@ -85,13 +85,14 @@ def test_with_two_a_reverse_fill_is_alerted_and_bought_back_within_two_seconds(k
 
 
 def calm(market: Market, seed: int) -> None:
-    """Prices as they go: from the one exit to the other they need their time."""
+    """Prices as they go: from the one exit to the other they need their time, and each is heard before the next."""
     rng = random.Random(seed)
     enter_two(market)
     price = BASE
     while not market.is_over():
-        price += rng.choice([-0.3, -0.2, 0.2, 0.3])
+        price = round(price + rng.choice([-0.9, -0.6, 0.6, 0.9]), 2)
         market.put(price)
+        market.until(lambda at=price: market.strategy.heard() == at or market.is_over(), "the price is heard")
 
 
 def test_with_two_and_prices_that_walk_nothing_reverses(kite_exchange):
