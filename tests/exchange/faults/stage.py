@@ -23,7 +23,7 @@ UP = (100.0, 104.0, 98.0, 102.0)
 INFY = 408065
 APP = "sandboxkey000000"
 SHORT = 1.0  # seconds that a client waits
-LONG = 0.6  # seconds that an answer is withheld
+LONG = 2.0  # seconds that an answer is withheld
 SOON = 5.0  # seconds within which a frame must come
 ORDER = {
     "variety": "regular", "exchange": "NSE", "tradingsymbol": "INFY", "transaction_type": "BUY", "quantity": 10,
