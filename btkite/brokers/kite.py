@@ -17,7 +17,7 @@ from ..linetime import DAY, seconds_of, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
-from .truth import Truth
+from .banding import Banding
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")[-width:]
 
 
-class KiteBroker(Truth):
+class KiteBroker(Banding):
     """Orders of one account of Kite, through an armed :class:`~btkite.store.KiteStore`.
 
     ``order.info`` carries ``order_id`` (Kite's), ``tag``, and ``reason`` if Kite refused it.
@@ -246,6 +246,7 @@ class KiteBroker(Truth):
         if self._overhang:
             self.shrink_exits()
         self._ask_margins(now)
+        self.ask_bands(now)
         self.tend_at(now)
         self.roll(now)
 
