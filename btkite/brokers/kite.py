@@ -17,7 +17,7 @@ from ..linetime import DAY, seconds_of, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
-from .banding import Banding
+from .widening import Widening
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")[-width:]
 
 
-class KiteBroker(Banding):
+class KiteBroker(Widening):
     """Orders of one account of Kite, through an armed :class:`~btkite.store.KiteStore`.
 
     ``order.info`` carries ``order_id`` (Kite's), ``tag``, and ``reason`` if Kite refused it.
@@ -247,6 +247,7 @@ class KiteBroker(Banding):
             self.shrink_exits()
         self._ask_margins(now)
         self.ask_bands(now)
+        self.widen(now)
         self.tend_at(now)
         self.roll(now)
 
@@ -297,6 +298,7 @@ class KiteBroker(Banding):
             *self._asked_account.values(),
             *self.poll_due(),
             *self.compare_due(),
+            *self.widen_due(),
         ]
         return min(due, default=None)
 

@@ -99,6 +99,26 @@ class Broker(Section):
         description="Per cent a MARKET or SL-M order may slip from the last price; -1 is Kite's own figure. Kite "
         "refuses such orders without it.",
     )
+    unfilled: Literal["widen", "leave", "cancel"] = Field(
+        default="widen",
+        description="Live: what becomes of a MARKET or SL-M order that rests because the market ran beyond its "
+        "protection. widen: its limit follows; cancel: entries are cancelled, exits follow.",
+    )
+    widen_after: Number = Field(
+        default=5.0, ge=1, le=600, description="Live: seconds for which such an order rests before its limit is moved."
+    )
+    widen_step: Number = Field(
+        default=1.0,
+        gt=0,
+        le=20,
+        description="Live: per cent beyond the last price to which its limit is moved; twice that the next time.",
+    )
+    widen_most: Number = Field(
+        default=5.0,
+        gt=0,
+        le=50,
+        description="Live: per cent from its first limit beyond which it is not moved; it rests then, and is alerted.",
+    )
     stop_as: Literal["SL-M", "SL"] = Field(
         default="SL-M",
         description="How a stop without a limit goes to the market; SL gives it one, market_protection beyond its "

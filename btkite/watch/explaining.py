@@ -198,6 +198,9 @@ _TOLD = {
     "placed": _placed,
     "uncertain": lambda event: f"uncertain, it is looked up by its tag: {event['reason']}",
     "adopted": lambda event: f"adopted: {event['reason']}",
+    "widened": lambda event: (
+        f"rested at {event['before']:g}, moved to {event['price']:g} (last price {event['last']:g})"
+    ),
     "alert": lambda event: f"{event['level']}: {event['text']}",
     "held": lambda event: f"held until {_moment(event['until'])}",
     "end": lambda event: f"ended: {event['how']}" + (f", {event['reason']}" if event.get("reason") else ""),
