@@ -287,9 +287,11 @@ class Outside(Carrying):
         """Whether it sells what another sale, whose cancellation is on its way, may still sell: it has to wait for
         that one's end, or both could trade."""
         key, product = self.instrument_of_order(order).key, self.product_of_order(order)
-        return self._delivers(order, product) and int(abs(order.executed.remsize)) > self._deliverable(
-            order, key, product, going=True
-        )
+        if not self._delivers(order, product):
+            return False
+        left = self._deliverable(order, key, product, going=True)
+        # Without such a sale there is nothing to wait for, whatever the account says (in the morning, nothing yet).
+        return int(abs(order.executed.remsize)) > left and left < self._deliverable(order, key, product)
 
     def _deliverable(self, wanted: Any, key: str, product: str, *, going: bool = False) -> int:
         """Delivered shares that ``wanted`` may sell: ours, less what other orders sell already; ``going``: also those
