@@ -297,7 +297,6 @@ class Outside(Carrying):
         """Delivered shares that ``wanted`` may sell: ours, less what other orders sell already; ``going``: also those
         whose cancellation is on its way."""
         sells, _ = self.closable(key, product)
-        mine = self.groups.leader(wanted.ref) or wanted.ref
         slots: dict[int, int] = {}
         for order in self.orders.values():
             if not order.alive() or order.isbuy() or order.status == bt.Order.Created or order is wanted:
@@ -308,10 +307,14 @@ class Outside(Carrying):
                 order.parent is not None and not order.parent.executed.size
             ):
                 continue
-            slot = order.parent.ref if order.parent is not None else self.groups.leader(order.ref) or order.ref
+            slot = self._slot(order)
             slots[slot] = max(slots.get(slot, 0), int(abs(order.executed.remsize)))
-        slots.pop(mine, None)
+        slots.pop(self._slot(wanted), None)
         return sells - sum(slots.values())
+
+    def _slot(self, order: Any) -> int:
+        """Whom it shares its units with: exits of one entry, members of one group."""
+        return int(order.parent.ref if order.parent is not None else self.groups.leader(order.ref) or order.ref)
 
     def _judge_change(self, order: Any, grows: bool, *, moves: bool) -> Denial | None:
         denial = super()._judge_change(order, grows, moves=moves)
