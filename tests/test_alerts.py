@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Iterator
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -16,49 +13,9 @@ from pydantic import SecretStr
 from btkite.alerts import Alerts
 from btkite.clock import ManualClock
 from btkite.errors import ConfigError
+from tests.receiver import Receiver
 
 NOON = datetime(2026, 11, 2, 12, 0)
-
-
-class Receiver:
-    """A webhook: keeps what it got; answers with ``status``; waits while ``gate`` is shut."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.statuses: list[int] = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.asked = threading.Event()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.asked.set()
-                receiver.gate.wait(10)
-                status = receiver.statuses.pop(0) if receiver.statuses else 200
-                if status == 200:
-                    receiver.got.append(json.loads(body))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self._server.server_address[1]}/"
-
-    def close(self) -> None:
-        self.gate.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import BtkiteError, ConfigError
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -32,7 +32,7 @@ def demo(
 ) -> None:
     """Run one strategy on history, on paper and live, on the built-in exchange. Needs no account and no network.
 
-    Works in temporary folders; only the reports stay, in ./runs.
+    Works in temporary folders; only the reports stay, in ./runs. Fails if the three modes differ.
     """
     from ..config import Config
     from ..report import table as tables
@@ -61,7 +61,7 @@ def demo(
         results = [_run(config, strategy, mode, begin) for mode in MODES]
         _say("")
         _print(tables.comparison_table(results))
-        _verdict(results)
+        same = _verdict(results)
         _show_gate(config, strategy, begin)
         _show_lifecycle(config, begin)
         _head("Where to look")
@@ -70,6 +70,8 @@ def demo(
             assert result.folder is not None
             _say(f"  {result.mode:<9} {result.folder / 'report.html'}")
         _say("next: README.md, `btkite run --help`, `btkite data import FILE` for candles of your own")
+        if not same:
+            raise typer.Exit(BtkiteError.exit_code)
 
 
 def _make_market(config: Config, seed: int) -> datetime:
@@ -130,7 +132,8 @@ def _run(config: Config, strategy: Path, mode: str, begin: datetime) -> RunResul
     return result
 
 
-def _verdict(results: list[RunResult]) -> None:
+def _verdict(results: list[RunResult]) -> bool:
+    """Says whether the modes gave the same orders and trades, and returns it."""
     same = len({(one.orders_digest, one.trades_digest) for one in results}) == 1
     if same:
         _say("Order by order and trade by trade the three are the same.")
@@ -138,6 +141,7 @@ def _verdict(results: list[RunResult]) -> None:
         _say("The three differ: see the column 'same'.")
     for line in dict.fromkeys(line for one in results for line in (*one.remarks, one.still_open)):
         _say(f"{line[:1].upper()}{line[1:]}")
+    return same
 
 
 # ---- the gate -----------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ class Door:
         if order and not self.armed:
             raise RuleViolation(
                 f"refused before the wire: this client is not armed, so {method} {self._path(route)} was not sent "
-                "(only live mode with --arm sends orders)"
+                "(only a live run that was confirmed sends orders: btkite run … --mode live --confirm USER_ID)"
             )
         if method == "GET" and self._attempts > 1:
             return self._read(route, method, args, kwargs)

@@ -9,16 +9,19 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 import pytest_socket
 
+from btkite.cli import demo
 from btkite.cli.app import main
-from btkite.cli.demo import find_strategy
+from btkite.cli.demo import MODES, _verdict, find_strategy
 from btkite.errors import ConfigError
+from btkite.report.result import RunResult
+from tests.report.conftest import equity_frame, order_frame, trade_frame
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -94,6 +97,62 @@ def test_nothing_else_is_left(shown: Shown) -> None:
     assert [path.name for path in shown.folder.iterdir()] == ["runs"]
     assert shown.left == []
     assert shown.threads == []
+
+
+def results() -> list[RunResult]:
+    """Three runs that gave two orders each, and so one trade."""
+    frames = {
+        "orders": order_frame([0.0, 0.0]),
+        "trades": trade_frame([12.0]),
+        "equity": equity_frame([1e5, 1e5 + 12.0], "B", "2026-11-18", None),
+    }
+    made = {"strategy": "SmaCross", "symbols": ("NSE:INFY",), "interval": "minute", "start_value": 1e5}
+    return [RunResult(mode=mode, **made, **{name: frame.copy() for name, frame in frames.items()}) for mode in MODES]
+
+
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize(
+    ("frame", "column", "value"), [("orders", "executed_price", 100.05), ("trades", "exit_price", 99.0)]
+)
+def test_one_price_of_one_mode_makes_the_three_differ(
+    capsys: pytest.CaptureFixture[str], number: int, frame: str, column: str, value: float
+) -> None:
+    three = results()
+    assert _verdict(three)
+    assert "the three are the same." in capsys.readouterr().out
+    other = getattr(three[number], frame).copy()
+    other.loc[0, column] = value
+    three[number] = replace(three[number], **{frame: other})
+    assert not _verdict(three)
+    assert capsys.readouterr().out.startswith("The three differ: see the column 'same'.\n")
+
+
+TELLS_MODES_APART = """
+import backtrader as bt
+
+class SmaCross(bt.Strategy):
+    params = (("fast", 1), ("slow", 2), ("percent", 1.0))
+
+    def next(self):
+        if len(self) in (80, 90):
+            give = self.buy if len(self) == 80 else self.sell
+            give(size=2 if type(self.broker).__name__ == "SimBroker" else 1)
+"""
+
+
+def test_it_fails_if_the_three_modes_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A strategy that looks where it runs, which none should."""
+    strategy = tmp_path / "tells_modes_apart.py"
+    strategy.write_text(TELLS_MODES_APART, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "find_strategy", lambda name: strategy)
+    code = main(["demo"])
+    out = capsys.readouterr().out
+    assert "The three differ: see the column 'same'." in out
+    assert code == 1
+    assert "report.html" in out, "the reports are where to look"
 
 
 def test_an_installation_carries_the_strategies() -> None:

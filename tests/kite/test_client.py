@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -245,9 +246,25 @@ def test_a_client_that_is_not_armed_refuses_every_order_before_the_wire(
     rest: FakeRest, clock: ManualClock, name: str, args: tuple[Any, ...]
 ) -> None:
     client = KiteClient(rest.endpoint, KEY, TOKEN, clock=clock)
-    with pytest.raises(RuleViolation, match="not armed"):
+    with pytest.raises(RuleViolation, match="not armed") as refused:
         client.call(name, *args)
     assert rest.asked == []
+    assert str(refused.value).endswith("sends orders: btkite run … --mode live --confirm USER_ID)")
+
+
+def test_what_a_refusal_tells_to_type_is_an_option_of_that_verb(rest: FakeRest, clock: ManualClock) -> None:
+    from typer.main import get_command
+
+    from btkite.cli.app import VERBS
+
+    with pytest.raises(RuleViolation) as refused:
+        KiteClient(rest.endpoint, KEY, TOKEN, clock=clock).call("cancel_order", "regular", "1")
+    told = re.search(r"btkite (\w+) … (.*)\)$", str(refused.value))
+    assert told is not None
+    verb = VERBS[told[1]].load(told[1])
+    command = verb if hasattr(verb, "params") else get_command(verb)
+    known = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in told[2].split() if word.startswith("--")} == {"--mode", "--confirm"} <= known
 
 
 def test_every_writing_call_of_kiteconnect_is_an_order_or_known_to_be_harmless(
