@@ -13,6 +13,7 @@ code    meaning
 3       the risk gate is halted
 4       log in first
 5       another process runs this account
+6       the journal cannot be written or read
 130     interrupted from the keyboard
 ======  ===========================================================
 """

@@ -72,7 +72,7 @@ class RunResult:
     many times; empty if none was · ``untraded``: why ``next()`` was never called, empty if there were bars enough
     for the indicators · ``left_open``: orders and positions that were there at the end, a line each ·
     ``stopped``: why it ended early (Ctrl-C, a session that expired), else empty · ``exit_code``: what
-    ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake`` and ``stopped`` says something.
+    ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake`` and ``stopped`` says something (0 by SIGTERM).
     """
 
     mode: str
