@@ -1,16 +1,13 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
 
 import pytest
 import time_machine
 from hypothesis import settings
 
 from btkite import log
-from btkite.clock import IST_OFFSET
-
-IST = timezone(IST_OFFSET)
+from tests import far
 
 # The same examples every time, so that what was green stays green; `make soak` looks for new ones.
 settings.register_profile("steady", derandomize=True, deadline=None)
@@ -20,12 +17,12 @@ settings.load_profile("soak" if os.environ.get("BTKITE_SOAK") else "steady")
 
 def pytest_configure(config):
     """``BTKITE_CLOCK=2031-01-15 pytest …`` runs the tests at ten in the morning of that day, in each of xdist's
-    processes; programs that tests start keep the machine's time."""
+    processes, and in the programs that tests start, unless a test gives them a PYTHONPATH of their own."""
     day = os.environ.get("BTKITE_CLOCK")
     if day:
-        moment = datetime.fromisoformat(day)
-        moment = moment if "T" in day else moment.replace(hour=10)
-        travel = time_machine.travel(moment if moment.tzinfo else moment.replace(tzinfo=IST), tick=True)
+        moment = far.moment_of(day)
+        os.environ.update(far.environment(moment))
+        travel = time_machine.travel(moment, tick=True)
         travel.start()
         config.add_cleanup(travel.stop)
 

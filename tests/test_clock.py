@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from btkite import clock
 from btkite.clock import Bell, ExchangeClock, ManualClock, SystemClock, from_epoch, to_epoch, to_ist
+from tests import far
 
 NOON = datetime(2026, 11, 23, 12)
 OPEN = datetime(2024, 7, 2, 9, 15)
@@ -84,6 +86,15 @@ def test_the_machines_clock_says_ist_in_every_zone(zone: str) -> None:
 def test_the_machines_clock_goes_on_after_the_tables_end(year: int) -> None:
     with time_machine.travel(datetime(year, 3, 1, 3, 45, tzinfo=UTC), tick=False):
         assert SystemClock().now() == SystemClock().heard() == datetime(year, 3, 1, 9, 15)
+
+
+def test_a_program_that_a_test_starts_on_another_day_is_on_that_day() -> None:
+    code = "from btkite.clock import SystemClock; import datetime; print(SystemClock().now(), datetime.datetime.now())"
+    environment = {**os.environ, "TZ": "UTC", **far.environment(far.moment_of("2031-01-15"))}
+    asked = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    told = asked.stdout.split()
+    assert [told[0], told[2]] == ["2031-01-15", "2031-01-15"]
+    assert (told[1][:3], told[3][:3]) == ("10:", "04:")
 
 
 def test_a_wait_of_the_machines_clock_ends_at_its_moment_or_at_a_ring() -> None:

@@ -193,6 +193,14 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             self._judged.add(order.ref)
         super().admit(order)
 
+    def modify(
+        self, order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None
+    ) -> bool:
+        changed = super().modify(order, size, price, plimit)
+        if changed and self.is_midway:  # no close has judged what it is now; if it is held, its arrival will
+            self._judged.discard(order.ref)
+        return changed
+
     def route(self, order: Any) -> None:
         delay, amo = self.config.broker.latency, self.terms[order.ref].after_hours == "amo"
         at = self._now + (max(1, round(delay)) if delay else 0)

@@ -18,7 +18,8 @@ Order = bt.Order
 
 class Scripted(bt.Strategy):
     """Does what its ``script`` says: ``{bar number: [action, …]}``; ``on_fill`` is a list of answers, used one
-    a fill. Prices are offsets in ticks from the last close (from the fill's price in an answer).
+    a fill. Prices are offsets in ticks from the last close (from the fill's price in an answer). Triggers lie
+    ahead of it and limits of stops beyond their triggers, as Kite wants it, unless the action is ``amiss``.
 
     Params:
       - ``script``, ``on_fill``: see above.
@@ -28,6 +29,7 @@ class Scripted(bt.Strategy):
 
     def __init__(self) -> None:
         self.given: list[Any] = []
+        self.brackets: list[list[Any]] = []
         self.answers = list(self.p.on_fill)
 
     def next(self) -> None:
@@ -49,34 +51,41 @@ class Scripted(bt.Strategy):
 
         valid = None if action["valid"] is None else timedelta(minutes=action["valid"])
         a, b = action["a"], action["b"]
+        side = 1 if action["buys"] else -1
+        ahead = -side if action["amiss"] else side
         if kind == "market":
             self.given.append(give(data=data, size=size))
         elif kind == "limit":
             self.given.append(give(data=data, size=size, exectype=Order.Limit, price=price(a), valid=valid))
         elif kind == "stop":
-            self.given.append(give(data=data, size=size, exectype=Order.Stop, price=price(a), valid=valid))
+            trigger = price(ahead * (1 + abs(a) % 8))
+            self.given.append(give(data=data, size=size, exectype=Order.Stop, price=trigger, valid=valid))
         elif kind == "stoplimit":
+            near, room = 1 + abs(a) % 6, abs(b) % 5
+            trigger, limit = price(side * near), price(side * near + ahead * room)
             self.given.append(
-                give(data=data, size=size, exectype=Order.StopLimit, price=price(a), plimit=price(b), valid=valid)
+                give(data=data, size=size, exectype=Order.StopLimit, price=trigger, plimit=limit, valid=valid)
             )
         elif kind == "bracket":
             bracket = self.buy_bracket if action["buys"] else self.sell_bracket
-            sign = 1 if action["buys"] else -1
             entry = {"exectype": Order.Market} if action["at_market"] else {"exectype": Order.Limit, "price": price(a)}
+            middle, far = 0 if action["at_market"] and not action["amiss"] else a, 1 + abs(b) % 8
             orders = bracket(
                 data=data,
                 size=size,
-                stopprice=price(a - sign * (abs(b) + 1)),
-                limitprice=price(a + sign * (abs(b) + 1)),
+                stopprice=price(middle - side * far),
+                limitprice=price(middle + side * far),
                 valid=valid,
                 **entry,
             )
+            self.brackets.append(orders)
             self.given.extend(orders)
         elif kind == "oco":
-            first = give(data=data, size=size, exectype=Order.Limit, price=price(a), valid=valid)
+            first = give(data=data, size=size, exectype=Order.Limit, price=price(-side * abs(a)), valid=valid)
+            trigger = price(ahead * (1 + abs(b) % 8))
             self.given += [
                 first,
-                give(data=data, size=size, exectype=Order.Stop, price=price(b), oco=first, valid=valid),
+                give(data=data, size=size, exectype=Order.Stop, price=trigger, oco=first, valid=valid),
             ]
         elif kind == "trail":
             self.given.append(
@@ -92,7 +101,10 @@ class Scripted(bt.Strategy):
             self.broker.modify(self.given[a % len(self.given)], size=size + 1, price=price(b))
 
 
-KINDS = ("market", "limit", "stop", "stoplimit", "bracket", "oco", "trail", "close", "cancel", "modify")
+KINDS = (
+    *("market", "limit", "stop", "stoplimit", "bracket", "oco", "trail", "close", "cancel", "modify"),
+    *("market", "stoplimit", "stoplimit", "bracket"),  # oftener: so that most strategies trade, and stops rest
+)
 
 actions = st.fixed_dictionaries(
     {
@@ -101,7 +113,8 @@ actions = st.fixed_dictionaries(
         "size": st.integers(1, 5),
         "a": st.integers(-12, 12),
         "b": st.integers(-12, 12),
-        "valid": st.sampled_from([None, None, 1, 2, 5, 0, 60 * 24, 60 * 30]),
+        "valid": st.sampled_from([None, None, None, None, None, 1, 2, 5, 0, 60 * 24, 60 * 30]),
+        "amiss": st.sampled_from([False] * 11 + [True]),
         "at_market": st.booleans(),
         "data": st.integers(0, 1),
     }
@@ -110,7 +123,7 @@ actions = st.fixed_dictionaries(
 
 @st.composite
 def scripts(draw: Any, bars: int) -> dict[int, list[dict[str, Any]]]:
-    numbers = draw(st.lists(st.integers(1, bars), max_size=8, unique=True))
+    numbers = draw(st.lists(st.integers(1, bars), max_size=8, min_size=3, unique=True))
     return {number: draw(st.lists(actions, min_size=1, max_size=3)) for number in numbers}
 
 
@@ -120,8 +133,8 @@ def answers() -> Any:
 
 @st.composite
 def candles(draw: Any, key: str, *, daily: bool = False, per_day: int = 14) -> Candles:
-    """A few candles on each of three days: gaps between them, some missing, wide enough that a stop and a
-    target of a bracket are often both in reach."""
+    """A few candles on each of three days, or twenty days: some missing, wide enough that a stop and a target of a
+    bracket are often both in reach; gaps between them, some wider than from a stop's trigger past its limit."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     starts = []
     if daily:
@@ -135,7 +148,8 @@ def candles(draw: Any, key: str, *, daily: bool = False, per_day: int = 14) -> C
     steps = rng.integers(-6, 7, size=(len(starts), 4))
     level, rows = 2000, []
     for gap, low, high, close in steps:
-        open_ = level + (gap if rng.random() < 0.5 else 0)
+        chance = rng.random()
+        open_ = level + (gap * 3 if chance < 0.3 else gap if chance < 0.6 else 0)
         close_ = open_ + close
         rows.append((open_, max(open_, close_) + abs(high), min(open_, close_) - abs(low), close_))
         level = close_

@@ -100,3 +100,31 @@ def test_a_stop_behind_the_price_ends_alike_in_every_mode(case, exchange, tmp_pa
     }
     assert len(refused) == 1, "the same words"
     assert all("stop" in words for words in refused.pop())
+
+
+class ChangesItsMind(bt.Strategy):
+    """Gives a stop for the next day's open, and moves it behind the price when another order is denied."""
+
+    def __init__(self):
+        self.kept = self.denied = None
+
+    def next(self):
+        if len(self) == 2:
+            self.kept = self.sell(size=1, exectype=ORDER.StopLimit, price=99.0, plimit=98.5)
+            self.denied = self.sell(size=1, exectype=ORDER.Stop, price=101.0)
+
+    def notify_order(self, order):
+        if self.denied is not None and order.ref == self.denied.ref:
+            self.broker.modify(self.kept, price=100.5)
+
+
+def test_a_held_stop_that_an_answer_moves_behind_the_price_is_rejected_at_the_open(exchange, tmp_path):
+    data = {SHARE: bars.from_rows([FLAT, FLAT, GAP, FLAT], symbol=SHARE, interval="day")}
+    day = data[SHARE].first
+    begin = datetime(day.year, day.month, day.day)
+    outcomes = {mode: run(mode, ChangesItsMind, data, begin, exchange, tmp_path) for mode in MODES}
+    assert_same(outcomes)
+    for mode, outcome in outcomes.items():
+        kept = outcome.strategy.kept
+        assert (kept.created.price, kept.getstatusname()) == (100.5, "Rejected"), mode
+        assert "should be lower than the last traded price" in kept.info.reason, mode
