@@ -57,7 +57,7 @@ def test_made_up_strategies_are_the_same_on_minutes(exchange, tmp_path):
         tally.add(outcomes["live"], series)
 
     test()
-    judged(tally, 90, 60, (200, 150, 80, 70, 15), rested=5, filled_later=5, both_in_reach=5)
+    judged(tally, 85, 50, (150, 90, 60, 60, 10), rested=2, filled_later=2, both_in_reach=10)
 
 
 @pytest.mark.slow
@@ -74,7 +74,7 @@ def test_made_up_strategies_are_the_same_on_two_symbols_with_holes(exchange, tmp
         tally.add(outcomes["live"], series)
 
     test()
-    judged(tally, 90, 60, (200, 150, 80, 70, 15), rested=5, filled_later=5, both_in_reach=5)
+    judged(tally, 85, 50, (150, 90, 60, 60, 10), rested=2, filled_later=2, both_in_reach=10)
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_made_up_strategies_are_the_same_on_days(exchange, tmp_path):
         tally.add(outcomes["live"], series)
 
     test()
-    judged(tally, 80, 45, (120, 70, 25, 30, 2), rested=10, filled_later=5, both_in_reach=5)
+    judged(tally, 75, 30, (100, 50, 20, 12, 1), rested=1, filled_later=1, both_in_reach=5)
 
 
 @pytest.mark.slow

@@ -71,6 +71,13 @@ CASES = {
             ["Submitted", "Accepted", "Completed"],
         ], "reason",
     ),
+    "a bracket's stop that a gap has passed, taken back in answer to the entry's fill": (
+        bracket, lambda s: s.cancel(s.given[1]) or [], GAP,
+        [
+            ["Submitted", "Accepted", "Completed"], ["Submitted", "Accepted", "Canceled"],
+            ["Submitted", "Accepted", "Canceled"],
+        ], "reason",
+    ),
 }  # fmt: skip
 
 
