@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 import time_machine
@@ -13,6 +14,11 @@ from tests import far
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("soak", max_examples=2000, deadline=None)
 settings.load_profile("soak" if os.environ.get("BTKITE_SOAK") else "steady")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A pytest in the background of a shell ignores Ctrl-C, and so would the programs that tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config):

@@ -12,6 +12,7 @@ import logging
 import socket as sockets
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
 from typing import TypeVar
 
 import orjson
@@ -154,7 +155,11 @@ class Server:
         async def act() -> T:
             return action()
 
-        return asyncio.run_coroutine_threadsafe(act(), self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(act(), self._loop).result()
+        except CancelledError:  # the market ended before it was done
+            self._ended.wait(5)
+            raise self._failure or ExchangeError("the exchange has ended") from None
 
     def exchange_venue(self, venue: Venue) -> None:
         """Another market on the same port; sockets of the former one are cut."""

@@ -25,7 +25,6 @@ from btkite.exchange import Exchange, ExchangeSettings
 from btkite.journal import AccountLock
 from btkite.risk.gate import KillSwitch
 from btkite.series import Candles
-from tests.interrupts import hear_ctrl_c
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMA = f"{REPOSITORY / 'strategies' / 'sma_cross.py'}:SmaCross"
@@ -387,7 +386,6 @@ def test_ctrl_c_stops_a_live_run_and_says_what_is_open(day: str, own_folder: Pat
     more = ["--mode", "live", "--confirm", "SIM001", "--no-save"]
     with subprocess.Popen(
         [*command, *more], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=hear_ctrl_c,
     ) as running:  # fmt: skip
         assert running.stdout is not None
         before = []

@@ -22,7 +22,6 @@ from btkite.cli.app import main
 from btkite.cli.exchange import status_line
 from btkite.exchange import Status
 from btkite.testing import Steering
-from tests.interrupts import hear_ctrl_c
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
@@ -31,7 +30,6 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
     )
 
 
@@ -157,7 +155,7 @@ def test_in_a_terminal_one_line_says_how_the_market_stands() -> None:
     reader, writer = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "btkite", "exchange", "--port", "0", "--speed", "600", "--from", "2026-11-18"],
-        stdout=subprocess.DEVNULL, stderr=writer, preexec_fn=hear_ctrl_c,
+        stdout=subprocess.DEVNULL, stderr=writer,
     ) as run:  # fmt: skip
         os.close(writer)
         seen = b""
