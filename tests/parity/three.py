@@ -166,5 +166,5 @@ def assert_same(outcomes: Mapping[str, Outcome]) -> None:
             mine, theirs = getattr(outcomes[first], what), getattr(outcomes[other], what)
             if mine != theirs and isinstance(mine, list):
                 for number, (a, b) in enumerate(zip(mine, theirs, strict=False)):
-                    assert a == b, f"{what}[{number}] of {first} and {other}"
+                    assert a == b, f"{what}[{number}] of {first} and {other}: {a} and {b}"
             assert mine == theirs, f"{what} of {first} and {other}"
