@@ -40,7 +40,12 @@ class Cerebro(bt.Cerebro):
       - ``warmup`` (``"hold"``): ``"play"`` calls ``next()`` during warm-up too, its orders are denied.
     """
 
-    params = (("quicknotify", True), ("warmup", "hold"))
+    params = (("quicknotify", True), ("warmup", "hold"), ("engine", "auto"))
+
+    engine = ""
+    """Which loop ran: ``fast`` or ``stock``; empty before a run."""
+    why_stock = ""
+    """Why it was not the fast loop."""
 
     def resampledata(self, dataname: Any, name: str | None = None, **kwargs: Any) -> Any:
         """As backtrader's; a :class:`~btkite.feed.KiteData` becomes one of the coarser interval, and history stays
@@ -67,6 +72,7 @@ class Cerebro(bt.Cerebro):
     def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
         self._holds: list[Hold] = []
         self._under_way = False
+        self.engine, self.why_stock = "stock", ""
         with _quick_threads(on=any(_streams(data) for data in self.datas)):
             try:
                 return super().runstrategies(iterstrat, predata=predata)
@@ -147,10 +153,8 @@ class Cerebro(bt.Cerebro):
         if any(_too_few(strategy) for strategy in runstrats):
             self._one_by_one(runstrats)
             return
-        for strategy in runstrats:
-            strategy._once()
-            strategy.reset()
-        self._hold(runstrats)
+        if self._go_fast(runstrats):
+            return
         datas = sorted(self.datas, key=lambda data: (data._timeframe, data._compression))
         while True:
             ahead = [data.advance_peek() for data in datas]
@@ -179,6 +183,24 @@ class Cerebro(bt.Cerebro):
                 if self._event_stop:
                     return
                 self._next_writers(runstrats)
+
+    def _go_fast(self, runstrats: Any) -> bool:
+        """True if the fast loop has run all bars. Else all is ready for backtrader's."""
+        from .fast import loop, proof
+
+        reason = "it was asked for" if self.p.engine == "stock" else proof.why_not(self, runstrats)
+        if not reason:
+            reason = loop.drive(self, runstrats)
+            if reason == loop.DONE:
+                self.engine = "fast"
+                return True
+        else:
+            for strategy in runstrats:
+                strategy._once()
+                strategy.reset()
+            self._hold(runstrats)
+        self.why_stock = reason
+        return False
 
     def _one_by_one(self, runstrats: Any) -> None:
         """backtrader's loop, with the broker's turn before preloaded lines move, and without its crash

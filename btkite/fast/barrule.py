@@ -1,0 +1,254 @@
+"""BackBroker's turn, when there is something for it to do.
+
+Its ``next()`` charges interest, walks the pending orders, settles futures and values the account, on every
+bar. With stock-like commissions and no interest all of that changes nothing until an order can trade or end;
+the account's value is worked out when someone asks, from the same prices by the same code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+from backtrader.comminfo import CommInfoBase
+
+from ..brokers.bars import BarRuleBroker
+from .clones import clone
+from .curve import Curve
+from .reach import Columns
+from .swap import class_of, swap, unswap
+from .timeline import MANY, Timeline
+
+Order = bt.Order
+_KINDS = (bt.brokers.BackBroker, BarRuleBroker)
+_VALUED = ("_value", "_valuemkt", "_valuelever", "_valuemktlever", "_leverage", "_unrealized", "_fundval")
+_PLAIN = (
+    "getvaluesize", "getvalue", "profitandloss", "get_leverage", "cashadjust", "get_credit_interest",
+    "_get_credit_interest", "get_margin",
+)  # fmt: skip
+
+
+def refuses(broker: Any) -> str:
+    """Why a broker's turn cannot be left out; empty if it can."""
+    if type(broker) not in _KINDS:
+        return f"{type(broker).__name__} is not one of the brokers whose turns are known"
+    if broker._userhist or broker._fundhist:
+        return "a history of orders or of the fund is played"
+    if {"next", "get_value", "getvalue", "getcash", "notify", "submit"} & broker.__dict__.keys():
+        return f"{type(broker).__name__} has methods of its own making"
+    if broker._cash_addition:
+        return "cash was added before the first bar"
+    return ""
+
+
+def _valued(name: str) -> property:
+    """What a turn would have worked out."""
+
+    def read(self: Any) -> Any:
+        turns = self.__dict__["turns"]
+        if turns.valued != turns.step:
+            turns.value_now()
+        return self.__dict__[name]
+
+    def write(self: Any, value: Any) -> None:
+        self.__dict__[name] = value
+
+    return property(read, write)
+
+
+class _Waking:
+    """In front of the broker's own class, for one run."""
+
+    turns: BarRuleTurns
+    notifs: Any
+
+    def notify(self, order: Any) -> None:
+        gate = getattr(self, "gate", None)
+        if gate is not None:
+            self._book(order)  # type: ignore[attr-defined]
+        self.notifs.append(clone(order))
+
+    def _execute(self, order: Any, ago: Any = None, price: Any = None, **kwargs: Any) -> Any:
+        if ago is not None:
+            self.turns.traded.add(order.data if order.data._compensate is None else order.data._compensate)
+        return super()._execute(order, ago=ago, price=price, **kwargs)  # type: ignore[misc]
+
+    def modify(self, *args: Any, **kwargs: Any) -> Any:
+        self.turns.soon = True
+        return super().modify(*args, **kwargs)  # type: ignore[misc]
+
+    def add_cash(self, cash: float) -> None:
+        self.turns.soon = True
+        if self.turns.valued != self.turns.step:
+            self.turns.value_now()
+        super().add_cash(cash)  # type: ignore[misc]
+
+    def addcommissioninfo(self, *args: Any, **kwargs: Any) -> None:
+        self.turns.stop_skipping()
+        super().addcommissioninfo(*args, **kwargs)  # type: ignore[misc]
+
+    def setcommission(self, *args: Any, **kwargs: Any) -> None:
+        self.turns.stop_skipping()
+        super().setcommission(*args, **kwargs)  # type: ignore[misc]
+
+    @property
+    def cash(self) -> float:
+        found: float = self.__dict__["cash"]
+        return found
+
+    @cash.setter
+    def cash(self, value: float) -> None:
+        if not self.turns.busy:  # someone else's hand
+            self.turns.stop_skipping()
+        self.__dict__["cash"] = value
+
+
+Waking = type("Waking", (_Waking,), {**{name: _valued(name) for name in _VALUED}})
+
+
+class BarRuleTurns:
+    """Decides at which steps ``broker.next()`` runs, and notes cash and positions after each."""
+
+    def __init__(self, broker: Any, timeline: Timeline, curve: Curve) -> None:
+        self.broker = broker
+        self.timeline = timeline
+        self.curve = curve
+        self.step = -1
+        self.valued = -1  # the step of which the account's value is known
+        self.traded: set[Any] = set()
+        self.soon = False
+        self.due = 0
+        self.skips = True
+        self.busy = False
+        self.resting: list[tuple[Any, float, float]] = []
+        self._columns: dict[int, Columns] = {}
+        self._plain: dict[int, bool] = {}
+        broker.__dict__["turns"] = self
+        swap(broker, Waking)
+        curve.order = lambda: list(broker.positions)
+
+    def close(self) -> None:
+        """The broker is as backtrader's loop would have left it."""
+        broker = self.broker
+        if "turns" not in broker.__dict__:
+            return
+        if self.step >= 0:
+            if self.valued != self.step:
+                self.value_now()
+            for data, position in broker.positions.items():
+                if position and self._is_plain(data):
+                    position.adjbase = data.close[0]
+                    position.datetime = data.datetime.datetime()
+        unswap(broker)
+        del broker.__dict__["turns"]
+
+    def serves(self, feeds: list[Any]) -> bool:
+        """Whether the curve can value every feed's position."""
+        return all([self._is_plain(data) for data in feeds])
+
+    def settle(self) -> None:
+        """The account is valued as of the last step, before prices move on."""
+        if self.valued != self.step:
+            self.value_now()
+
+    def stop_skipping(self) -> None:
+        """From now on every turn is taken."""
+        if self.valued != self.step:
+            self.value_now()
+        self.skips = False
+        self.curve.loose()
+
+    def value_now(self) -> None:
+        """What ``broker.next()`` ends with."""
+        self.valued = self.step
+        self.broker._get_value()
+
+    def turn(self, step: int) -> None:
+        """``broker.next()`` at ``step``; then :attr:`due` says when the next one is needed."""
+        broker = self.broker
+        self.step = self.valued = step
+        self.busy = True
+        broker.next()
+        self.busy = False
+        known = broker.__dict__
+        self.curve.note(step, broker.cash, known["_value"], known["_fundval"], broker._fundshares)
+        if self.traded:
+            for data in self.traded:
+                position = broker.positions[data]
+                self.curve.hold(step, data, position.size, position.price)
+            self.traded.clear()
+
+    def plan(self, step: int) -> None:
+        """After the turn at ``step`` and its notifications: when the next one is needed at the latest."""
+        broker = self.broker
+        self.soon = False
+        self.due = step + 1
+        self.resting = []
+        if not self.skips or broker._toactivate or broker.submitted or broker.notifs or broker._cash_addition:
+            return
+        if any(position.size and not self._is_plain(data) for data, position in broker.positions.items()):
+            return
+        due = MANY
+        resting = []
+        for order in broker.pending:
+            due = min(due, self._first(order, step))
+            if due <= step + 1:
+                return
+            created = order.created
+            resting.append((created, created.price, created.pricelimit))
+        self.due, self.resting = due, resting
+
+    def has_changed(self) -> bool:
+        """Whether someone has written another price into a resting order."""
+        return any(
+            created.price != price or created.pricelimit != limit for created, price, limit in self.resting
+        )
+
+    def _first(self, order: Any, step: int) -> int:
+        """The first step at which something can happen to a pending order."""
+        course = self.timeline.course_of.get(id(order.data))
+        if course is None or course.position(step) < 0 or step + 1 >= len(self.timeline):
+            return step + 1
+        columns = self._columns.get(id(order.data))
+        if columns is None:
+            columns = self._columns[id(order.data)] = Columns(order.data, course)
+        found = MANY
+        if order.valid and order.exectype != Order.Market:
+            found = columns.first_after(order.valid)
+        if order.active():
+            reach = _REACH.get(order.exectype)
+            if reach is None:
+                return step + 1
+            price = order.created.price
+            buys = order.isbuy()
+            if order.exectype == Order.StopLimit and order.triggered:
+                reach, price = _REACH[Order.Limit], order.created.pricelimit
+            if not isinstance(price, int | float):
+                return step + 1
+            bar = course.position(step + 1)
+            find = columns.first_below if reach == buys else columns.first_above
+            found = min(found, find(bar, price))
+        return max(course.step_of(found), step + 1) if found < MANY else MANY
+
+    def _is_plain(self, data: Any) -> bool:
+        """Whether a position in ``data`` costs nothing and settles nothing from bar to bar."""
+        known = self._plain.get(id(data))
+        if known is None:
+            comminfo = self.broker.getcommissioninfo(data)
+            cls = class_of(comminfo)
+            known = self._plain[id(data)] = (
+                isinstance(comminfo, CommInfoBase)
+                and all(getattr(cls, name) is getattr(CommInfoBase, name) for name in _PLAIN)
+                and not comminfo.__dict__.keys() & set(_PLAIN)
+                and bool(comminfo._stocklike)
+                and comminfo._creditrate == 0.0
+                and bool(self.broker.p.shortcash)
+                and id(data) in self.timeline.course_of
+            )
+            if known:
+                self.curve.terms(data, comminfo.get_leverage(), comminfo.p.mult)
+        return known
+
+
+_REACH = {Order.Limit: True, Order.Stop: False, Order.StopLimit: False}
+"""Whether a buy of this kind waits for a lower price."""

@@ -1,0 +1,84 @@
+"""One strategy in the fast loop: its lines on cursors, its analyzers and observers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import backtrader as bt
+from backtrader.linebuffer import LineBuffer
+from backtrader.lineiterator import LineIterator
+
+from .analysts import NEXT, NEXTSTART, PRENEXT, Analysts
+from .cursors import Cursor, Fleet, lines_of
+from .onlookers import Onlookers
+
+
+class Crew:
+    """``cursor``: of the strategy and of what moves with it; ``courses``: of indicators on each of the feeds'
+    courses; ``lagging``: of what follows the strategy itself, a step behind, as in backtrader."""
+
+    def __init__(self, strategy: Any, fleet: Fleet, courses: int) -> None:
+        self.strategy = strategy
+        self.cursor = fleet.cursor()
+        self.courses: list[Cursor] = [self.cursor] if courses == 1 else [fleet.cursor() for _ in range(courses)]
+        self.lagging: Cursor | None = None
+        cls = type(strategy)
+        self.dates = strategy.lines.datetime.array
+        self.extra = [line.array for line in strategy.lines.lines if line is not strategy.lines.datetime]
+        self.tell_cash = cls.notify_cashvalue is not bt.Strategy.notify_cashvalue
+        self.tell_fund = cls.notify_fund is not bt.Strategy.notify_fund
+        self.notifies_itself = cls._notify is not bt.Strategy._notify
+        self.indicators = strategy._lineiterators[LineIterator.IndType]
+        self.known = len(self.indicators)
+        self.steady = False
+        self.analysts: Analysts
+        self.onlookers: Onlookers
+
+    def stage(self) -> int:
+        """Which of ``prenext``, ``nextstart``, ``next`` has its turn."""
+        status = self.strategy._getminperstatus()
+        if status < 0:
+            self.steady = True
+            return NEXT
+        return NEXTSTART if status == 0 else PRENEXT
+
+    def loosen(self) -> None:
+        """Nobody sleeps any more; all is filled up to this moment."""
+        self.analysts.wake_all()
+        self.onlookers.fill()
+
+    def board(self, fleet: Fleet, clocks: dict[int, int]) -> str:
+        """All its lines onto cursors; ``clocks``: of the course of each feed's first line. Returns why not."""
+        strategy = self.strategy
+        groups: dict[int, int] = dict(clocks)
+        own = id(strategy.lines.lines[0])
+        placed = []
+        for indicator in self.indicators:
+            clock = indicator._clock
+            first = clock if isinstance(clock, LineBuffer) else clock.lines[0]
+            if id(first) == own:
+                number = -1
+            elif id(first) in groups:
+                number = groups[id(first)]
+            else:
+                return f"{type(indicator).__name__} follows a line that no feed moves"
+            lines = lines_of(indicator)
+            for line in lines:
+                if id(line) in groups:
+                    return f"{type(indicator).__name__} has a line that another one has"
+                groups[id(line)] = number
+            placed.append((indicator, lines, number))
+        for line in strategy.lines.lines:
+            fleet.take_line(line, self.cursor)
+        fleet.name_lines(strategy)
+        for indicator, lines, number in placed:
+            if number < 0:
+                self.lagging = self.lagging or fleet.cursor()
+                cursor = self.lagging
+            else:
+                cursor = self.courses[number]
+            if lines[0] is indicator:
+                fleet.take_line(indicator, cursor)
+            else:
+                fleet.take_series(indicator, lines, cursor)
+        return ""

@@ -1,0 +1,212 @@
+"""Cursors: lines that move together share one position instead of each keeping its own.
+
+In backtrader each of a feed's seven lines and each indicator's is moved by itself, bar by bar. Here a bar's
+move is one assignment. A line that someone else moves (a strategy that calls ``data.rewind()``) ends the
+sharing for the whole run: :attr:`Fleet.over`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+
+from backtrader.linebuffer import LineBuffer
+from backtrader.lineroot import LineRoot
+
+from .swap import swap, unswap
+
+
+class Cursor:
+    """A position: ``i`` is -1 before the first bar. ``len()`` of its lines is ``i + 1``."""
+
+    __slots__ = ("fleet", "i")
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.i = -1
+        self.fleet = fleet
+
+
+class Fleet:
+    """All that moves on shared cursors in one run."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self.before_over: list[Callable[[], None]] = []
+        self._lines: list[Any] = []
+        self._series: list[Any] = []
+        self._named: list[tuple[dict[str, Any], str]] = []
+
+    def cursor(self) -> Cursor:
+        return Cursor(self)
+
+    def take_line(self, line: Any, cursor: Cursor, mixin: type | None = None) -> None:
+        """``line`` is where ``cursor`` is."""
+        line.__dict__["_cursor"] = cursor
+        swap(line, mixin or OnCursor)
+        self._lines.append(line)
+
+    def take_series(self, series: Any, lines: Iterable[Any], cursor: Cursor, mixin: type | None = None) -> None:
+        """A feed or an indicator, with its lines."""
+        lines = list(lines)
+        for line in lines:
+            self.take_line(line, cursor)
+        own = series.__dict__
+        own["_cursor"], own["_first"] = cursor, lines[0]
+        self.name_lines(series)
+        swap(series, mixin or SeriesOnCursor)
+        self._series.append(series)
+
+    def name_lines(self, series: Any) -> None:
+        """``data.close`` is an attribute, not a search; where the name means nothing else."""
+        own, cls = series.__dict__, type(series)
+        for number, alias in enumerate(series.lines._getlines()):
+            if isinstance(alias, str) and alias not in own and not hasattr(cls, alias):
+                own[alias] = series.lines.lines[number]
+                self._named.append((own, alias))
+
+    def hand_back(self) -> None:
+        """Each line is where it is by itself again, of its own class."""
+        if self.over:
+            return
+        for prepare in self.before_over:
+            prepare()
+        self.over = True
+        for series in self._series:
+            unswap(series)
+            for name in ("_cursor", "_first"):
+                series.__dict__.pop(name, None)
+        for own, alias in self._named:
+            own.pop(alias, None)
+        for line in self._lines:
+            own = line.__dict__
+            cursor = own.pop("_cursor")
+            unswap(line)
+            own["_idx"], own["lencount"] = cursor.i, cursor.i + 1
+
+
+def _moved(line: Any, value: int) -> None:
+    line._cursor.fleet.hand_back()
+
+
+def _operators(first: Callable[[Any], Any]) -> dict[str, Any]:
+    """Arithmetic and comparisons of the current values, as backtrader's in a running strategy, in one step."""
+
+    def forwards(op: Any) -> Any:
+        def apply(self: Any, other: Any) -> Any:
+            return op(first(self), other[0] if isinstance(other, LineRoot) else other)
+
+        return apply
+
+    def backwards(op: Any) -> Any:
+        def apply(self: Any, other: Any) -> Any:
+            return op(other[0] if isinstance(other, LineRoot) else other, first(self))
+
+        return apply
+
+    found: dict[str, Any] = {}
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "pow", "lt", "gt", "le", "ge", "eq", "ne"):
+        found[f"__{name}__"] = forwards(getattr(operator, f"__{name}__"))
+    for name in ("add", "sub", "mul", "truediv", "floordiv"):
+        found[f"__r{name}__"] = backwards(getattr(operator, f"__{name}__"))
+    found["__bool__"] = lambda self: bool(first(self))
+    found["__abs__"] = lambda self: abs(first(self))
+    found["__neg__"] = lambda self: -first(self)
+    found["__hash__"] = object.__hash__
+    return found
+
+
+def _of_line(line: Any) -> Any:
+    return line.array[line._cursor.i]
+
+
+def _of_series(series: Any) -> Any:
+    return series._first.array[series._cursor.i]
+
+
+class _OnCursor:
+    """In front of a LineBuffer's own class."""
+
+    _cursor: Cursor
+    array: Any
+
+    def __getitem__(self, ago: int) -> Any:
+        return self.array[self._cursor.i + ago]
+
+    def __len__(self) -> int:
+        return self._cursor.i + 1
+
+    def get(self, ago: int = 0, size: int = 1) -> Any:
+        end = self._cursor.i + ago + 1
+        return self.array[end - size : end]
+
+    @property
+    def idx(self) -> int:
+        return self._cursor.i
+
+    @idx.setter
+    def idx(self, value: int) -> None:
+        _moved(self, value)
+        self.idx = value  # of its own class by now
+
+    @property
+    def _idx(self) -> int:
+        return self._cursor.i
+
+    @_idx.setter
+    def _idx(self, value: int) -> None:
+        _moved(self, value)
+        self._idx = value
+
+    @property
+    def lencount(self) -> int:
+        return self._cursor.i + 1
+
+    @lencount.setter
+    def lencount(self, value: int) -> None:
+        _moved(self, value)
+        self.lencount = value
+
+
+class _SeriesOnCursor:
+    """In front of a feed's or an indicator's own class."""
+
+    _cursor: Cursor
+    _first: Any
+
+    def __getitem__(self, ago: int) -> Any:
+        return self._first.array[self._cursor.i + ago]
+
+    def __len__(self) -> int:
+        return self._cursor.i + 1
+
+
+OnCursor = type("OnCursor", (_OnCursor,), {**_operators(_of_line)})
+SeriesOnCursor = type("SeriesOnCursor", (_SeriesOnCursor,), {**_operators(_of_series)})
+
+
+def _tick(alias: str) -> property:
+    """``data.tick_close`` and the like: the bar is the tick, but for a feed's last bar, where backtrader has none."""
+
+    def read(self: Any) -> Any:
+        i = self._cursor.i
+        line = getattr(self.lines, alias)
+        return line.array[i] if 0 <= i < self.buflen() - 1 else None
+
+    def write(self: Any, value: Any) -> None:
+        """What is known is not remembered."""
+
+    return property(read, write)
+
+
+@lru_cache(maxsize=256)
+def feed_mixin(aliases: tuple[str, ...]) -> type:
+    """What stands in front of the class of a feed with these lines."""
+    ticks = {f"tick_{alias}": _tick(alias) for alias in aliases if alias != "datetime"}
+    return type("FeedOnCursor", (SeriesOnCursor,), {**ticks, "tick_last": _tick(aliases[0])})
+
+
+def lines_of(thing: Any) -> list[Any]:
+    """The lines of an indicator, which may itself be one."""
+    return [thing] if isinstance(thing, LineBuffer) else list(thing.lines.lines)

@@ -1,0 +1,83 @@
+"""The pass in which backtrader works all indicators out before the first bar, in its own order.
+
+The same calls on the same objects as ``LineIterator._once`` makes, but that buffers grow by blocks and that
+what has a vector form (:mod:`.vectors`) is not worked out bar by bar.
+"""
+
+from __future__ import annotations
+
+import array
+from typing import Any
+
+from backtrader.linebuffer import LineActions, LineBuffer
+from backtrader.lineiterator import LineIterator
+from backtrader.lineseries import LineSeries, LineSeriesStub
+
+from .vectors import vector_of
+
+_NAN = array.array("d", [float("nan")])
+
+
+def once(strategy: Any) -> None:
+    """As ``strategy._once()``."""
+    _of_iterator(strategy)
+
+
+def lengthen(thing: Any, size: int) -> None:
+    """As ``thing.forward(size=size)``."""
+    if isinstance(thing, LineSeriesStub):
+        thing.forward(size=size)
+        return
+    if isinstance(thing, LineSeries):
+        if type(thing).forward is not LineSeries.forward:
+            thing.forward(size=size)
+            return
+        lines = thing.lines.lines
+    else:
+        lines = [thing]
+    for line in lines:
+        if line.mode != LineBuffer.UnBounded or type(line).forward is not LineBuffer.forward:
+            line.forward(size=size)
+        else:
+            line.idx += size
+            line.lencount += size
+            line.array.extend(_NAN * size)
+
+
+def _of_iterator(it: Any) -> None:
+    lengthen(it, it._clock.buflen())
+    indicators = it._lineiterators[LineIterator.IndType]
+    for indicator in indicators:
+        _of_child(indicator)
+    for data in it.datas:
+        data.home()
+    for indicator in indicators:
+        indicator.home()
+    for observer in it._lineiterators[LineIterator.ObsType]:
+        observer.home()
+    it.home()
+    _work_out(it)
+    for line in it.lines:
+        line.oncebinding()
+
+
+def _of_child(part: Any) -> None:
+    kind = type(part)._once
+    if kind is LineIterator._once:
+        _of_iterator(part)
+    elif kind is LineActions._once:
+        lengthen(part, part._clock.buflen())
+        part.home()
+        _work_out(part)
+        part.oncebinding()
+    else:
+        part._once()
+
+
+def _work_out(part: Any) -> None:
+    first, end = part._minperiod - 1, part.buflen()
+    part.preonce(0, first)
+    vector = vector_of(part) if 0 <= first < end else None
+    if vector is None or not vector(part, first, end):
+        part.oncestart(first, first + 1)
+        part.once(first + 1, end)
