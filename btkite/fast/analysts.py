@@ -225,4 +225,3 @@ class Analysts:
             call = unit.stage(self.stage)
             if call is not None:
                 call()
-

@@ -21,7 +21,6 @@ def _deaf(*args: Any) -> None:
 class _Asleep:
     """In front of an analyzer's own class."""
 
-
     def __getattribute__(self, name: str) -> Any:
         if name in _TOLD:
             return _deaf

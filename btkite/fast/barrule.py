@@ -15,12 +15,12 @@ from backtrader.comminfo import CommInfoBase
 from ..brokers.bars import BarRuleBroker
 from .clones import clone
 from .curve import Curve
-from .reach import Columns
+from .reach import Extremes
 from .swap import class_of, swap, unswap
 from .timeline import MANY, Timeline
 
 Order = bt.Order
-_KINDS = (bt.brokers.BackBroker, BarRuleBroker)
+KINDS = (bt.brokers.BackBroker, BarRuleBroker)
 _VALUED = ("_value", "_valuemkt", "_valuelever", "_valuemktlever", "_leverage", "_unrealized", "_fundval")
 _PLAIN = (
     "getvaluesize", "getvalue", "profitandloss", "get_leverage", "cashadjust", "get_credit_interest",
@@ -30,8 +30,6 @@ _PLAIN = (
 
 def refuses(broker: Any) -> str:
     """Why a broker's turn cannot be left out; empty if it can."""
-    if type(broker) not in _KINDS:
-        return f"{type(broker).__name__} is not one of the brokers whose turns are known"
     if broker._userhist or broker._fundhist:
         return "a history of orders or of the fund is played"
     if {"next", "get_value", "getvalue", "getcash", "notify", "submit"} & broker.__dict__.keys():
@@ -109,6 +107,8 @@ Waking = type("Waking", (_Waking,), {**{name: _valued(name) for name in _VALUED}
 class BarRuleTurns:
     """Decides at which steps ``broker.next()`` runs, and notes cash and positions after each."""
 
+    plays = holding = False
+
     def __init__(self, broker: Any, timeline: Timeline, curve: Curve) -> None:
         self.broker = broker
         self.timeline = timeline
@@ -121,8 +121,9 @@ class BarRuleTurns:
         self.skips = True
         self.busy = False
         self.resting: list[tuple[Any, float, float]] = []
-        self._columns: dict[int, Columns] = {}
+        self._extremes: dict[int, Extremes] = {}
         self._plain: dict[int, bool] = {}
+        self.queues = (broker.submitted, broker.notifs)
         broker.__dict__["turns"] = self
         swap(broker, Waking)
         curve.order = lambda: list(broker.positions)
@@ -163,6 +164,10 @@ class BarRuleTurns:
         self.valued = self.step
         self.broker._get_value()
 
+    def idle(self, step: int) -> None:
+        """A step at which the broker has nothing to do."""
+        self.step = step
+
     def turn(self, step: int) -> None:
         """``broker.next()`` at ``step``; then :attr:`due` says when the next one is needed."""
         broker = self.broker
@@ -200,21 +205,19 @@ class BarRuleTurns:
 
     def has_changed(self) -> bool:
         """Whether someone has written another price into a resting order."""
-        return any(
-            created.price != price or created.pricelimit != limit for created, price, limit in self.resting
-        )
+        return any(created.price != price or created.pricelimit != limit for created, price, limit in self.resting)
 
     def _first(self, order: Any, step: int) -> int:
         """The first step at which something can happen to a pending order."""
         course = self.timeline.course_of.get(id(order.data))
         if course is None or course.position(step) < 0 or step + 1 >= len(self.timeline):
             return step + 1
-        columns = self._columns.get(id(order.data))
-        if columns is None:
-            columns = self._columns[id(order.data)] = Columns(order.data, course)
+        extremes = self._extremes.get(id(order.data))
+        if extremes is None:
+            extremes = self._extremes[id(order.data)] = Extremes.of_feed(order.data)
         found = MANY
         if order.valid and order.exectype != Order.Market:
-            found = columns.first_after(order.valid)
+            found = course.first_after(order.valid)
         if order.active():
             reach = _REACH.get(order.exectype)
             if reach is None:
@@ -226,7 +229,7 @@ class BarRuleTurns:
             if not isinstance(price, int | float):
                 return step + 1
             bar = course.position(step + 1)
-            find = columns.first_below if reach == buys else columns.first_above
+            find = extremes.first_below if reach == buys else extremes.first_above
             found = min(found, find(bar, price))
         return max(course.step_of(found), step + 1) if found < MANY else MANY
 

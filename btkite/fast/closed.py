@@ -170,8 +170,7 @@ def _when_of(course: Any, r: Range) -> Any:
 def positions_value(a: Any, r: Range) -> None:
     columns = []
     for data in a.datas:
-        size, _ = r.curve.positions(data, r.begin, r.end)
-        columns.append((size * r.curve.closes(data, r.begin, r.end)).tolist())
+        columns.append(r.curve.worth(data, r.begin, r.end).tolist())
     if a.p.cash:
         columns.append(r.money.cash.tolist())
     when = r.when[r.begin : r.end]

@@ -65,8 +65,11 @@ class Curve:
 
     def positions(self, data: Any, begin: int, end: int) -> tuple[Floats, Floats]:
         """Size and price of the position in ``data`` at each step."""
+        return self.filled(self._held.get(id(data)), begin, end)
+
+    def filled(self, held: list[tuple[int, float, float]] | None, begin: int, end: int) -> tuple[Floats, Floats]:
+        """What was noted at some steps, of each step."""
         sizes, prices = np.zeros(end - begin), np.zeros(end - begin)
-        held = self._held.get(id(data))
         if held:
             steps = np.array([step for step, _, _ in held])
             row = np.searchsorted(steps, np.arange(begin, end), side="right") - 1
@@ -74,6 +77,11 @@ class Curve:
             sizes[known] = np.array([float(size) for _, size, _ in held])[row[known]]
             prices[known] = np.array([float(price) for _, _, price in held])[row[known]]
         return sizes, prices
+
+    def worth(self, data: Any, begin: int, end: int) -> Floats:
+        """What the broker says the position in ``data`` alone is worth."""
+        size, _ = self.positions(data, begin, end)
+        return size * self.closes(data, begin, end)
 
     def between(self, begin: int, end: int) -> Money:
         """Of the steps from ``begin`` to before ``end``; the turn at step 0 is always noted."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from ..brokers.sim import SimBroker
 from .analysts import NEXT, NEXTSTART, Analysts
 from .barrule import BarRuleTurns
 from .closed import Range, by_periods
@@ -20,6 +19,7 @@ from .cursors import Cursor, Fleet, feed_mixin
 from .curve import Curve
 from .once import once
 from .onlookers import Onlookers
+from .pathrule import LedgerCurve, PathTurns
 from .periods import moments
 from .timeline import Timeline
 
@@ -46,8 +46,9 @@ class _Run:
     def __init__(self, cerebro: Any, strategies: Sequence[Any]) -> None:
         self.cerebro = cerebro
         self.fleet = Fleet()
-        self.timeline = timeline = Timeline(sorted(cerebro.datas, key=lambda data: (data._timeframe, data._compression)))
-        self.curve = Curve(timeline)
+        self.timeline = timeline = Timeline(
+            sorted(cerebro.datas, key=lambda data: (data._timeframe, data._compression))
+        )
         self.when = moments(timeline.stamps)
         self.problem = ""
         self.step = -1
@@ -70,7 +71,15 @@ class _Run:
         for cursor, course in zip(self.feeds, timeline.courses, strict=True):
             for data in course.feeds:
                 self.fleet.take_series(data, data.lines.lines, cursor, feed_mixin(data.lines._getlines()))
-        self.turns = BarRuleTurns(cerebro._broker, timeline, self.curve)
+        broker = cerebro._broker
+        self.curve: Curve
+        self.turns: BarRuleTurns | PathTurns
+        if isinstance(broker, SimBroker):
+            self.curve = ledger = LedgerCurve(timeline, broker)
+            self.turns = PathTurns(broker, timeline, ledger)
+        else:
+            self.curve = Curve(timeline)
+            self.turns = BarRuleTurns(broker, timeline, self.curve)
         self.shared: dict[Any, Any] = {}
         periods = by_periods(self.when)
 
@@ -81,9 +90,7 @@ class _Run:
         feeds = list(cerebro.datas)
         serves = self.turns.serves(feeds)
         for crew in self.crews:
-            crew.onlookers = Onlookers(
-                crew.strategy, self.fleet, len(timeline), self.curve.between if serves else None
-            )
+            crew.onlookers = Onlookers(crew.strategy, self.fleet, len(timeline), self.curve.between if serves else None)
             crew.analysts = Analysts(crew.strategy, feeds, ranges if serves and not crew.notifies_itself else None)
             self.curve.on_loose.append(crew.loosen)
 
@@ -91,7 +98,6 @@ class _Run:
 
     def go(self) -> str:
         cerebro, turns, fleet, crews = self.cerebro, self.turns, self.fleet, self.crews
-        broker = cerebro._broker
         movers, feeds = self.timeline.movers, self.feeds
         single = feeds[0] if movers is None else None
         stamps: list[float] = self.timeline.stamps.tolist()
@@ -99,9 +105,18 @@ class _Run:
         timers = bool(cerebro._timers)
         strategies = cerebro.runningstrats
         writers = bool(cerebro.runwriters)
-        submitted, notifs = broker.submitted, broker.notifs
+        first, second = turns.queues
+        plays, deliver = turns.plays, cerebro._deliver
         for step, dt in enumerate(stamps):
             self.step = step
+            needed = step >= turns.due or first or second or turns.soon or (turns.resting and turns.has_changed())
+            if plays:
+                if needed:
+                    turns.play(step, deliver)
+                    if cerebro._event_stop:
+                        return DONE
+                else:
+                    turns.idle(step)
             if cheats:
                 turns.settle()
             if single is not None:
@@ -117,13 +132,13 @@ class _Run:
                         strategy._oncepost_open()
                         if cerebro._event_stop:
                             return DONE
-            if step >= turns.due or submitted or notifs or turns.soon or (turns.resting and turns.has_changed()):
+            if needed or (cheats and (first or second or turns.soon)):
                 turns.turn(step)
-                cerebro._deliver()
+                deliver()
                 turns.plan(step)
                 if cerebro._event_stop:
                     return DONE
-            else:
+            elif not plays:
                 turns.step = step
             if timers:
                 cerebro._check_timers(strategies, dt, cheat=False)
@@ -135,7 +150,7 @@ class _Run:
                     cerebro._next_writers(strategies)
             if fleet.over:
                 return f"a line was moved, or made, by hand at bar {step + 1}"
-        cerebro._deliver()  # of orders given on the last bar
+        deliver()  # of orders given on the last bar
         return DONE
 
     def _step(self, crew: Crew, step: int, dt: float) -> None:
@@ -171,6 +186,8 @@ class _Run:
                     tell(cash, value, fund, shares)
                 else:
                     tell(cash, value)
+        elif self.turns.holding:
+            self.turns.broker._mark()
         analysts.told_of_money = True
         if crew.steady:
             stage = NEXT

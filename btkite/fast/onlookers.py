@@ -34,7 +34,6 @@ _OF_MONEY: dict[type, Callable[[Any], list[str]]] = {
 class _Unfilled:
     """In front of a line that nobody has looked into."""
 
-
     @property
     def array(self) -> Any:
         self.__dict__["_fill"]()
@@ -52,9 +51,7 @@ Unfilled = type("Unfilled", (_Unfilled, OnCursor), {})
 class Onlookers:
     """The observers of one strategy. ``cursor`` moves when they have seen a step."""
 
-    def __init__(
-        self, strategy: Any, fleet: Fleet, steps: int, money: Callable[[int, int], Money] | None
-    ) -> None:
+    def __init__(self, strategy: Any, fleet: Fleet, steps: int, money: Callable[[int, int], Money] | None) -> None:
         self.strategy = strategy
         self.cursor: Cursor = fleet.cursor()
         self._steps = steps
@@ -102,7 +99,9 @@ class Onlookers:
     def _fill(self, observer: Any, steps: int) -> None:
         nothing = array.array("d", [float("nan")])
         found = self._money(0, steps) if self._money is not None and steps > 0 else None
-        for line, what in zip(observer.lines.lines, _OF_MONEY[type(observer).__dict__["swapped"]](observer), strict=True):
+        for line, what in zip(
+            observer.lines.lines, _OF_MONEY[type(observer).__dict__["swapped"]](observer), strict=True
+        ):
             line.__dict__.pop("_fill", None)
             unswap(line)
             swap(line, OnCursor)
@@ -122,7 +121,13 @@ class Onlookers:
         strategy = self.strategy
         for observer in self.own:
             for analyzer in observer._analyzers:
-                (analyzer._next if stage == NEXT else analyzer._nextstart if stage == NEXTSTART else analyzer._prenext)()
+                (
+                    analyzer._next
+                    if stage == NEXT
+                    else analyzer._nextstart
+                    if stage == NEXTSTART
+                    else analyzer._prenext
+                )()
             if len(strategy) > len(observer):
                 observer.forward()
             if stage == NEXT:

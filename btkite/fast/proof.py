@@ -8,8 +8,9 @@ from typing import Any
 import backtrader as bt
 from backtrader.feed import AbstractDataBase, DataClone
 
+from ..brokers.sim import SimBroker
 from ..feed import KiteData
-from . import barrule
+from . import barrule, pathrule
 from .swap import class_of
 from .timeline import in_order, is_plain
 
@@ -47,4 +48,9 @@ def why_not(cerebro: Any, strategies: Sequence[Any]) -> str:
             return f"{data._name or cls.__name__} has bars that are not later than the one before"
         if not is_plain(data):
             return f"{data._name or cls.__name__} has prices that are no numbers"
-    return barrule.refuses(cerebro._broker)
+    broker = cerebro._broker
+    if type(broker) in barrule.KINDS:
+        return barrule.refuses(broker)
+    if type(broker) is SimBroker:
+        return pathrule.refuses(broker, cerebro.datas)
+    return f"{type(broker).__name__} is not one of the brokers whose turns are known"

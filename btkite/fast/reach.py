@@ -6,21 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from .timeline import MANY, Course
+from .timeline import MANY
 from .vectors import view
 
 _BLOCK, _LARGEST = 64, 1 << 16
 
 
-class Columns:
-    """Prices of one feed: what each bar reaches at least and at most, also by its open alone."""
+class Extremes:
+    """What each bar reaches at least and at most."""
 
-    def __init__(self, data: Any, course: Course) -> None:
+    def __init__(self, low: Any, high: Any) -> None:
+        self.low, self.high = low, high
+
+    @classmethod
+    def of_feed(cls, data: Any) -> Extremes:
+        """Of a feed's lines; a bar's open counts too, should it lie outside."""
         size = data.buflen()
-        opened = view(data.lines.open.array)[:size]
-        self.course = course
-        self.low = np.minimum(opened, view(data.lines.low.array)[:size])
-        self.high = np.maximum(opened, view(data.lines.high.array)[:size])
+        opened, high, low = (view(line.array)[:size] for line in (data.lines.open, data.lines.high, data.lines.low))
+        return cls(np.minimum(opened, low), np.maximum(opened, high))
+
+    @classmethod
+    def of_tape(cls, tape: Any) -> Extremes:
+        """Of a simulator's tape, all four prints of each candle."""
+        prints = [np.asarray(column) for column in tape._prices]
+        return cls(np.minimum.reduce(prints), np.maximum.reduce(prints))
 
     def first_below(self, bar: int, price: float) -> int:
         """The first bar from ``bar`` on that comes down to ``price``; :data:`~.timeline.MANY` if none does."""
@@ -29,10 +38,6 @@ class Columns:
     def first_above(self, bar: int, price: float) -> int:
         """The first bar from ``bar`` on that comes up to ``price``."""
         return _first(self.high, bar, price, np.greater_equal)
-
-    def first_after(self, moment: float) -> int:
-        """The first bar with a stamp beyond ``moment``."""
-        return int(np.searchsorted(self.course.stamps, moment, side="right"))
 
 
 def _first(column: Any, bar: int, price: float, reaches: Any) -> int:

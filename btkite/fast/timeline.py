@@ -29,6 +29,10 @@ class Course:
         """Its bar at ``step``, -1 before its first."""
         return step if self.at is None else int(self.at[step])
 
+    def first_after(self, moment: float) -> int:
+        """The first bar with a stamp beyond ``moment``."""
+        return int(np.searchsorted(self.stamps, moment, side="right"))
+
     def step_of(self, bar: int) -> int:
         """The step at which ``bar`` is reached; :data:`MANY` if there is no such bar."""
         if bar >= len(self.stamps):

@@ -47,7 +47,7 @@ def _operand(thing: Any) -> Any:
         return view(line.array)
     if isinstance(thing, linebuffer.PseudoArray):
         return _operand(thing.wrapped)
-    if isinstance(thing, int | float) and abs(thing) < 2**53 or isinstance(thing, float):
+    if (isinstance(thing, int | float) and abs(thing) < 2**53) or isinstance(thing, float):
         return float(thing)
     return None
 
