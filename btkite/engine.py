@@ -23,10 +23,14 @@ from typing import Any
 
 import backtrader as bt
 
+from .errors import ConfigError
 from .feed import KiteData
 from .forgetting import forget
 from .hold import Hold
 from .linetime import seconds_of
+from .log import get_logger
+
+log = get_logger(__name__)
 
 _QUICK = 0.0005
 """Seconds after which a waiting thread gets its turn in a live run, instead of Python's 0.005."""
@@ -89,9 +93,7 @@ class Cerebro(bt.Cerebro):
             try:
                 stop()
             except Exception as error:  # noqa: BLE001 - the run's own error must not be hidden by a second one
-                from .log import get_logger
-
-                get_logger(__name__).warning("stop failed", part=type(part).__name__, error=repr(error))
+                log.warning("stop failed", part=type(part).__name__, error=repr(error))
 
     def _hold(self, runstrats: Sequence[Any]) -> None:
         self._under_way = True
@@ -199,8 +201,16 @@ class Cerebro(bt.Cerebro):
                 strategy._once()
                 strategy.reset()
             self._hold(runstrats)
-        self.why_stock = reason
+        self._fall_back(reason)
         return False
+
+    def _fall_back(self, reason: str) -> None:
+        """backtrader's own loop runs the bars, or what is left of them."""
+        self.why_stock = reason
+        if self.p.engine == "fast":
+            raise ConfigError(f"this run cannot take the fast loop: {reason}; engine: auto takes backtrader's then")
+        if self.p.engine == "auto":
+            log.info("backtrader's own loop runs this backtest", reason=reason)
 
     def _one_by_one(self, runstrats: Any) -> None:
         """backtrader's loop, with the broker's turn before preloaded lines move, and without its crash

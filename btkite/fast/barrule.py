@@ -145,7 +145,7 @@ class BarRuleTurns:
 
     def serves(self, feeds: list[Any]) -> bool:
         """Whether the curve can value every feed's position."""
-        return all([self._is_plain(data) for data in feeds])
+        return all(list(map(self._is_plain, feeds)))  # each is looked at, for its terms
 
     def settle(self) -> None:
         """The account is valued as of the last step, before prices move on."""

@@ -109,7 +109,9 @@ class _Run:
         plays, deliver = turns.plays, cerebro._deliver
         for step, dt in enumerate(stamps):
             self.step = step
-            needed = step >= turns.due or first or second or turns.soon or (turns.resting and turns.has_changed())
+            needed = bool(  # queues are empty after they were delivered
+                step >= turns.due or first or second or turns.soon or (turns.resting and turns.has_changed())
+            )
             if plays:
                 if needed:
                     turns.play(step, deliver)

@@ -17,7 +17,7 @@ from backtrader.lineiterator import LineIterator
 from .analysts import NEXT, NEXTSTART
 from .cursors import Cursor, Fleet, OnCursor
 from .curve import Money
-from .swap import swap, unswap
+from .swap import class_of, swap, unswap
 from .vectors import view
 
 _obs = bt.observers
@@ -29,6 +29,7 @@ _OF_MONEY: dict[type, Callable[[Any], list[str]]] = {
     _obs.FundValue: lambda observer: ["fund"],
 }
 """What each line is filled with."""
+_TURNS = ("_prenext", "_nextstart", "_next")
 
 
 class _Unfilled:
