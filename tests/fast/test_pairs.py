@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import backtrader as bt
@@ -83,7 +84,10 @@ def test_what_only_backtraders_rule_has_is_equal(more):
     assert_pair(Case(THREE, "stock broker", (Quiet2,), analyzers=ALL_ANALYZERS, **more))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+EXAMPLES = int(os.environ.get("BTKITE_EXAMPLES", 2000 if os.environ.get("BTKITE_SOAK") else 40))
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     series=made_up_markets(),
     script=scripts(),
