@@ -15,6 +15,7 @@ from backtrader.analyzer import Analyzer, TimeFrameAnalyzerBase
 from .asleep import fall_asleep, wake_up
 from .closed import CLOSED, ON_ORDERS, Range, can_sleep
 from .swap import class_of
+from .tally import quicken, restore
 
 PRENEXT, NEXTSTART, NEXT = range(3)
 _STAGES = ("prenext", "nextstart", "next")
@@ -98,6 +99,7 @@ class Analysts:
                 if not unit.whole and can_sleep(unit.analyzer, strategy, feeds):
                     self.sleeping.add(unit.place)
             self._wake_the_dependent()
+        self._quickened = [analyzer for analyzer in (unit.analyzer for unit in self.units) if quicken(analyzer)]
         self.step = 0  # steps that are over for the analyzers
         self.told_of_money = False
         self.place = -1  # of the analyzer whose turn it is; beyond all once they are through
@@ -188,6 +190,12 @@ class Analysts:
             self._join(one)
         self.woken = True
         self.arrange()
+
+    def close(self) -> None:
+        """Each is of its own class, and has its own ways."""
+        self.wake_all()
+        for analyzer in self._quickened:
+            restore(analyzer)
 
     def wake_all(self) -> None:
         """At the end, or where the curve can no longer serve."""

@@ -11,6 +11,27 @@ from backtrader.lineiterator import LineIterator
 from .analysts import NEXT, NEXTSTART, PRENEXT, Analysts
 from .cursors import Cursor, Fleet, lines_of
 from .onlookers import Onlookers
+from .swap import swap, unswap
+
+
+class OnItsCursor:
+    """In front of a strategy's own class: its length."""
+
+    _cursor: Cursor
+
+    def __len__(self) -> int:
+        return self._cursor.i + 1
+
+
+class StrategyOnCursor(OnItsCursor):
+    """... and its position."""
+
+    datas: list[Any]
+    broker: Any
+
+    @property
+    def position(self) -> Any:
+        return self.broker.getposition(self.datas[0])
 
 
 class Crew:
@@ -47,6 +68,15 @@ class Crew:
         self.analysts.wake_all()
         self.onlookers.fill()
 
+    def close(self) -> None:
+        """The run is over."""
+        if hasattr(self, "analysts"):
+            self.analysts.close()
+        if hasattr(self, "onlookers"):
+            self.onlookers.fill()
+        unswap(self.strategy)
+        self.strategy.__dict__.pop("_cursor", None)
+
     def board(self, fleet: Fleet, clocks: dict[int, int]) -> str:
         """All its lines onto cursors; ``clocks``: of the course of each feed's first line. Returns why not."""
         strategy = self.strategy
@@ -71,6 +101,8 @@ class Crew:
         for line in strategy.lines.lines:
             fleet.take_line(line, self.cursor)
         fleet.name_lines(strategy)
+        strategy.__dict__["_cursor"] = self.cursor
+        swap(strategy, StrategyOnCursor if type(strategy).position is bt.Strategy.position else OnItsCursor)
         for indicator, lines, number in placed:
             if number < 0:
                 self.lagging = self.lagging or fleet.cursor()

@@ -43,7 +43,10 @@ class Fleet:
 
     def take_line(self, line: Any, cursor: Cursor, mixin: type | None = None) -> None:
         """``line`` is where ``cursor`` is."""
-        line.__dict__["_cursor"] = cursor
+        own = line.__dict__
+        own["_cursor"] = cursor
+        if mixin is None:
+            own["_values"] = line.array
         swap(line, mixin or OnCursor)
         self._lines.append(line)
 
@@ -53,7 +56,7 @@ class Fleet:
         for line in lines:
             self.take_line(line, cursor)
         own = series.__dict__
-        own["_cursor"], own["_first"] = cursor, lines[0]
+        own["_cursor"], own["_values"] = cursor, lines[0].array
         self.name_lines(series)
         swap(series, mixin or SeriesOnCursor)
         self._series.append(series)
@@ -75,13 +78,14 @@ class Fleet:
         self.over = True
         for series in self._series:
             unswap(series)
-            for name in ("_cursor", "_first"):
+            for name in ("_cursor", "_values"):
                 series.__dict__.pop(name, None)
         for own, alias in self._named:
             own.pop(alias, None)
         for line in self._lines:
             own = line.__dict__
             cursor = own.pop("_cursor")
+            own.pop("_values", None)
             unswap(line)
             own["_idx"], own["lencount"] = cursor.i, cursor.i + 1
 
@@ -90,39 +94,55 @@ def _moved(line: Any, value: int) -> None:
     line._cursor.fleet.hand_back()
 
 
-def _operators(first: Callable[[Any], Any]) -> dict[str, Any]:
-    """Arithmetic and comparisons of the current values, as backtrader's in a running strategy, in one step."""
+def _value(thing: Any) -> Any:
+    return thing[0] if isinstance(thing, LineRoot) else thing
 
+
+class _Compared:
+    """Comparisons and arithmetic of the current values, as backtrader's in a running strategy, in one step."""
+
+    _values: Any
+    _cursor: Cursor
+    __hash__ = object.__hash__
+
+    def __lt__(self, other: Any) -> Any:
+        return self._values[self._cursor.i] < (other[0] if isinstance(other, LineRoot) else other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._values[self._cursor.i] > (other[0] if isinstance(other, LineRoot) else other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._values[self._cursor.i] <= (other[0] if isinstance(other, LineRoot) else other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._values[self._cursor.i] >= (other[0] if isinstance(other, LineRoot) else other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._values[self._cursor.i] == (other[0] if isinstance(other, LineRoot) else other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._values[self._cursor.i] != (other[0] if isinstance(other, LineRoot) else other)
+
+    def __bool__(self) -> bool:
+        return bool(self._values[self._cursor.i])
+
+    def __abs__(self) -> Any:
+        return abs(self._values[self._cursor.i])
+
+    def __neg__(self) -> Any:
+        return -self._values[self._cursor.i]
+
+
+def _arithmetic() -> dict[str, Any]:
     def forwards(op: Any) -> Any:
-        def apply(self: Any, other: Any) -> Any:
-            return op(first(self), other[0] if isinstance(other, LineRoot) else other)
-
-        return apply
+        return lambda self, other: op(self._values[self._cursor.i], _value(other))
 
     def backwards(op: Any) -> Any:
-        def apply(self: Any, other: Any) -> Any:
-            return op(other[0] if isinstance(other, LineRoot) else other, first(self))
+        return lambda self, other: op(_value(other), self._values[self._cursor.i])
 
-        return apply
-
-    found: dict[str, Any] = {}
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "pow", "lt", "gt", "le", "ge", "eq", "ne"):
-        found[f"__{name}__"] = forwards(getattr(operator, f"__{name}__"))
-    for name in ("add", "sub", "mul", "truediv", "floordiv"):
-        found[f"__r{name}__"] = backwards(getattr(operator, f"__{name}__"))
-    found["__bool__"] = lambda self: bool(first(self))
-    found["__abs__"] = lambda self: abs(first(self))
-    found["__neg__"] = lambda self: -first(self)
-    found["__hash__"] = object.__hash__
-    return found
-
-
-def _of_line(line: Any) -> Any:
-    return line.array[line._cursor.i]
-
-
-def _of_series(series: Any) -> Any:
-    return series._first.array[series._cursor.i]
+    names = ("add", "sub", "mul", "truediv", "floordiv")
+    found = {f"__{name}__": forwards(getattr(operator, f"__{name}__")) for name in (*names, "pow")}
+    return found | {f"__r{name}__": backwards(getattr(operator, f"__{name}__")) for name in names}
 
 
 class _OnCursor:
@@ -173,17 +193,17 @@ class _SeriesOnCursor:
     """In front of a feed's or an indicator's own class."""
 
     _cursor: Cursor
-    _first: Any
+    _values: Any
 
     def __getitem__(self, ago: int) -> Any:
-        return self._first.array[self._cursor.i + ago]
+        return self._values[self._cursor.i + ago]
 
     def __len__(self) -> int:
         return self._cursor.i + 1
 
 
-OnCursor = type("OnCursor", (_OnCursor,), {**_operators(_of_line)})
-SeriesOnCursor = type("SeriesOnCursor", (_SeriesOnCursor,), {**_operators(_of_series)})
+OnCursor = type("OnCursor", (_OnCursor, _Compared), _arithmetic())
+SeriesOnCursor = type("SeriesOnCursor", (_SeriesOnCursor, _Compared), _arithmetic())
 
 
 def _tick(alias: str) -> property:

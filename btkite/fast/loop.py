@@ -31,6 +31,8 @@ def drive(cerebro: Any, strategies: Sequence[Any]) -> str:
     have left it so far. Whatever happens, everything is of its own class again afterwards."""
     run = _Run(cerebro, strategies)
     if run.problem:
+        for crew in run.crews:
+            crew.close()
         run.fleet.hand_back()
         return run.problem
     completed = False
@@ -227,8 +229,7 @@ class _Run:
     def close(self, *, completed: bool) -> None:
         """All as backtrader's loop leaves it; in the middle of a step, too, if something was raised there."""
         for crew in self.crews:
-            if hasattr(crew, "analysts"):
-                crew.loosen()
+            crew.close()
         self.turns.close()
         self.fleet.hand_back()
         for data in self.cerebro.datas:

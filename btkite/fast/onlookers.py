@@ -17,7 +17,7 @@ from backtrader.lineiterator import LineIterator
 from .analysts import NEXT, NEXTSTART
 from .cursors import Cursor, Fleet, OnCursor
 from .curve import Money
-from .swap import class_of, swap, unswap
+from .swap import swap, unswap
 from .vectors import view
 
 _obs = bt.observers
@@ -34,6 +34,10 @@ _TURNS = ("_prenext", "_nextstart", "_next")
 
 class _Unfilled:
     """In front of a line that nobody has looked into."""
+
+    @property
+    def _values(self) -> Any:
+        return self.array
 
     @property
     def array(self) -> Any:
@@ -71,19 +75,16 @@ class Onlookers:
                 self._unfilled.append(observer)
             else:
                 self.own.append(observer)
-                continue
-            for line in observer.lines.lines:
-                line.array = array.array("d")
-            fleet.take_series(observer, observer.lines.lines, self.cursor)
         nothing = array.array("d", [float("nan")])
         for observer in self.on_events:
             for line in observer.lines.lines:
                 line.array = nothing * steps
+                fleet.take_line(line, self.cursor)
         for observer in self._unfilled:
             for line in observer.lines.lines:
+                line.array = array.array("d")
                 line.__dict__["_fill"] = lambda observer=observer: self._look(observer)
-                unswap(line)
-                swap(line, Unfilled)
+                fleet.take_line(line, self.cursor, Unfilled)
         fleet.before_over.append(self.fill)
 
     @property
@@ -100,13 +101,11 @@ class Onlookers:
     def _fill(self, observer: Any, steps: int) -> None:
         nothing = array.array("d", [float("nan")])
         found = self._money(0, steps) if self._money is not None and steps > 0 else None
-        for line, what in zip(
-            observer.lines.lines, _OF_MONEY[type(observer).__dict__["swapped"]](observer), strict=True
-        ):
+        for line, what in zip(observer.lines.lines, _OF_MONEY[type(observer)](observer), strict=True):
             line.__dict__.pop("_fill", None)
             unswap(line)
             swap(line, OnCursor)
-            line.array = nothing * self._steps
+            line.array = line.__dict__["_values"] = nothing * self._steps
             if found is not None and what:
                 view(line.array)[:steps] = getattr(found, what)
 
@@ -122,13 +121,7 @@ class Onlookers:
         strategy = self.strategy
         for observer in self.own:
             for analyzer in observer._analyzers:
-                (
-                    analyzer._next
-                    if stage == NEXT
-                    else analyzer._nextstart
-                    if stage == NEXTSTART
-                    else analyzer._prenext
-                )()
+                getattr(analyzer, _TURNS[stage])()
             if len(strategy) > len(observer):
                 observer.forward()
             if stage == NEXT:
