@@ -47,7 +47,16 @@ class Log(bt.Strategy):
         self.first = self.first or order.ref
         done = order.executed
         self.log.append(
-            (len(self), order.ref - self.first, order.status, order.created.price, done.price, done.size, done.comm, done.pnl)
+            (
+                len(self),
+                order.ref - self.first,
+                order.status,
+                order.created.price,
+                done.price,
+                done.size,
+                done.comm,
+                done.pnl,
+            )
         )
 
     def notify_trade(self, trade: Any) -> None:
@@ -80,7 +89,12 @@ class Many(Log):
     def __init__(self) -> None:
         super().__init__()
         self.crosses = [
-            (data, bt.ind.CrossOver(bt.ind.SMA(data.close, period=self.p.fast), bt.ind.SMA(data.close, period=self.p.slow)))
+            (
+                data,
+                bt.ind.CrossOver(
+                    bt.ind.SMA(data.close, period=self.p.fast), bt.ind.SMA(data.close, period=self.p.slow)
+                ),
+            )
             for data in self.datas
         ]
 
@@ -247,9 +261,7 @@ def measure(case: str, bars: int, rounds: int) -> paired.Pair:
     same = [paired.run(__file__, "--side", side, *args)["digest"] for side in ("btkite", "btkite, bar by bar")]
     if same[0] != same[1]:
         raise SystemExit(f"the two loops do not agree: {same}")
-    return paired.compare(
-        __file__, *args, ours="btkite", theirs="backtrader", rounds=rounds, unmeasured=0, equal=False
-    )
+    return paired.compare(__file__, *args, ours="btkite", theirs="backtrader", rounds=rounds, unmeasured=0, equal=False)
 
 
 if __name__ == "__main__":
@@ -265,6 +277,8 @@ if __name__ == "__main__":
         print(json.dumps(memory), file=sys.stderr)
     else:
         for case in [option("--case", "")] if "--case" in sys.argv else list(AT_LEAST):
-            result = measure(case, bars // SYMBOLS if case == "symbols" and "--case" not in sys.argv else bars, option("--rounds", 2))
+            result = measure(
+                case, bars // SYMBOLS if case == "symbols" and "--case" not in sys.argv else bars, option("--rounds", 2)
+            )
             paired.tell(f"{case}, {bars:,} bars", result, "btkite", "backtrader")
             paired.demand(result, option("--at-least", AT_LEAST[case]))

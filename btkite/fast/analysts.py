@@ -14,6 +14,7 @@ from backtrader.analyzer import Analyzer, TimeFrameAnalyzerBase
 
 from .asleep import fall_asleep, wake_up
 from .closed import CLOSED, ON_ORDERS, Range, can_sleep
+from .cursors import Cursor, Fleet
 from .swap import class_of
 from .tally import quicken, restore
 
@@ -87,7 +88,17 @@ def _is_whole(analyzer: Any) -> bool:
 class Analysts:
     """The analyzers of one strategy."""
 
-    def __init__(self, strategy: Any, feeds: list[Any], ranges: Callable[[int, int], Range] | None) -> None:
+    def __init__(
+        self,
+        strategy: Any,
+        feeds: list[Any],
+        ranges: Callable[[int, int], Range] | None,
+        *,
+        fleet: Fleet,
+        cursors: tuple[Cursor, Cursor],
+    ) -> None:
+        self._fleet = fleet
+        self._here, self._seen = cursors
         self.strategy = strategy
         self._ranges = ranges
         self.units: list[Unit] = []
@@ -100,8 +111,7 @@ class Analysts:
                     self.sleeping.add(unit.place)
             self._wake_the_dependent()
         self._quickened = [analyzer for analyzer in (unit.analyzer for unit in self.units) if quicken(analyzer)]
-        self.step = 0  # steps that are over for the analyzers
-        self.told_of_money = False
+        self.telling = False  # in the middle of a step: money is not told yet
         self.place = -1  # of the analyzer whose turn it is; beyond all once they are through
         self.stage = PRENEXT
         self.woken = False
@@ -175,7 +185,17 @@ class Analysts:
                 if news and self.events:
                     calls = sorted([*calls, *self.events], key=lambda one: one[0])
                 number = sum(place <= self.place for place, _ in calls)
-        self.place = len(self.units)
+        self.place = -1
+
+    @property
+    def step(self) -> int:
+        """How many steps are over."""
+        return self._seen.i + 1
+
+    @property
+    def midway(self) -> bool:
+        """In the middle of a step of the strategy's."""
+        return self._here.i > self._seen.i
 
     # -- sleepers ------------------------------------------------------------------------------------
 
@@ -188,7 +208,7 @@ class Analysts:
             wake_up(one.analyzer)
         for one in tree:
             self._join(one)
-        self.woken = True
+        self.woken = self._fleet.disturbed = True
         self.arrange()
 
     def close(self) -> None:
@@ -199,7 +219,7 @@ class Analysts:
 
     def wake_all(self) -> None:
         """At the end, or where the curve can no longer serve."""
-        if self.told_of_money or self.place >= 0:  # in the middle of a step
+        if self.midway:
             while self.sleeping:
                 self.wake(next(unit for unit in self.units if unit.place in self.sleeping))
         elif self.sleeping:
@@ -222,14 +242,14 @@ class Analysts:
     def _join(self, unit: Unit) -> None:
         """In the middle of a step: what it has missed of that."""
         broker = self.strategy.broker
-        if self.told_of_money:
+        if self.midway and not self.telling:
             cash, value = broker.getcash(), broker.getvalue()
             for of_fund, tell in unit.told():
                 if of_fund:
                     tell(cash, value, broker.fundvalue, broker.fundshares)
                 else:
                     tell(cash, value)
-        if unit.place < self.place:
+        if self.midway and unit.place < self.place:
             call = unit.stage(self.stage)
             if call is not None:
                 call()

@@ -147,6 +147,9 @@ class BarRuleTurns:
         """Whether the curve can value every feed's position."""
         return all(list(map(self._is_plain, feeds)))  # each is looked at, for its terms
 
+    def catch_up(self) -> None:
+        """Nothing was left out that is not worked out when asked for."""
+
     def settle(self) -> None:
         """The account is valued as of the last step, before prices move on."""
         if self.valued != self.step:

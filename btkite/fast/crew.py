@@ -63,6 +63,30 @@ class Crew:
             return NEXT
         return NEXTSTART if status == 0 else PRENEXT
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether, of all that is the strategy's, only ``next()`` has a turn at each step."""
+        analysts, onlookers = self.analysts, self.onlookers
+        listens = self.tell_cash or self.tell_fund or self.notifies_itself or self.extra or self.lagging is not None
+        return self.steady and not (
+            listens or analysts.money or analysts.calls[NEXT] or onlookers.each or onlookers.own
+        )
+
+    def tell_money(self) -> None:
+        """Cash and value, to who wants to hear of them."""
+        strategy, broker = self.strategy, self.strategy.broker
+        cash, value = broker.getcash(), broker.getvalue()
+        if self.tell_cash:
+            strategy.notify_cashvalue(cash, value)
+        fund, shares = broker.fundvalue, broker.fundshares
+        if self.tell_fund:
+            strategy.notify_fund(cash, value, fund, shares)
+        for of_fund, tell in self.analysts.money:
+            if of_fund:
+                tell(cash, value, fund, shares)
+            else:
+                tell(cash, value)
+
     def loosen(self) -> None:
         """Nobody sleeps any more; all is filled up to this moment."""
         self.analysts.wake_all()

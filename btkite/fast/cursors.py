@@ -33,6 +33,8 @@ class Fleet:
 
     def __init__(self) -> None:
         self.over = False
+        self.disturbed = False
+        """Set whenever a run is no longer what it was: a sleeper was woken, a line was moved."""
         self.before_over: list[Callable[[], None]] = []
         self._lines: list[Any] = []
         self._series: list[Any] = []
@@ -75,7 +77,7 @@ class Fleet:
             return
         for prepare in self.before_over:
             prepare()
-        self.over = True
+        self.over = self.disturbed = True
         for series in self._series:
             unswap(series)
             for name in ("_cursor", "_values"):

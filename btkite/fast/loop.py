@@ -53,7 +53,7 @@ class _Run:
         )
         self.when = moments(timeline.stamps)
         self.problem = ""
-        self.step = -1
+        self.stamps: list[float] = timeline.stamps.tolist()
         self.feeds: list[Cursor] = [self.fleet.cursor() for _ in timeline.courses]
         self.crews: list[Crew] = []
         clocks = {}
@@ -93,73 +93,101 @@ class _Run:
         serves = self.turns.serves(feeds)
         for crew in self.crews:
             crew.onlookers = Onlookers(crew.strategy, self.fleet, len(timeline), self.curve.between if serves else None)
-            crew.analysts = Analysts(crew.strategy, feeds, ranges if serves and not crew.notifies_itself else None)
+            crew.analysts = Analysts(
+                crew.strategy,
+                feeds,
+                ranges if serves and not crew.notifies_itself else None,
+                fleet=self.fleet,
+                cursors=(crew.cursor, crew.onlookers.cursor),
+            )
             self.curve.on_loose.append(crew.loosen)
 
     # -- all steps -------------------------------------------------------------------------------------
 
     def go(self) -> str:
-        cerebro, turns, fleet, crews = self.cerebro, self.turns, self.fleet, self.crews
-        movers, feeds = self.timeline.movers, self.feeds
-        single = feeds[0] if movers is None else None
-        stamps: list[float] = self.timeline.stamps.tolist()
-        cheats = bool(cerebro._timerscheat or cerebro.p.cheat_on_open)
-        timers = bool(cerebro._timers)
-        strategies = cerebro.runningstrats
-        writers = bool(cerebro.runwriters)
-        first, second = turns.queues
-        plays, deliver = turns.plays, cerebro._deliver
-        for step, dt in enumerate(stamps):
-            self.step = step
-            needed = bool(  # queues are empty after they were delivered
-                step >= turns.due or first or second or turns.soon or (turns.resting and turns.has_changed())
-            )
-            if plays:
-                if needed:
-                    turns.play(step, deliver)
-                    if cerebro._event_stop:
-                        return DONE
-                else:
-                    turns.idle(step)
-            if cheats:
-                turns.settle()
-            if single is not None:
-                single.i = step
-            else:
-                assert movers is not None
-                for number in movers[step]:
-                    feeds[number].i += 1
-            if cheats:
-                cerebro._check_timers(strategies, dt, cheat=True)
-                if cerebro.p.cheat_on_open:
-                    for strategy in strategies:
-                        strategy._oncepost_open()
-                        if cerebro._event_stop:
-                            return DONE
-            if needed or (cheats and (first or second or turns.soon)):
-                turns.turn(step)
-                deliver()
-                turns.plan(step)
-                if cerebro._event_stop:
-                    return DONE
-            elif not plays:
-                turns.step = step
-            if timers:
-                cerebro._check_timers(strategies, dt, cheat=False)
-            for crew in crews:
-                self._step(crew, step, dt)
-                if cerebro._event_stop:
-                    return DONE
-                if writers:
-                    cerebro._next_writers(strategies)
-            if fleet.over:
-                return f"a line was moved, or made, by hand at bar {step + 1}"
-        deliver()  # of orders given on the last bar
+        cerebro, steps = self.cerebro, len(self.timeline)
+        lone = self.crews[0] if len(self.crews) == 1 and self.timeline.movers is None else None
+        busy = cerebro._timers or cerebro._timerscheat or cerebro.p.cheat_on_open or cerebro.runwriters
+        step = 0
+        while step < steps:
+            self.turns.catch_up()
+            self._step(step, self.stamps[step])
+            step += 1
+            if lone is not None and not busy and lone.is_quiet:
+                step = self._quietly(lone, step)
+            if cerebro._event_stop:
+                return DONE
+            if self.fleet.over:
+                return f"a line was moved, or made, by hand at bar {step}"
+        cerebro._deliver()  # of orders given on the last bar
         return DONE
 
-    def _step(self, crew: Crew, step: int, dt: float) -> None:
+    def _quietly(self, crew: Crew, begin: int) -> int:
+        """Steps at which nobody but ``next()`` has a turn, from ``begin`` on; returns the first that is another's."""
+        cerebro, fleet, turns, stamps = self.cerebro, self.fleet, self.turns, self.stamps
+        feeds, own, seen = self.feeds[0], crew.cursor, crew.onlookers.cursor
+        step_forward, call = crew.dates.append, crew.strategy.next
+        indicators, known = crew.indicators, crew.known
+        first, second = turns.queues
+        due, resting = min(turns.due, len(stamps)), bool(turns.resting)
+        fleet.disturbed = False
+        for step in range(begin, due):
+            if first or second or turns.soon or (resting and turns.has_changed()):
+                return step
+            turns.step = feeds.i = own.i = step
+            step_forward(stamps[step])
+            call()
+            if fleet.disturbed or cerebro._event_stop or len(indicators) != known:
+                self._after_next(crew, step, NEXT)
+                return step + 1
+            seen.i = step
+        return max(begin, due)
+
+    def _step(self, step: int, dt: float) -> None:
+        """One step, whoever has a turn in it. It ends early if someone stops the run."""
+        cerebro, turns, strategies = self.cerebro, self.turns, self.cerebro.runningstrats
+        first, second = turns.queues
+        needed = bool(  # queues are empty after they were delivered
+            step >= turns.due or first or second or turns.soon or (turns.resting and turns.has_changed())
+        )
+        if turns.plays and needed:
+            turns.play(step, cerebro._deliver)
+            if cerebro._event_stop:
+                return
+        elif turns.plays:
+            turns.idle(step)
+        cheats = bool(cerebro._timerscheat or cerebro.p.cheat_on_open)
+        if cheats:
+            turns.settle()
+        for number in (0,) if self.timeline.movers is None else self.timeline.movers[step]:
+            self.feeds[number].i += 1
+        if cheats:
+            cerebro._check_timers(strategies, dt, cheat=True)
+            if cerebro.p.cheat_on_open:
+                for strategy in strategies:
+                    strategy._oncepost_open()
+                    if cerebro._event_stop:
+                        return
+        if needed or (cheats and (first or second or turns.soon)):
+            turns.turn(step)
+            cerebro._deliver()
+            turns.plan(step)
+            if cerebro._event_stop:
+                return
+        elif not turns.plays:
+            turns.idle(step)
+        if cerebro._timers:
+            cerebro._check_timers(strategies, dt, cheat=False)
+        for crew in self.crews:
+            self._turn_of(crew, step, dt)
+            if cerebro._event_stop:
+                return
+            if cerebro.runwriters:
+                cerebro._next_writers(strategies)
+
+    def _turn_of(self, crew: Crew, step: int, dt: float) -> None:
         """One strategy's part of a step."""
-        strategy, analysts, onlookers = crew.strategy, crew.analysts, crew.onlookers
+        strategy, analysts = crew.strategy, crew.analysts
         if self.fleet.over:
             crew.loosen()
             strategy._oncepost(dt)
@@ -168,53 +196,39 @@ class _Run:
             crew.lagging.i = crew.cursor.i
         crew.cursor.i = step
         if self.timeline.movers is not None:
-            feeds, courses = self.feeds, crew.courses
             for number in self.timeline.movers[step]:
-                courses[number].i = feeds[number].i
+                crew.courses[number].i = self.feeds[number].i
         crew.dates.append(dt)
         for line in crew.extra:
             line.append(_NAN)
-        analysts.step = step
+        analysts.telling = True
         if crew.notifies_itself or strategy._orderspending or strategy._tradespending:
             strategy._notify()
         elif analysts.money or crew.tell_cash or crew.tell_fund:
-            broker = strategy.broker
-            cash, value = broker.getcash(), broker.getvalue()
-            if crew.tell_cash:
-                strategy.notify_cashvalue(cash, value)
-            fund, shares = broker.fundvalue, broker.fundshares
-            if crew.tell_fund:
-                strategy.notify_fund(cash, value, fund, shares)
-            for of_fund, tell in analysts.money:
-                if of_fund:
-                    tell(cash, value, fund, shares)
-                else:
-                    tell(cash, value)
+            crew.tell_money()
         elif self.turns.holding:
             self.turns.broker._mark()
-        analysts.told_of_money = True
-        if crew.steady:
-            stage = NEXT
+        analysts.telling = False
+        stage = NEXT if crew.steady else crew.stage()
+        if stage == NEXT:
             strategy.next()
+        elif stage == NEXTSTART:
+            strategy.nextstart()
         else:
-            stage = crew.stage()
-            if stage == NEXT:
-                strategy.next()
-            elif stage == NEXTSTART:
-                strategy.nextstart()
-            else:
-                strategy.prenext()
+            strategy.prenext()
+        self._after_next(crew, step, stage)
+
+    def _after_next(self, crew: Crew, step: int, stage: int) -> None:
+        """The rest of a strategy's part of a step."""
+        strategy, analysts, onlookers = crew.strategy, crew.analysts, crew.onlookers
         news = bool(strategy._orderspending or strategy._tradespending)
         if analysts.calls[stage] or news:
             analysts.after_next(stage, news)
-            analysts.place = -1
-        analysts.step = step + 1
-        analysts.told_of_money = False
+        onlookers.cursor.i = step
         if self.fleet.over:
             crew.loosen()
             strategy._next_observers(strategy._minperstatus, once=True)
         else:
-            onlookers.cursor.i = step
             if onlookers.each or onlookers.own:
                 onlookers.turn(stage)
             if news:

@@ -58,6 +58,7 @@ class Onlookers:
 
     def __init__(self, strategy: Any, fleet: Fleet, steps: int, money: Callable[[int, int], Money] | None) -> None:
         self.strategy = strategy
+        self._fleet = fleet
         self.cursor: Cursor = fleet.cursor()
         self._steps = steps
         self._money = money
@@ -87,13 +88,9 @@ class Onlookers:
                 fleet.take_line(line, self.cursor, Unfilled)
         fleet.before_over.append(self.fill)
 
-    @property
-    def busy(self) -> bool:
-        """Whether some have a turn at each step."""
-        return bool(self.each or self.own)
-
     def _look(self, observer: Any) -> None:
         """Someone looks into a line of ``observer``."""
+        self._fleet.disturbed = True
         self._unfilled.remove(observer)
         self.each.append(observer)
         self._fill(observer, self.cursor.i + 1)

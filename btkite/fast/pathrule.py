@@ -65,6 +65,13 @@ class _Played:
         self.turns.sync()
         return super()._standing(order)  # type: ignore[misc]
 
+    def getposition(self, data: Any) -> Any:
+        known = self.turns.positions
+        found = known.get(id(data))
+        if found is None:
+            found = known[id(data)] = super().getposition(data)  # type: ignore[misc]
+        return found
+
     def setcash(self, cash: float) -> None:
         self.turns.stop_skipping()
         super().setcash(cash)  # type: ignore[misc]
@@ -95,6 +102,16 @@ class LedgerCurve(Curve):
     def worth(self, data: Any, begin: int, end: int) -> Floats:
         size, _ = self.positions(data, begin, end)
         return size * self.closes(data, begin, end) * float(self._broker.instrument(data).multiplier)
+
+    def highest(self, begin: int, end: int) -> float:
+        """The ledger's highest value by the closes from step ``begin`` to before ``end``, with what it holds now."""
+        broker = self._broker
+        ledger = broker.__dict__["ledger"]
+        gained = np.zeros(end - begin)
+        for key, held in ledger.positions().items():
+            close = self.closes(broker.feed_of(key), begin, end)
+            gained += held.quantity * (close - held.average_price) * held.multiplier
+        return float((ledger.capital + ledger.realized + gained - ledger.charges).max())
 
     def between(self, begin: int, end: int) -> Money:
         broker, ledger = self._broker, self._broker.ledger
@@ -134,12 +151,16 @@ class PathTurns:
         self._mornings = np.flatnonzero(np.diff(days)) + 1
         self._tapes: dict[str, tuple[Any, Extremes]] = {}
         self._behind = False
+        self._settled = -1
+        self.positions: dict[int, Any] = {}
         broker.__dict__["turns"] = self
         swap(broker, Played)
 
     def close(self) -> None:
         broker = self.broker
         if "turns" in broker.__dict__:
+            if self.step >= 0:
+                self.catch_up()
             self.sync()
             unswap(broker)
             del broker.__dict__["turns"]
@@ -149,6 +170,21 @@ class PathTurns:
         return all(
             id(self.broker.feed_of(self.broker.instrument(data).key)) in self.timeline.course_of for data in feeds
         )
+
+    def catch_up(self) -> None:
+        """Of steps at which only ``next()`` had a turn: the time, and the ledger's highest value and last prices."""
+        if self._settled == self.step:
+            return
+        broker, begin, self._settled = self.broker, self._settled, self.step
+        now = self._list[self.step]
+        known = broker.__dict__
+        known["_now"], known["_moment"] = now, (now, -1, "")
+        if broker._of:
+            self._behind = True
+        if self.holding:
+            ledger = known["ledger"]
+            ledger.peak = max(ledger.peak, self.curve.highest(max(begin, 0), self.step))
+            broker._mark()
 
     def settle(self) -> None:
         """Values are worked out when asked for."""
@@ -162,8 +198,8 @@ class PathTurns:
 
     def play(self, step: int, deliver: Any) -> None:
         """Before the lines move to ``step``."""
-        self.step = step
         deliver()
+        self.step = self._settled = step
         self.sync()
         self.broker.play_until(self._list[step])
         deliver()
@@ -171,7 +207,7 @@ class PathTurns:
     def idle(self, step: int) -> None:
         """The same, where no order can trade or end."""
         broker = self.broker
-        self.step = step
+        self.step = self._settled = step
         now = self._list[step]
         broker._now, broker._moment = now, (now, -1, "")
         if broker._of:
@@ -237,4 +273,17 @@ class PathTurns:
         return found if found < len(self.seconds) else MANY
 
 
-Played = type("Played", (_Played,), {})
+def _current(name: str) -> property:
+    """What is left alone while only ``next()`` has turns, brought up to now when someone looks."""
+
+    def read(self: Any) -> Any:
+        self.__dict__["turns"].catch_up()
+        return self.__dict__[name]
+
+    def write(self: Any, value: Any) -> None:
+        self.__dict__[name] = value
+
+    return property(read, write)
+
+
+Played = type("Played", (_Played,), {name: _current(name) for name in ("_now", "_moment", "ledger", "gate")})

@@ -171,18 +171,14 @@ def by_stock(case: Case) -> dict[str, Any]:
     for key, candles in case.series.items():
         cerebro.adddata(bt.feeds.PandasData(dataname=frame(candles), **timeframe(candles)), name=key)
     if case.resampled:
-        cerebro.resampledata(
-            cerebro.datas[0].clone(), name="slow", timeframe=bt.TimeFrame.Minutes, compression=5
-        )
+        cerebro.resampledata(cerebro.datas[0].clone(), name="slow", timeframe=bt.TimeFrame.Minutes, compression=5)
     _add(cerebro, case)
     return _look(cerebro, cerebro.run())
 
 
 def by_us(case: Case, engine: str) -> dict[str, Any]:
     """btkite's Cerebro in one of its loops."""
-    cerebro = Cerebro(
-        stdstats=case.stdstats, quicknotify=case.quicknotify, cheat_on_open=case.cheat, engine=engine
-    )
+    cerebro = Cerebro(stdstats=case.stdstats, quicknotify=case.quicknotify, cheat_on_open=case.cheat, engine=engine)
     if case.rule == "stock broker":
         cerebro.setbroker(bt.brokers.BackBroker())
     else:
@@ -190,9 +186,7 @@ def by_us(case: Case, engine: str) -> dict[str, Any]:
     for key, candles in case.series.items():
         cerebro.adddata(KiteData(dataname=candles), name=key)
     if case.resampled:
-        cerebro.resampledata(
-            cerebro.datas[0].clone(), name="slow", timeframe=bt.TimeFrame.Minutes, compression=5
-        )
+        cerebro.resampledata(cerebro.datas[0].clone(), name="slow", timeframe=bt.TimeFrame.Minutes, compression=5)
     _add(cerebro, case)
     strategies = cerebro.run()
     assert cerebro.engine == engine, cerebro.why_stock
@@ -213,4 +207,3 @@ def assert_pair(case: Case) -> dict[str, Any]:
             assert len(fast[name]) == len(wanted), name
         pytest.fail(f"{name}\nfast  {fast.get(name)}\nstock {wanted}")
     return fast
-
