@@ -145,6 +145,8 @@ class Cerebro(bt.Cerebro):
             self._hear_out()
 
     def _runnext(self, runstrats: Any) -> None:
+        if not any(_streams(data) for data in self.datas):
+            self._fall_back("its bars are taken one by one, not all beforehand")
         self._one_by_one(runstrats)
         if self._event_stop:
             self._hear_out()
@@ -153,6 +155,7 @@ class Cerebro(bt.Cerebro):
         """backtrader's loop with the broker's turn before the lines move. Where there are fewer bars than an indicator
         needs, backtrader's vectors end in an IndexError; bar by bar, the run ends without a ``next()``."""
         if any(_too_few(strategy) for strategy in runstrats):
+            self._fall_back("there are fewer bars than its indicators need")
             self._one_by_one(runstrats)
             return
         if self._go_fast(runstrats):
@@ -207,10 +210,11 @@ class Cerebro(bt.Cerebro):
     def _fall_back(self, reason: str) -> None:
         """backtrader's own loop runs the bars, or what is left of them."""
         self.why_stock = reason
+        if self.p.engine == "stock":
+            return
         if self.p.engine == "fast":
             raise ConfigError(f"this run cannot take the fast loop: {reason}; engine: auto takes backtrader's then")
-        if self.p.engine == "auto":
-            log.info("backtrader's own loop runs this backtest", reason=reason)
+        log.info("backtrader's own loop runs this backtest", reason=reason)
 
     def _one_by_one(self, runstrats: Any) -> None:
         """backtrader's loop, with the broker's turn before preloaded lines move, and without its crash

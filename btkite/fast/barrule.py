@@ -79,6 +79,7 @@ class _Waking:
         self.turns.soon = True
         if self.turns.valued != self.turns.step:
             self.turns.value_now()
+        self.turns.curve.loose()  # it is booked when someone next asks what a position is worth
         super().add_cash(cash)  # type: ignore[misc]
 
     def addcommissioninfo(self, *args: Any, **kwargs: Any) -> None:

@@ -61,7 +61,7 @@ class _Run:
             for data in course.feeds:
                 clocks.update({id(line): number for line in data.lines.lines})
         for strategy in strategies:
-            once(strategy)
+            once(strategy, [self.fleet.hand_back])
             strategy.reset()
         cerebro._hold(strategies)
         for strategy in strategies:

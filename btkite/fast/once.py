@@ -7,20 +7,29 @@ what has a vector form (:mod:`.vectors`) is not worked out bar by bar.
 from __future__ import annotations
 
 import array
+from collections.abc import Callable
 from typing import Any
 
 from backtrader.linebuffer import LineActions, LineBuffer
 from backtrader.lineiterator import LineIterator
 from backtrader.lineseries import LineSeries, LineSeriesStub
 
+from .hidden import forget, forgettable
 from .vectors import vector_of
 
 _NAN = array.array("d", [float("nan")])
 
 
-def once(strategy: Any) -> None:
-    """As ``strategy._once()``."""
-    _of_iterator(strategy)
+def once(strategy: Any, beforehand: list[Callable[[], None]]) -> None:
+    """As ``strategy._once()``; lines within its indicators are let go. ``beforehand``: see :func:`~.hidden.forget`."""
+    lengthen(strategy, strategy._clock.buflen())
+    indicators = strategy._lineiterators[LineIterator.IndType]
+    hidden = forgettable(indicators)
+    for indicator in indicators:
+        _of_child(indicator)
+        if id(indicator) in hidden:
+            forget(indicator, hidden[id(indicator)], _of_child, beforehand)
+    _finish(strategy, indicators)
 
 
 def lengthen(thing: Any, size: int) -> None:
@@ -49,6 +58,10 @@ def _of_iterator(it: Any) -> None:
     indicators = it._lineiterators[LineIterator.IndType]
     for indicator in indicators:
         _of_child(indicator)
+    _finish(it, indicators)
+
+
+def _finish(it: Any, indicators: list[Any]) -> None:
     for data in it.datas:
         data.home()
     for indicator in indicators:
@@ -58,7 +71,8 @@ def _of_iterator(it: Any) -> None:
     it.home()
     _work_out(it)
     for line in it.lines:
-        line.oncebinding()
+        if line.bindings:
+            line.oncebinding()
 
 
 def _of_child(part: Any) -> None:

@@ -45,6 +45,27 @@ class _Played:
         self.turns.traded.add(self.instrument_of_order(order).key)  # type: ignore[attr-defined]
         return super().book_fill(order, *args, **kwargs)  # type: ignore[misc]
 
+    def _transmit(self, group: list[Any], parent: Any) -> None:
+        self.turns.proposals = {}
+        try:
+            super()._transmit(group, parent)  # type: ignore[misc]
+        finally:
+            self.turns.proposals = None
+
+    def judge(self, orders: Any) -> Any:
+        found = super().judge(orders)  # type: ignore[misc]
+        self.turns.proposals = None  # from here on the book has changed
+        return found
+
+    def proposal(self, order: Any) -> Any:
+        """Asked for three times until an order is judged; nothing changes between."""
+        known = self.turns.proposals
+        if known is None:
+            return super().proposal(order)  # type: ignore[misc]
+        if order.ref not in known:
+            known[order.ref] = super().proposal(order)  # type: ignore[misc]
+        return known[order.ref]
+
     def reroute(self, order: Any) -> None:
         self.turns.soon = True
         super().reroute(order)  # type: ignore[misc]
@@ -153,6 +174,7 @@ class PathTurns:
         self._behind = False
         self._settled = -1
         self.positions: dict[int, Any] = {}
+        self.proposals: dict[int, Any] | None = None
         broker.__dict__["turns"] = self
         swap(broker, Played)
 

@@ -176,7 +176,7 @@ def by_stock(case: Case) -> dict[str, Any]:
     return _look(cerebro, cerebro.run())
 
 
-def by_us(case: Case, engine: str) -> dict[str, Any]:
+def by_us(case: Case, engine: str, ran: str = "") -> dict[str, Any]:
     """btkite's Cerebro in one of its loops."""
     cerebro = Cerebro(stdstats=case.stdstats, quicknotify=case.quicknotify, cheat_on_open=case.cheat, engine=engine)
     if case.rule == "stock broker":
@@ -189,7 +189,7 @@ def by_us(case: Case, engine: str) -> dict[str, Any]:
         cerebro.resampledata(cerebro.datas[0].clone(), name="slow", timeframe=bt.TimeFrame.Minutes, compression=5)
     _add(cerebro, case)
     strategies = cerebro.run()
-    assert cerebro.engine == engine, cerebro.why_stock
+    assert cerebro.engine == (ran or engine), cerebro.why_stock
     return _look(cerebro, strategies)
 
 
