@@ -15,6 +15,7 @@ from backtrader.comminfo import CommInfoBase
 from ..brokers.bars import BarRuleBroker
 from .clones import clone
 from .curve import Curve
+from .made import make
 from .reach import Extremes
 from .swap import class_of, swap, unswap
 from .timeline import MANY, Timeline
@@ -37,6 +38,37 @@ def refuses(broker: Any) -> str:
     if broker._cash_addition:
         return "cash was added before the first bar"
     return ""
+
+
+def _give(
+    broker: Any,
+    kind: Any,
+    owner: Any,
+    data: Any,
+    size: Any,
+    price: Any = None,
+    plimit: Any = None,
+    exectype: Any = None,
+    valid: Any = None,
+    tradeid: int = 0,
+    oco: Any = None,
+    trailamount: Any = None,
+    trailpercent: Any = None,
+    parent: Any = None,
+    transmit: bool = True,
+    histnotify: bool = False,
+    _checksubmit: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """As ``BackBroker.buy`` and ``sell``."""
+    order = make(
+        kind, owner=owner, data=data, size=size, price=price, pricelimit=plimit, exectype=exectype, valid=valid,
+        tradeid=tradeid, trailamount=trailamount, trailpercent=trailpercent, parent=parent, transmit=transmit,
+        histnotify=histnotify,
+    )  # fmt: skip
+    order.addinfo(**kwargs)
+    broker._ocoize(order, oco)
+    return broker.submit(order, check=_checksubmit)
 
 
 def _valued(name: str) -> property:
@@ -65,6 +97,12 @@ class _Waking:
         if gate is not None:
             self._book(order)  # type: ignore[attr-defined]
         self.notifs.append(clone(order))
+
+    def buy(self, owner: Any, data: Any, size: Any, *args: Any, **kwargs: Any) -> Any:
+        return _give(self, bt.order.BuyOrder, owner, data, size, *args, **kwargs)
+
+    def sell(self, owner: Any, data: Any, size: Any, *args: Any, **kwargs: Any) -> Any:
+        return _give(self, bt.order.SellOrder, owner, data, size, *args, **kwargs)
 
     def _execute(self, order: Any, ago: Any = None, price: Any = None, **kwargs: Any) -> Any:
         if ago is not None:

@@ -52,6 +52,12 @@ class Fleet:
         swap(line, mixin or OnCursor)
         self._lines.append(line)
 
+    def tell_times(self, line: Any, moments: Any) -> None:
+        """``line``, which is on a cursor, holds these times."""
+        line.__dict__["_moments"] = moments
+        unswap(line)
+        swap(line, Times)
+
     def take_series(self, series: Any, lines: Iterable[Any], cursor: Cursor, mixin: type | None = None) -> None:
         """A feed or an indicator, with its lines."""
         lines = list(lines)
@@ -88,6 +94,7 @@ class Fleet:
             own = line.__dict__
             cursor = own.pop("_cursor")
             own.pop("_values", None)
+            own.pop("_moments", None)
             unswap(line)
             own["_idx"], own["lencount"] = cursor.i, cursor.i + 1
 
@@ -206,6 +213,32 @@ class _SeriesOnCursor:
 
 OnCursor = type("OnCursor", (_OnCursor, _Compared), _arithmetic())
 SeriesOnCursor = type("SeriesOnCursor", (_SeriesOnCursor, _Compared), _arithmetic())
+
+
+class _Times:
+    """In front of a line of times without a timezone: each of them was worked out beforehand."""
+
+    _cursor: Cursor
+    _tz: Any
+    _moments: Any
+
+    def _moment(self, ago: int, tz: Any) -> Any:
+        i = self._cursor.i + ago
+        if tz is None and self._tz is None and 0 <= i < len(self._moments):
+            return self._moments[i].item()
+        return None
+
+    def datetime(self, ago: int = 0, tz: Any = None, naive: bool = True) -> Any:
+        return self._moment(ago, tz) or super().datetime(ago, tz, naive)  # type: ignore[misc]
+
+    def date(self, ago: int = 0, tz: Any = None, naive: bool = True) -> Any:
+        return self.datetime(ago, tz, naive).date()
+
+    def time(self, ago: int = 0, tz: Any = None, naive: bool = True) -> Any:
+        return self.datetime(ago, tz, naive).time()
+
+
+Times = type("Times", (_Times, OnCursor), {})
 
 
 def _tick(alias: str) -> property:

@@ -73,6 +73,11 @@ class _Run:
         for cursor, course in zip(self.feeds, timeline.courses, strict=True):
             for data in course.feeds:
                 self.fleet.take_series(data, data.lines.lines, cursor, feed_mixin(data.lines._getlines()))
+                self.fleet.tell_times(
+                    data.lines.datetime, self.when if course.steps is None else self.when[course.steps]
+                )
+        for crew in self.crews:
+            self.fleet.tell_times(crew.strategy.lines.datetime, self.when)
         broker = cerebro._broker
         self.curve: Curve
         self.turns: BarRuleTurns | PathTurns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 import backtrader as bt
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from btkite.engine import Cerebro
 from btkite.fast.exact import window_max, window_min, window_sums
+from btkite.fast.periods import moments
 from btkite.fast.swap import class_of
 from btkite.feed import KiteData
 from tests.parity.test_equality import generated
@@ -79,6 +81,16 @@ def test_sums_and_extremes_over_a_window_are_pythons(values, period):
     assert sums.tolist() == [math.fsum(window) for window in windows]
     assert window_max(values, period).tolist() == [max(window) for window in windows]
     assert window_min(values, period).tolist() == [min(window) for window in windows]
+
+
+def test_times_are_backtraders():
+    rng = np.random.default_rng(7)
+    stamps = np.concatenate([
+        rng.uniform(719_163, 760_000, 20_000),
+        735_000 + np.arange(20_000) / 1440,
+        [bt.date2num(datetime(2024, 2, 29, 23, 59, 59, micro)) for micro in (0, 1, 9, 10, 999_990, 999_995, 999_999)],
+    ])  # fmt: skip
+    assert moments(stamps).tolist() == [bt.num2date(stamp) for stamp in stamps.tolist()]
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), 1e-300])
