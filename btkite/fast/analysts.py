@@ -7,6 +7,7 @@ only counts events is called when there are some. All others have their turn as 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import backtrader as bt
@@ -121,7 +122,7 @@ class Analysts:
         self.arrange()
         for unit in self.units:
             if unit.place in self.sleeping:
-                fall_asleep(unit.analyzer, lambda unit=unit: self.wake(unit))
+                fall_asleep(unit.analyzer, partial(self.wake, unit))
 
     def _list(self, analyzer: Any) -> list[Unit]:
         """Children before their parents, as they are called."""

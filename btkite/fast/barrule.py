@@ -206,6 +206,9 @@ class BarRuleTurns:
         self.valued = self.step
         self.broker._get_value()
 
+    def play(self, step: int, deliver: Any) -> None:
+        """Nothing is played before the lines move."""
+
     def idle(self, step: int) -> None:
         """A step at which the broker has nothing to do."""
         self.step = step

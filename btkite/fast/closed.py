@@ -1,7 +1,7 @@
-"""backtrader's analyzers over many steps at once, from the curve of the account: the same figures in the same
-operations, in the analyzers' own attributes, so that each can be left and taken up at any step.
+"""backtrader's analyzers, and our curve of the account, over many steps at once.
 
-Only of these very classes; an analyzer of someone's own is called bar by bar.
+The same figures in the same operations, in the analyzers' own attributes, so that each can be left and taken up at
+any step. Only of these very classes; an analyzer of someone's own is called bar by bar.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import backtrader as bt
 import numpy as np
 from numpy.typing import NDArray
 
+from ..analyzers import Equity
 from .curve import Curve, Money
 from .periods import Periods, is_known, periods_of
 from .timeline import Timeline
@@ -33,6 +34,8 @@ class Range:
     curve: Curve
     timeline: Timeline
     periods: Callable[[Any], Periods]
+    first: int
+    """The first step with a ``next()``; beyond the last if there was none."""
     shared: dict[int, Any]
     """What a child leaves for its parent, by the child's ``id``."""
 
@@ -158,13 +161,8 @@ def gross_leverage(a: Any, r: Range) -> None:
     course = r.timeline.course_of[id(a.data0)]
     when = r.when[r.begin : r.end]
     if course.at is not None:
-        own = r.shared.setdefault(("when", id(course)), _when_of(course, r))
-        when = own[course.at[r.begin : r.end]]
+        when = r.when[course.steps][course.at[r.begin : r.end]]
     a.rets.update(zip(when.tolist(), ((values - cash) / values).tolist(), strict=True))
-
-
-def _when_of(course: Any, r: Range) -> Any:
-    return r.when[course.steps]
 
 
 def positions_value(a: Any, r: Range) -> None:
@@ -178,6 +176,21 @@ def positions_value(a: Any, r: Range) -> None:
     a.rets.update(zip(keys, map(list, zip(*columns, strict=True)), strict=True))
 
 
+def equity(a: Any, r: Range) -> None:
+    begin = r.begin if a.p.warmup else max(r.begin, r.first)
+    if begin >= r.end:
+        return
+    rows = slice(begin - r.begin, None)
+    a._traded = False
+    a.times.extend(r.timeline.stamps[begin : r.end].tolist())
+    a.values.extend(r.money.value[rows].tolist())
+    a.cash.extend(r.money.cash[rows].tolist())
+    held = np.zeros(r.end - begin, dtype=np.int64)
+    for data in a.strategy.datas:
+        held += r.curve.positions(data, begin, r.end)[0] != 0.0
+    a.positions.extend(held.tolist())
+
+
 CLOSED: dict[type, Callable[[Any, Range], None]] = {
     _an.DrawDown: drawdown,
     _an.TimeDrawDown: time_drawdown,
@@ -188,6 +201,7 @@ CLOSED: dict[type, Callable[[Any, Range], None]] = {
     _an.VWR: vwr,
     _an.GrossLeverage: gross_leverage,
     _an.PositionsValue: positions_value,
+    Equity: equity,
 }
 ON_ORDERS = frozenset({_an.Transactions})
 """Their ``next()`` does something only after news of an order."""

@@ -52,12 +52,16 @@ class Crew:
         self.indicators = strategy._lineiterators[LineIterator.IndType]
         self.known = len(self.indicators)
         self.steady = False
+        self.first: int | None = None
+        """The first step with a ``next()``."""
         self.analysts: Analysts
         self.onlookers: Onlookers
 
-    def stage(self) -> int:
+    def stage(self, step: int) -> int:
         """Which of ``prenext``, ``nextstart``, ``next`` has its turn."""
         status = self.strategy._getminperstatus()
+        if status <= 0 and self.first is None:
+            self.first = step
         if status < 0:
             self.steady = True
             return NEXT

@@ -8,6 +8,7 @@ writers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..brokers.sim import SimBroker
@@ -90,9 +91,10 @@ class _Run:
         self.shared: dict[Any, Any] = {}
         periods = by_periods(self.when)
 
-        def ranges(begin: int, end: int) -> Range:
+        def ranges(crew: Crew, begin: int, end: int) -> Range:
             money = self.curve.between(begin, end)
-            return Range(begin, end, money, self.when, self.curve, timeline, periods, {})
+            first = len(timeline) if crew.first is None else crew.first
+            return Range(begin, end, money, self.when, self.curve, timeline, periods, first, {})
 
         feeds = list(cerebro.datas)
         serves = self.turns.serves(feeds)
@@ -101,7 +103,7 @@ class _Run:
             crew.analysts = Analysts(
                 crew.strategy,
                 feeds,
-                ranges if serves and not crew.notifies_itself else None,
+                partial(ranges, crew) if serves and not crew.notifies_itself else None,
                 fleet=self.fleet,
                 cursors=(crew.cursor, crew.onlookers.cursor),
             )
@@ -214,7 +216,7 @@ class _Run:
         elif self.turns.holding:
             self.turns.broker._mark()
         analysts.telling = False
-        stage = NEXT if crew.steady else crew.stage()
+        stage = NEXT if crew.steady else crew.stage(step)
         if stage == NEXT:
             strategy.next()
         elif stage == NEXTSTART:

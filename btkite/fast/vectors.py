@@ -69,7 +69,7 @@ _PLAIN = {
     operator.__eq__: np.equal,
     operator.__ne__: np.not_equal,
 }
-_ONE = {operator.__abs__: np.abs, operator.__neg__: np.negative, bool: lambda values: values != 0.0}
+_ONE: dict[Any, Any] = {operator.__abs__: np.abs, operator.__neg__: np.negative, bool: lambda values: values != 0.0}
 
 
 def _operation(part: Any, start: int, end: int) -> bool:

@@ -162,7 +162,7 @@ def _cerebro(plan: Run, store: KiteStore, broker: Any) -> Any:
     from ..analyzers import Equity, Orders, Trades
     from ..engine import Cerebro
 
-    cerebro = Cerebro(stdstats=False, warmup=plan.config.run.warmup)
+    cerebro = Cerebro(stdstats=False, warmup=plan.config.run.warmup, engine=plan.config.run.engine)
     for data in _feeds(plan, store):
         cerebro.adddata(data)
     cerebro.setbroker(broker)

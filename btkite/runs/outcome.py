@@ -22,7 +22,7 @@ def outcome(plan: Run, strategy: Any, broker: Any, ending: Ending) -> RunResult:
         mode=plan.mode.name,
         symbols=plan.symbols,
         interval=plan.interval,
-        engine=_engine(plan),
+        engine=_engine(plan, strategy.cerebro),
     )
     gate = getattr(broker, "gate", None)
     halted, mistake = words.halted(gate), words.mistake(broker)
@@ -54,7 +54,8 @@ def cut_short(plan: Run, cerebro: Any, broker: Any, failure: BtkiteError) -> Run
     return None
 
 
-def _engine(plan: Run) -> str:
+def _engine(plan: Run, cerebro: Any) -> str:
     if plan.mode.fills == "kite":
         return f"orders on {plan.endpoint}"
-    return f"simulated fills, rule {plan.config.broker.rule}"
+    fills = f"simulated fills, rule {plan.config.broker.rule}"
+    return f"{fills}, {cerebro.engine} loop" if plan.mode.bars == "history" else fills

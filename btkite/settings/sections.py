@@ -302,6 +302,11 @@ class Run(Section):
         description="Minutes of market time that a run waits for a new token when the session is over, then it ends "
         "(exit code 4); null: until the market closes.",
     )
+    engine: Literal["auto", "fast", "stock"] = Field(
+        default="auto",
+        description="Which loop runs a backtest. auto: the fast one wherever it is proven equal to backtrader's, else "
+        "backtrader's; fast: refuse what is not proven; stock: backtrader's (docs/fast.md).",
+    )
     quiet: bool = Field(default=False, description="Print the result only, no progress.")
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btkite.analyzers import Equity
 from tests.parity.test_equality import MARKETS, ONE, THREE, Crosses, Everything, Witness, commissions, poor, scripts
 from tests.parity.test_equality import markets as made_up_markets
 
@@ -27,7 +28,8 @@ def test_every_kind_of_order_on_every_market_is_equal(market, rule):
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("market", ["one", "holes", "days"])
 def test_all_analyzers_of_backtrader_are_equal(market, rule):
-    found = assert_pair(Case(MARKETS[market], rule, (Quiet2,), analyzers=(*ALL_ANALYZERS, Counter)))
+    ours = (Counter, Equity, (Equity, {"warmup": True, "_name": "from the start"}))
+    found = assert_pair(Case(MARKETS[market], rule, (Quiet2,), analyzers=(*ALL_ANALYZERS, *ours)))
     assert "Completed" in repr(found["strategy 0 saw"])
 
 
@@ -96,7 +98,7 @@ EXAMPLES = int(os.environ.get("BTKITE_EXAMPLES", 2000 if os.environ.get("BTKITE_
     rule=st.sampled_from(RULES),
     quick=st.booleans(),
     kind=st.sampled_from([Witness, Quiet, Curious]),
-    analyzers=st.lists(st.sampled_from([*ALL_ANALYZERS, Counter]), unique=True, max_size=6),
+    analyzers=st.lists(st.sampled_from([*ALL_ANALYZERS, Counter, Equity]), unique=True, max_size=6),
     more=st.sampled_from([{}, {"timer": True}, {"stdstats": False}, {"observers": (Middle,)}, {"setup": poor}]),
 )
 def test_made_up_strategies_are_equal(series, script, rule, quick, kind, analyzers, more: dict[str, Any]):
