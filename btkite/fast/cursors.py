@@ -65,6 +65,7 @@ class Fleet:
             self.take_line(line, cursor)
         own = series.__dict__
         own["_cursor"], own["_values"] = cursor, lines[0].array
+        own["_columns"], own["_last"] = [line.array for line in lines], lines[0].buflen() - 1
         self.name_lines(series)
         swap(series, mixin or SeriesOnCursor)
         self._series.append(series)
@@ -86,7 +87,7 @@ class Fleet:
         self.over = self.disturbed = True
         for series in self._series:
             unswap(series)
-            for name in ("_cursor", "_values"):
+            for name in ("_cursor", "_values", "_columns", "_last"):
                 series.__dict__.pop(name, None)
         for own, alias in self._named:
             own.pop(alias, None)
@@ -241,13 +242,12 @@ class _Times:
 Times = type("Times", (_Times, OnCursor), {})
 
 
-def _tick(alias: str) -> property:
+def _tick(number: int) -> property:
     """``data.tick_close`` and the like: the bar is the tick, but for a feed's last bar, where backtrader has none."""
 
     def read(self: Any) -> Any:
         i = self._cursor.i
-        line = getattr(self.lines, alias)
-        return line.array[i] if 0 <= i < self.buflen() - 1 else None
+        return self._columns[number][i] if 0 <= i < self._last else None
 
     def write(self: Any, value: Any) -> None:
         """What is known is not remembered."""
@@ -258,8 +258,8 @@ def _tick(alias: str) -> property:
 @lru_cache(maxsize=256)
 def feed_mixin(aliases: tuple[str, ...]) -> type:
     """What stands in front of the class of a feed with these lines."""
-    ticks = {f"tick_{alias}": _tick(alias) for alias in aliases if alias != "datetime"}
-    return type("FeedOnCursor", (SeriesOnCursor,), {**ticks, "tick_last": _tick(aliases[0])})
+    ticks = {f"tick_{alias}": _tick(number) for number, alias in enumerate(aliases) if alias != "datetime"}
+    return type("FeedOnCursor", (SeriesOnCursor,), {**ticks, "tick_last": _tick(0)})
 
 
 def lines_of(thing: Any) -> list[Any]:

@@ -6,11 +6,12 @@ from typing import Any
 
 
 def make(kind: Any, **given: Any) -> Any:
-    """As ``kind(**given)`` of backtrader's own order classes."""
+    """As ``kind(**given)`` of backtrader's own order classes. What an order has of its parameters it has at hand, too:
+    backtrader looks each of them up there some forty times in an order's life."""
+    values = {**kind.params._getpairs(), **given}
     params = object.__new__(kind.params)
-    params.__dict__.update(kind.params._getpairs())
-    params.__dict__.update(given)
+    params.__dict__.update(values)
     order = object.__new__(kind)
-    order.__dict__["params"] = order.__dict__["p"] = params
+    order.__dict__.update(values, params=params, p=params)
     order.__init__()
     return order
