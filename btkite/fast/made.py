@@ -15,3 +15,10 @@ def make(kind: Any, **given: Any) -> Any:
     order.__dict__.update(values, params=params, p=params)
     order.__init__()
     return order
+
+
+def at_hand(order: Any) -> None:
+    """The same for an order that is there."""
+    own = order.__dict__
+    for name, value in order.p.__dict__.items():
+        own.setdefault(name, value)

@@ -16,6 +16,7 @@ from ..linetime import _EPOCH_ORDINAL, DAY
 from ..values import OrderType
 from .clones import clone
 from .curve import Curve, Floats, Money
+from .made import at_hand
 from .reach import Extremes
 from .swap import swap, unswap
 from .timeline import MANY, Timeline
@@ -36,7 +37,13 @@ class _Played:
     """In front of the broker's own class, for one run."""
 
     turns: PathTurns
+    held_in: dict[int, Any]
+    """Positions by their feed's ``id``."""
     notifs: Any
+
+    def submit(self, order: Any) -> Any:
+        at_hand(order)
+        return super().submit(order)  # type: ignore[misc]
 
     def notify(self, order: Any) -> None:
         self.notifs.append(clone(order))
@@ -87,7 +94,7 @@ class _Played:
         return super()._standing(order)  # type: ignore[misc]
 
     def getposition(self, data: Any) -> Any:
-        known = self.turns.positions
+        known = self.held_in
         found = known.get(id(data))
         if found is None:
             found = known[id(data)] = super().getposition(data)  # type: ignore[misc]
@@ -172,10 +179,9 @@ class PathTurns:
         self._mornings = np.flatnonzero(np.diff(days)) + 1
         self._tapes: dict[str, tuple[Any, Extremes]] = {}
         self._behind = False
-        self._settled = -1
-        self.positions: dict[int, Any] = {}
+        self.settled = -1
         self.proposals: dict[int, Any] | None = None
-        broker.__dict__["turns"] = self
+        broker.__dict__["turns"], broker.__dict__["held_in"] = self, {}
         swap(broker, Played)
 
     def close(self) -> None:
@@ -185,7 +191,7 @@ class PathTurns:
                 self.catch_up()
             self.sync()
             unswap(broker)
-            del broker.__dict__["turns"]
+            del broker.__dict__["turns"], broker.__dict__["held_in"]
 
     def serves(self, feeds: list[Any]) -> bool:
         """Whether the curve can value every feed's position: with bars of the instrument's shortest feed it can."""
@@ -195,9 +201,9 @@ class PathTurns:
 
     def catch_up(self) -> None:
         """Of steps at which only ``next()`` had a turn: the time, and the ledger's highest value and last prices."""
-        if self._settled == self.step:
+        if self.settled == self.step:
             return
-        broker, begin, self._settled = self.broker, self._settled, self.step
+        broker, begin, self.settled = self.broker, self.settled, self.step
         now = self._list[self.step]
         known = broker.__dict__
         known["_now"], known["_moment"] = now, (now, -1, "")
@@ -221,7 +227,7 @@ class PathTurns:
     def play(self, step: int, deliver: Any) -> None:
         """Before the lines move to ``step``."""
         deliver()
-        self.step = self._settled = step
+        self.step = self.settled = step
         self.sync()
         self.broker.play_until(self._list[step])
         deliver()
@@ -229,7 +235,7 @@ class PathTurns:
     def idle(self, step: int) -> None:
         """The same, where no order can trade or end."""
         broker = self.broker
-        self.step = self._settled = step
+        self.step = self.settled = step
         now = self._list[step]
         broker._now, broker._moment = now, (now, -1, "")
         if broker._of:
@@ -299,8 +305,11 @@ def _current(name: str) -> property:
     """What is left alone while only ``next()`` has turns, brought up to now when someone looks."""
 
     def read(self: Any) -> Any:
-        self.__dict__["turns"].catch_up()
-        return self.__dict__[name]
+        own = self.__dict__
+        turns = own["turns"]
+        if turns.settled != turns.step:
+            turns.catch_up()
+        return own[name]
 
     def write(self: Any, value: Any) -> None:
         self.__dict__[name] = value
