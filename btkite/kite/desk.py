@@ -288,7 +288,7 @@ class Desk:
         if not (isinstance(request, Place) or request.order_id or request.ref in self._placed):
             raise _not_sent("it was to follow a placement that failed or was not answered")
         try:
-            client.pace.take(Kind.ORDER, request.lane)
+            counted = client.pace.take(Kind.ORDER, request.lane)
         except BtkiteError as error:
             raise _not_sent(str(error)) from error
         try:
@@ -298,6 +298,13 @@ class Desk:
             raise _not_sent(f"the record before sending failed: {type(error).__name__}: {redact(error)}") from error
         if reason is not None:
             raise _not_sent(reason)
+        try:
+            return self._call(request)
+        finally:
+            client.pace.answered(Kind.ORDER, counted)
+
+    def _call(self, request: Request) -> str:
+        client = self._client
         if isinstance(request, Place):
             order_id = self._placed[request.ref] = client.place(request.proposal, paced=True)
             return order_id

@@ -176,8 +176,8 @@ def test_the_kill_state_is_seen_after_the_wait_for_the_rate_limit(
     for ref in range(9):
         desk.submit(place(ref))
     replies.wait(9)
-    assert looked_at == [0.0] * 8 + [1.1]
-    assert clock.now() == NOON + timedelta(seconds=1.1)
+    assert looked_at == [0.0] * 8 + [0.88]
+    assert clock.now() == NOON + timedelta(seconds=0.88)
 
 
 def test_a_reason_before_sending_keeps_the_order_here(
@@ -362,7 +362,7 @@ def test_stop_refuses_what_it_could_not_send_in_time(
 def test_in_lock_step_an_order_that_waits_lets_the_exchange_move_on(
     rest: FakeRest, inbox: Inbox, make: Callable[..., Desk], replies: Replies
 ) -> None:
-    """The ninth entry of one instant is due 1.1 s of market time later, and goes when the clock is there."""
+    """The ninth entry of one instant is due 0.88 s of market time later, and goes when the clock is there."""
     market = {"now": NOON}
 
     def clock_answer(asked: Asked) -> Reply:
@@ -386,11 +386,11 @@ def test_in_lock_step_an_order_that_waits_lets_the_exchange_move_on(
     end = wall.now() + timedelta(seconds=10)
     while desk.busy:
         assert wall.now() < end
-    assert desk.due == NOON + timedelta(seconds=1.1)
+    assert desk.due == NOON + timedelta(seconds=0.88)
     assert not desk.idle()
     clock.wait(inbox.bell, NOON)  # a ring may be left over; the exchange does not move for it
     while clock.now() < desk.due:
         clock.wait(inbox.bell, desk.due)
     replies.wait(9)
-    assert clock.now() == NOON + timedelta(seconds=1.1)
+    assert clock.now() == NOON + timedelta(seconds=0.88)
     clock.close()
