@@ -16,6 +16,7 @@ Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ class Cerebro(bt.Cerebro):
     def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
         self._holds: list[Hold] = []
         self._under_way = False
-        with _quick_threads(on=any(_streams(data) for data in self.datas)):
+        with _prompt(on=any(_streams(data) for data in self.datas)):
             try:
                 return super().runstrategies(iterstrat, predata=predata)
             except BaseException:
@@ -285,14 +286,20 @@ def _streams(data: Any) -> bool:
 
 
 @contextmanager
-def _quick_threads(*, on: bool) -> Iterator[None]:
-    """Threads change places often, so that a tick does not wait for whoever computes; afterwards all is as before."""
+def _prompt(*, on: bool) -> Iterator[None]:
+    """Threads change places often, so that a tick does not wait for whoever computes, and Python's search for garbage
+    passes over what was there before the run (modules, a hundred thousand instruments): a full one would hold all
+    threads for a tenth of a second. Afterwards all is as before."""
+    if not on:
+        yield
+        return
     before = sys.getswitchinterval()
-    if on:
-        sys.setswitchinterval(min(before, _QUICK))
+    sys.setswitchinterval(min(before, _QUICK))
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(before)
 
 

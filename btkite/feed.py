@@ -484,7 +484,7 @@ class KiteData(bt.feed.DataBase):
 @lru_cache(maxsize=64)
 def _number(end: datetime) -> float:
     """backtrader's number of a bar's end; bars of many feeds end together."""
-    return float(date_numbers(np.array([end], dtype="datetime64[s]"))[0])
+    return float(bt.date2num(end))
 
 
 def _time_of_day(moment: time) -> np.timedelta64:

@@ -180,7 +180,8 @@ class Pump(Standing):
         self._join()
         now = self._now()
         for feeding in self._feeds:
-            feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
+            if feeding.due is not None and feeding.due <= now:
+                feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
         if not any(feeding.waited_for for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
@@ -250,9 +251,9 @@ class Pump(Standing):
 
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
-            self.ticked = self._now()
-            self.silence.ticked(event.ticks, self._now())
-            for tick in sorted(event.ticks, key=self._tick_order):
+            self.ticked = now = self._now()
+            self.silence.ticked(event.ticks, now)
+            for tick in sorted(event.ticks, key=self._tick_order) if len(event.ticks) > 1 else event.ticks:
                 for feeding in self._by_token.get(tick.instrument_token, ()):
                     feeding.take(tick)
             return False

@@ -32,10 +32,10 @@ class Widening(Banding):
         self._resting: dict[int, tuple[str, int]] = {}  # ref -> order_id, second since which it rests where it is
 
     def widen(self, now: int) -> None:
-        """Look at what rests; once a second at most."""
+        """Look at what rests, of living orders: this is asked at every tick, and of a day's orders most have ended."""
         if self.config.broker.unfilled == "leave":
             return
-        resting = {ref: self._order_ids[ref] for ref in self._order_ids if self._rests(ref)}
+        resting = {ref: self._order_ids[ref] for ref in self.terms if ref in self._order_ids and self._rests(ref)}
         self._resting = {
             ref: known if (known := self._resting.get(ref, ("", now)))[0] == order_id else (order_id, now)
             for ref, order_id in resting.items()
