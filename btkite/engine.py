@@ -4,6 +4,7 @@
 * Order notifications come at once (``quicknotify``), in every mode.
 * Warm-up bars call ``prenext()``; ``next()``, timers and orders are held until every feed is live.
 * Timers go by the clock on a market that runs by itself: a square-off does not wait for a bar.
+* A fill that is heard late gives its trade the time of the fill (:mod:`btkite.dated`).
 * One symbol that does not trade does not hold the others (:mod:`btkite.hold`), and long runs do not fill the
   memory (:mod:`btkite.forgetting`).
 * The run is cleaned up whatever happens: strategies, brokers, feeds and stores are stopped when ``next()`` raises.
@@ -24,6 +25,7 @@ from typing import Any
 
 import backtrader as bt
 
+from .dated import tell
 from .feed import KiteData
 from .forgetting import forget
 from .hold import Hold
@@ -130,7 +132,11 @@ class Cerebro(bt.Cerebro):
     def _deliver(self) -> None:
         while (order := self._broker.get_notification()) is not None:
             owner = self.runningstrats[0] if order.p.owner is None else order.p.owner
-            owner._addnotification(order, quicknotify=self.p.quicknotify)
+            tell(owner, order, quicknotify=self.p.quicknotify)
+
+    def _brokernotify(self) -> None:
+        self._broker.next()
+        self._deliver()
 
     def _runonce(self, runstrats: Any) -> None:
         self._all_at_once(runstrats)

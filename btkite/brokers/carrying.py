@@ -7,10 +7,11 @@ stands for; here it is handed on as a whole.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..kite.inbox import Answer, DeskReply
-from ..values import Instrument, OrderUpdate, Source, Tick
+from ..values import Instrument, OrderUpdate, Source, Tick, Trade
 from .exits import Exits
 from .heard import OWN_TAG, Heard
 
@@ -30,8 +31,8 @@ class Carrying(Heard):
         self._now = max(self._now, now)
         self.exits.take_price((instrument or self.instrument(data)).key, tick.last_price)
 
-    def take_update(self, update: OrderUpdate) -> None:
-        super().take_update(update)
+    def take_update(self, update: OrderUpdate, trades: Sequence[Trade] = ()) -> None:
+        super().take_update(update, trades)
         self._compare(update)
         self.exits.tend()
 

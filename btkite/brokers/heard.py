@@ -154,8 +154,9 @@ class Heard(Uncertain):
             elif not self.is_leaving(order):
                 self._react(self.groups.again(ref))
 
-    def take_update(self, update: OrderUpdate) -> None:
-        """What Kite says of one order, from wherever; repeats and old news change nothing."""
+    def take_update(self, update: OrderUpdate, trades: Sequence[Trade] = ()) -> None:
+        """What Kite says of one order, from wherever; repeats and old news change nothing. ``trades``: those of the
+        order that were read with it."""
         self._now = max(self._now, to_seconds(self.store.clock.now()))
         ref = self._ids.get(update.order_id)
         if ref is None:
@@ -166,7 +167,8 @@ class Heard(Uncertain):
         self.note_update(ref, update)
         if was_stop and self.is_current(order, update.order_id) and self._is_stop_with_limit(order):
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
-        progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))
+        known = self._progress.get(update.order_id)
+        progress, fill = apply(known, update, from_seconds(max(self.now, 0)), trades)
         self._advance(order, progress, fill)
         if update.filled_quantity > progress.filled or (progress.status == "COMPLETE" and not progress.filled):
             self._ask_trades(update.order_id)  # what it was filled at is still to be told
@@ -354,10 +356,13 @@ class Heard(Uncertain):
         elif answer.kind == "margins":
             self.ledger.funds_limit = available(answer.value, self._segments())
 
-    def take_book(self, book: Sequence[OrderUpdate], number: int) -> None:
-        """The order book of the ``number``-th asking."""
+    def take_book(self, book: Sequence[OrderUpdate], number: int, trades: Sequence[Trade] = ()) -> None:
+        """The order book of the ``number``-th asking, and the trade book, if it was read with it."""
+        traded: dict[str, list[Trade]] = {}
+        for trade in trades:
+            traded.setdefault(trade.order_id, []).append(trade)
         for update in book:
-            self.take_update(update)
+            self.take_update(update, traded.get(update.order_id, ()))
             self._settle(update, number)
 
     def _settle(self, update: OrderUpdate, number: int) -> None:

@@ -134,7 +134,7 @@ class Truth(Outside):
 
     def _take_reading(self, asked: Asked, reading: Reading) -> None:
         self._looked = max(self._looked, self.now)
-        self.take_book(reading.orders, asked.number)
+        self.take_book(reading.orders, asked.number, reading.trades)
         for order_id in {trade.order_id for trade in reading.trades} & self._progress.keys():
             self.take_trades(order_id, [trade for trade in reading.trades if trade.order_id == order_id])
         self._end_doubts(asked.at)
@@ -236,8 +236,8 @@ class Truth(Outside):
 
     # -- orders of the last run that no book shows any more --------------------------------------------------
 
-    def take_book(self, book: Sequence[OrderUpdate], number: int) -> None:
-        super().take_book(book, number)
+    def take_book(self, book: Sequence[OrderUpdate], number: int, trades: Sequence[Trade] = ()) -> None:
+        super().take_book(book, number, trades)
         known = {update.order_id for update in book}
         for ref, since in list(self._resumed.items()):
             order = self.orders[ref]

@@ -159,7 +159,8 @@ def stories(events: Iterable[Event]) -> list[Story]:
         if kind == "strategy":
             strategies[event["digest"]] = event
             continue
-        rows = {row["ref"]: row for row in event.get("orders") or [] if isinstance(row, Mapping)}
+        told = event.get("orders")  # a number, where a restart says how many it has found
+        rows = {row["ref"]: row for row in told if isinstance(row, Mapping)} if isinstance(told, list) else {}
         for ref in _refs(event):
             if kind in ("order", "denied") and ref in rows:
                 now.pop(ref, None)

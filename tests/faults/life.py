@@ -84,10 +84,14 @@ class Lives(bt.Strategy):
             return  # what was held already
         self.say(
             what="order", ref=order.ref, status=order.getstatusname(), filled=order.executed.size,
-            price=order.executed.price,
+            price=order.executed.price, at=str(bt.num2date(order.executed.dt)) if order.executed.dt else "",
         )  # fmt: skip
         if order.status == order.Partial:
             die("partial")
+
+    def notify_trade(self, trade: Any) -> None:
+        if trade.justopened and trade.dtopen:  # what was held already has no time of its own
+            self.say(what="trade", opened=str(bt.num2date(trade.dtopen)), told=str(self.data.datetime.datetime(0)))
 
 
 config = Config().with_(
