@@ -21,6 +21,7 @@ from .modes import Mode
 from .risk.gate import KillSwitch, RiskGate
 from .risk.ledger import Ledger
 from .watch.places import places
+from .watch.reading import lives
 
 log = get_logger(__name__)
 
@@ -136,7 +137,9 @@ def _look(gate: Shut) -> Shut:
     if not path.exists():
         return found
     with Journal(path, SystemClock(), read_only=True) as journal:
-        found = replace(found, unclean=unclean.sentence(unclean.ends(journal, SystemClock().now())))
+        now = SystemClock().now()
+        running = lives(AccountLock(gate.folder / "lock", SystemClock()).owner(), now)
+        found = replace(found, unclean=unclean.sentence(unclean.ends(journal, now, running=running)))
         last = journal.last_book()
         latched = None if last is None else last.data["book"]["ledger"]["latched"]
         if not latched:

@@ -60,8 +60,8 @@ def apply(
 
     ``progress`` is None for the first message of an order. ``trades``: those of the order that were read with it,
     which know when it was filled; ``update`` has the time of its last change, which may be a cancellation. ``now``
-    (naive IST) dates a fill for which Kite gives no time. A fill told without an average price waits for a message that has one. Raises
-    :class:`ValueError` for a message of another order.
+    (naive IST) dates a fill for which Kite gives no time. A fill told without an average price waits for a message
+    that has one. Raises :class:`ValueError` for a message of another order.
     """
     if progress is None:
         progress = Progress(update.order_id)
