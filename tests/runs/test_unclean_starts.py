@@ -9,10 +9,11 @@ import pytest
 
 import btkite
 from btkite import unclean
+from btkite.arming import shut
 from btkite.clock import ManualClock, SystemClock
 from btkite.config import Config
 from btkite.errors import BtkiteError
-from btkite.journal import Journal
+from btkite.journal import AccountLock, Journal
 from tests.runs.scene import SYMBOL, USER, InAndOut, at, go, orders_sent, served
 
 
@@ -88,3 +89,12 @@ def test_errors_of_the_strategy_are_no_ends_without_a_word(config, made) -> None
             assert "of its own" in why[0]
         result = go(here, mode="live", symbols=SYMBOL)
         assert "UncleanEnds" not in result.denied
+
+
+def test_while_a_run_goes_on_it_is_not_said_to_have_ended(config, made) -> None:
+    with served(made) as exchange:
+        here = at(config, exchange)
+        path = killed(here, exchange.url, 3, made[1])
+        with AccountLock(path.with_name("lock"), SystemClock()):
+            assert not shut("live", config=here)
+        assert "the last 3 runs" in shut("live", config=here).unclean
