@@ -251,6 +251,10 @@ class BookBroker(Changes):
         """Whether it can not be changed: its cancellation is under way, or nobody knows whether it exists."""
         return False
 
+    def uncertain_until(self, ref: int) -> int | None:
+        """The second until which nobody may know whether the market has it; None if that is known."""
+        return None
+
     def next(self) -> None:
         """A turn of Cerebro, after the lines have moved."""
         self.adopt()

@@ -61,6 +61,12 @@ class Uncertain(Looking):
         """Whether nobody knows if Kite has it."""
         return ref in self._doubt or ref in self._asked_account
 
+    def uncertain_until(self, ref: int) -> int | None:
+        """The second at which the doubt of an order is over at the latest; None if there is none."""
+        if ref in self._doubt:
+            return self._doubt.until(ref)
+        return self._asked_account.get(ref)
+
     def unfit(self, group: Sequence[Any]) -> Denial | None:
         """Also what must not be sent while an order of its symbol is uncertain."""
         return super().unfit(group) or self._waits_for_an_answer(group)

@@ -176,7 +176,7 @@ def _positions(broker: Any) -> list[dict[str, Any]]:
 
 
 def _order(broker: Any, order: Any) -> dict[str, Any]:
-    unresolved = getattr(broker, "is_uncertain", None)
+    until = broker.uncertain_until(order.ref)
     return {
         "ref": order.ref,
         "symbol": order.info.get("instrument"),
@@ -188,7 +188,8 @@ def _order(broker: Any, order: Any) -> dict[str, Any]:
         "status": order.getstatusname(),
         "active": bool(order.active()),
         "order_id": order.info.get("order_id"),
-        "uncertain": bool(unresolved is not None and unresolved(order.ref)),
+        "uncertain": until is not None,
+        "uncertain_until": None if until is None else from_seconds(until),
         "held_until": None if order.ref not in broker.held else from_seconds(broker.held[order.ref]),
     }
 

@@ -12,6 +12,7 @@ from btkite.clock import SystemClock
 from btkite.journal import Journal
 from btkite.risk.gate import KillSwitch
 from btkite.testing import Steering
+from btkite.watch.killing import open_of
 from tests.watch.running import PATIENCE, USER, held, here, holding, lively, market, open_orders, run, until
 
 Btkite = Callable[..., tuple[int, str, str]]
@@ -111,3 +112,9 @@ def test_no_account_and_no_such_mode_are_refused(btkite: Btkite, alone: Path) ->
     code, _, err = btkite("kill", "--mode", "backtest")
     assert code == 2
     assert "backtest keeps no account that could be killed: use paper or live" in err
+
+
+def test_what_is_waited_for_is_said() -> None:
+    row = {"ref": 4, "symbol": "NSE:INFY", "uncertain_until": "2026-11-02T09:21:30"}
+    (text,) = open_of({"orders": [row], "positions": []})
+    assert text == "order 4 NSE:INFY (Kite has not answered: looked up until 09:21:30)"
