@@ -22,7 +22,7 @@ def flattens(first: dict[int, Any]) -> dict[int, Any]:
             s.winding, s.done = Winding(s.broker), []
         s.done.append(s.winding.turn(flatten=True))
 
-    return {**first, **{bar: wind for bar in range(START, 14)}}
+    return {**first, **dict.fromkeys(range(START, 14), wind)}
 
 
 def both(s: Any) -> list[Any]:
