@@ -99,7 +99,8 @@ class Carrying(Heard):
         self._before[new] = int(abs(order.executed.size)) - filled
         self._ids[order_id] = new
         kept: tuple[dict[int, Any], ...] = (
-            self._order_ids, self._changes, self._changing, self._differs, self._resumed, self._again, self._tries
+            self._order_ids, self._changes, self._changing, self._differs, self._lagging, self._resumed, self._again,
+            self._tries,
         )  # fmt: skip
         for known in kept:
             known.pop(new, None)

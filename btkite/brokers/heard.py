@@ -21,8 +21,8 @@ from ..orders.progress import Progress, apply, apply_trade
 from ..values import Fill, OrderType, OrderUpdate, Trade
 from . import translate
 from .changes import reshape
+from .settling import Settling
 from .terms import Terms
-from .uncertain import Uncertain
 
 if TYPE_CHECKING:
     from .exits import Exits
@@ -34,7 +34,7 @@ OWN_TAG = 14
 _LONGEST_WAIT = 60
 
 
-class Heard(Uncertain):
+class Heard(Settling):
     """The listening half of :class:`~btkite.brokers.kite.KiteBroker`."""
 
     exits: Exits
@@ -51,7 +51,6 @@ class Heard(Uncertain):
         self._unwanted: set[int] = set()  # cancelled after the close: not to be placed again
         self._changes: dict[int, int] = {}
         self._changing: dict[int, int] = {}  # ref -> changes that were not answered yet
-        self._differs: dict[int, int] = {}  # a change has failed: what the book says from this asking on is the order
         self._resumed: dict[int, int] = {}  # of the last run: the book must know it from this asking on
         self._by_strategy: set[int] = set()  # the size that was asked for last is the strategy's, not its group's
         self._again: dict[int, int] = {}  # ref -> second at which a cancel, or its group's size, is asked for again
@@ -72,6 +71,7 @@ class Heard(Uncertain):
         if reply.action == "modify":
             self._changing[order.ref] = self._changing.get(order.ref, 1) - 1
             self._differs.pop(order.ref, None)
+            self._lagging.pop(order.ref, None)
             self.exits.changed(order, failed=reply.error is not None)
         if reply.error is not None:
             self._not_changed(order, reply)
@@ -126,7 +126,7 @@ class Heard(Uncertain):
         """A cancel or a change failed: what is true now is in the order book. Who wanted an order's end still wants
         it: while it lives, a cancel is sent again, after ever longer waits."""
         if reply.action == "modify":
-            self._differs[order.ref] = self._asks + 1
+            self.doubt_terms(order)
         else:
             self._try_again(order.ref)
         order.addinfo(**{f"{reply.action}_failed": str(reply.error)})
@@ -172,6 +172,8 @@ class Heard(Uncertain):
         self._advance(order, progress, fill)
         if update.filled_quantity > progress.filled or (progress.status == "COMPLETE" and not progress.filled):
             self._ask_trades(update.order_id)  # what it was filled at is still to be told
+        if update.terminal and update.status != "COMPLETE":
+            self._settle(update)
 
     def take_trades(self, order_id: str, trades: Sequence[Trade]) -> None:
         """The trades of one order, each of which counts once."""
@@ -252,30 +254,6 @@ class Heard(Uncertain):
         sent = translate.sent_as(order, self.instrument_of_order(order), self.config.broker)
         return sent[0] is OrderType.SL
 
-    @staticmethod
-    def _is_iceberg(order: Any) -> bool:
-        return bool(order.info.get("variety") == "iceberg")
-
-    def _take_terms(self, order: Any, update: OrderUpdate) -> None:
-        """After a change that failed: size and prices are what Kite's book says, also of an order that has ended."""
-        del self._differs[order.ref]
-        if self._is_iceberg(order):
-            return
-        order = self.exits.truth(order, update)
-        ref = order.ref
-        size = max(self._before.get(ref, 0) + update.quantity, int(abs(order.executed.size)))
-        reshape(order, size, *_prices(order.exectype, update))
-        mine = ref in self._by_strategy
-        self._by_strategy.discard(ref)
-        if update.terminal or not order.alive():
-            return
-        self.ledger.allowed(self.proposal(order))
-        self.ledger.working(ref, abs(order.executed.remsize))
-        if mine:
-            self._react(self.groups.resized(ref, size))
-        elif self.groups.told(ref, size):
-            self._try_again(ref)
-
     def _over(self, order: Any, progress: Progress) -> None:
         ref = order.ref
         asked = ref in self._leaving
@@ -306,7 +284,7 @@ class Heard(Uncertain):
     def place_anew(self, order: Any) -> None:
         """Its placement is over and it is not: another one, for the rest, as it is now."""
         self._desk.drop(order.ref)
-        for known in (self._order_ids, self._changes, self._changing, self._differs):
+        for known in (self._order_ids, self._changes, self._changing, self._differs, self._lagging):
             known.pop(order.ref, None)
         self._forget_placement(order)
         self.route(order)
@@ -365,13 +343,6 @@ class Heard(Uncertain):
             self.take_update(update, traded.get(update.order_id, ()))
             self._settle(update, number)
 
-    def _settle(self, update: OrderUpdate, number: int) -> None:
-        ref = self._ids.get(update.order_id)
-        if ref is None or self._order_ids.get(ref) != update.order_id or self._changing.get(ref):
-            return
-        if number >= self._differs.get(ref, number + 1):  # a book that was asked for before may be older
-            self._take_terms(self.orders[ref], update)
-
     def _segments(self) -> set[str]:
         """Kite's names for the purses that the run's instruments are paid from."""
         exchanges = {key.partition(":")[0] for key in self._datas}
@@ -386,15 +357,6 @@ def available(margins: Mapping[str, Any], segments: Collection[str]) -> float | 
         if (margins.get(segment) or {}).get("enabled") and "available" in margins[segment]
     ]
     return sum(found) if found else None
-
-
-def _prices(exectype: int, update: OrderUpdate) -> tuple[float | None, float | None]:
-    """backtrader's ``price`` and ``plimit`` of what Kite has; None where it says nothing."""
-    if exectype == Order.Limit:
-        return update.price or None, None
-    if exectype in (Order.StopLimit, Order.StopTrailLimit):
-        return update.trigger_price or None, update.price or None
-    return update.trigger_price or None, None
 
 
 def _lacks_money(words: str) -> bool:

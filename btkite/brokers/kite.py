@@ -276,7 +276,9 @@ class KiteBroker(Widening):
 
     def drop(self, ref: int) -> None:
         super().drop(ref)
-        for numbers in (self._before, self._changes, self._changing, self._differs, self._resumed, self._tries):
+        for numbers in (
+            self._before, self._changes, self._changing, self._differs, self._lagging, self._resumed, self._tries,
+        ):  # fmt: skip
             numbers.pop(ref, None)
         for refs in (self._expiring, self._unwanted, self._by_strategy):
             refs.discard(ref)
