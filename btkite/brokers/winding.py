@@ -50,7 +50,7 @@ class Winding:
             left = True
             if broker.is_leaving(order):
                 broker.hasten(order)
-            elif broker.proposal(order).reduces:
+            else:
                 log.warning("cancelled by the kill switch", ref=order.ref, symbol=order.info.get("instrument"))
                 broker.cancel(order)
         return left
