@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import date
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import backtrader as bt
@@ -20,12 +21,14 @@ from ..linetime import from_seconds
 from ..market.calendar import EXCHANGES
 from ..market.charges import Charges, charge_order
 from ..market.margins import margin_required
+from ..market.permitted import largest_order
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
 from ..values import Denial, Instrument, OrderType, Proposal
 from . import hours, translate
 from .base import GatedBroker, strategy_name
+from .cutting import by_slice, is_many
 from .grouping import Groups
 from .overnight import INTRADAY, Overnight
 
@@ -316,7 +319,10 @@ class Account(GatedBroker):
             return 0.0
         fills = self._fills.setdefault(order.ref, [])
         fills.append((quantity, price))
-        total: Charges = charge_order(instrument, translate.side(order), product, fills, from_seconds(when).date())
+        day, side = from_seconds(when).date(), translate.side(order)
+        most = largest_order(instrument, day) if is_many(order) else None
+        orders = by_slice(fills, most) if most else [fills]  # each slice is an order with a brokerage of its own
+        total = reduce(add, [charge_order(instrument, side, product, one, day) for one in orders])
         added = float(total.total) - self._charged.get(order.ref, 0.0)
         self._charged[order.ref] = float(total.total)
         self._parts[order.ref] = total

@@ -23,7 +23,9 @@ from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
 from .changes import Changes, reshape
+from .cutting import is_too_large
 from .grouping import Groups
+from .orders import Orders
 from .record import restore_money
 from .terms import Terms, terms_of
 from .wording import misunderstood
@@ -57,7 +59,7 @@ class BookBroker(Changes):
 
     def init(self) -> None:
         super().init()
-        self.orders: dict[int, Any] = {}
+        self.orders = Orders()
         self.terms: dict[int, Terms] = {}
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
@@ -174,6 +176,8 @@ class BookBroker(Changes):
             self._write("denied", refs=refs, rule=denial.rule, reason=denial.reason, key=denial.key, orders=told)
             return
         for order in group:
+            if is_too_large(order, self.instrument_of_order(order), self._today):
+                order.addinfo(sliced=True)
             order.submit(self)
             self.notify(order)
         head = parent or group[0]
@@ -337,7 +341,7 @@ class BookBroker(Changes):
         if reason:
             order.addinfo(reason=reason)
         order.addinfo(ended=max(self.now, 0))
-        order.status = _STATUS[how]
+        order.status = STATUS[how]
         if len(order.data):  # backtrader's own cancel() and reject() need a bar
             order.executed.dt = order.data.datetime[0]
         self.notify(order)
@@ -441,7 +445,7 @@ class BookBroker(Changes):
         return [most or 0] * full + ([rest] if rest else [])
 
 
-_STATUS = {
+STATUS = {
     "expired": Order.Expired,
     "rejected": Order.Rejected,
     "margin": Order.Margin,

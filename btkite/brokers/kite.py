@@ -17,7 +17,7 @@ from ..linetime import DAY, seconds_of, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
-from .widening import Widening
+from .slices import Slicing
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")[-width:]
 
 
-class KiteBroker(Widening):
+class KiteBroker(Slicing):
     """Orders of one account of Kite, through an armed :class:`~btkite.store.KiteStore`.
 
     ``order.info`` carries ``order_id`` (Kite's), ``tag``, and ``reason`` if Kite refused it.
@@ -81,13 +81,15 @@ class KiteBroker(Widening):
         if self.waits(order) or self.exits.waits(order):
             return
         self.pin(order)
+        if self.cut(order):
+            return
         proposal = self.proposal(order)
         remaining = int(abs(order.executed.remsize))
         tag = self._tag(str(order.info.get("tag") or ""))
         variety = proposal.variety
         if self._session(proposal.instrument) is None and self.terms[order.ref].after_hours == "amo":
             variety = "amo"
-        # Kite refuses to slice what one order can hold; more than that was denied (see ``unfit``).
+        # What one order cannot hold was cut by us, and Kite refuses to slice what it can.
         proposal = replace(proposal, tag=tag, quantity=remaining, variety=variety, autoslice=False)
         self._tags[tag] = order.ref
         self._before[order.ref] = int(abs(order.executed.size))
@@ -112,6 +114,8 @@ class KiteBroker(Widening):
         return changed
 
     def recall(self, order: Any) -> None:
+        if self.recall_slices(order):
+            return
         self._replacing.discard(order.ref)
         self._take_out(order, wish=order.ref not in self._expiring)
 
@@ -140,6 +144,9 @@ class KiteBroker(Widening):
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
     def is_leaving(self, order: Any) -> bool:
+        if living := self.living(order):
+            uncertain = any(self.is_uncertain(one.ref) for one in living)
+            return uncertain or all(self.is_leaving(one) for one in living)
         return order.ref in self._leaving or order.ref in self._unwanted or self.is_uncertain(order.ref)
 
     def _lapses(self, order: Any) -> bool:
@@ -147,7 +154,7 @@ class KiteBroker(Widening):
         return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None
 
     def reroute(self, order: Any) -> None:
-        if order.ref in self._waiting or self.exits.is_watched(order):
+        if order.ref in self._waiting or self.exits.is_watched(order) or self.reroute_slices(order):
             return
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
@@ -169,7 +176,7 @@ class KiteBroker(Widening):
 
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
-        if self.exits.resume(order):
+        if self.exits.resume(order) or self.resume_slices(order):
             return
         order_id, tag = order.info.get("order_id"), order.info.get("tag")
         if order.ref in self.held or "filled_before" not in order.info:  # no placement of it was ever begun
@@ -196,6 +203,8 @@ class KiteBroker(Widening):
 
     def is_out(self, order: Any) -> bool:
         """Whether Kite may have it: then what became of it is Kite's to say."""
+        if self.slices_of(order):
+            return True
         info = order.info
         return "filled_before" in info and bool(info.get("order_id") or self._sent_at(str(info.get("tag"))) is not None)
 

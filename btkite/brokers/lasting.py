@@ -12,6 +12,7 @@ from ..values import OrderUpdate
 from . import hours, translate
 from .account import Account
 from .facts import Sizing, order_facts, strategy_facts, watch_sizers
+from .orders import Orders
 from .record import Note, restore_orders
 from .terms import Terms
 
@@ -19,7 +20,7 @@ from .terms import Terms
 class Lasting(Account):
     """With a ``record``, every event is written down with the account after it."""
 
-    orders: dict[int, Any]
+    orders: Orders
     terms: dict[int, Terms]
 
     def init(self) -> None:
@@ -184,7 +185,7 @@ class Lasting(Account):
         if fills:
             self._fills[order.ref] = fills
             self._charged[order.ref] = order.executed.comm
-        if order.exectype in translate.TRAILING:
+        if order.exectype in translate.TRAILING and order.ref > 0:
             self._trailing[order.ref] = len(order.data)
 
     def is_out(self, order: Any) -> bool:

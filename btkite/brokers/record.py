@@ -23,6 +23,7 @@ from ..linetime import from_seconds
 from ..log import get_logger
 from ..risk.ledger import Ledger
 from ..values import Proposal
+from .orders import whole_ref
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -203,7 +204,10 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
             }
             for key, position, since in broker.holds()
         },
-        "orders": [_row(broker, order) for order in broker.orders.values() if order.alive()],
+        "orders": [
+            *(_row(broker, order) for order in broker.orders.values() if order.alive()),
+            *(_row(broker, order) for order in broker.orders.parts()),
+        ],
         "groups": broker.groups.state(),
         "newest": max([broker.newest, *broker.orders]),
         **broker.account_state(),
@@ -211,7 +215,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
 
 
 def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
-    terms = broker.terms[order.ref]
+    terms = broker.terms[order.ref if order.alive() else whole_ref(order.ref)]
     owner = order.p.owner
     strategies = getattr(broker.cerebro, "runningstrats", [])
     return {
@@ -229,6 +233,7 @@ def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
         "trailpercent": order.trailpercent,
         "triggered": bool(order.triggered),
         "active": bool(order.active()),
+        "over": None if order.alive() else order.status,
         "parent": getattr(order.parent, "ref", None),
         "executed": [order.executed.size, order.executed.price, order.executed.comm],
         "terms": [terms.deadline, terms.carry, terms.after_hours],
@@ -281,7 +286,7 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     for strategy in strategies:
         told = getattr(strategy, "restored", None)
         if told is not None:
-            mine = [order for order in orders if order.p.owner is strategy]
+            mine = [order for order in orders if order.p.owner is strategy and order.ref > 0]
             told(mine, {key: broker.position_of(key) for key in datas})
 
 
@@ -337,6 +342,8 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
         order.executed.size, order.executed.price, order.executed.comm = size, price, charges
         order.executed.remsize = order.size - size
     order.status = bt.Order.Partial if size else bt.Order.Accepted
+    if row.get("over") is not None:  # a slice of an order that lives
+        order.status = row["over"]
     order.broker = broker
     order._active = row["active"]
     broker.put_back(order, Terms(*row["terms"]), [tuple(fill) for fill in row["fills"]], row["key"])
@@ -345,6 +352,8 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
 
 def _put_back(broker: BookBroker, order: Any, row: dict[str, Any]) -> None:
     """Into the market again, held for the next open, or over: its session closed while we were away."""
+    if not order.alive():
+        return
     deadline, carry, _ = row["terms"]
     over = row["closes"] <= broker.now
     lapsed = (deadline is not None and deadline <= broker.now) or (over and not carry and deadline is None)

@@ -79,8 +79,7 @@ class Settling(Uncertain):
         self._by_strategy.discard(ref)
         if update.terminal or not order.alive():
             return
-        self.ledger.allowed(self.proposal(order))
-        self.ledger.working(ref, abs(order.executed.remsize))
+        self.count(order)
         if mine:
             self._react(self.groups.resized(ref, size))
         elif self.groups.told(ref, size):

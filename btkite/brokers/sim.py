@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..linetime import DAY, seconds_of
 from ..market.matching import Event, Quote, Working, next_event
+from ..market.permitted import largest_order
 from ..values import Instrument, Tick
 from . import depth, hours, translate
 from .book import BookBroker
+from .cutting import is_many, pieces
 from .tape import Growing, Print, Tape, span_of
 
 _NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
@@ -346,14 +349,20 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             return
         quantity = int(abs(order.executed.remsize))
         for part, price in self._executions(market, working, event, quantity):
-            quantity -= part
-            if not quantity:
-                self._withdraw(order.ref)
-            self.filled(order, part, price, self._now)
+            for piece in self._cut(market, order, part):
+                quantity -= piece
+                if not quantity:
+                    self._withdraw(order.ref)
+                self.filled(order, piece, price, self._now)
         if quantity and working.ioc:
             self.recall(order)
         elif quantity:
             working.met = number  # the rest waits for the next print
+
+    def _cut(self, market: _Market, order: Any, units: int) -> Iterable[int]:
+        """An execution of an order that goes to Kite in slices is one of each of them."""
+        most = largest_order(market.instrument, self._today) if is_many(order) else None
+        return pieces(int(abs(order.executed.size)), units, most) if most else (units,)
 
     def _executions(self, market: _Market, working: Working, event: Event, quantity: int) -> list[tuple[int, float]]:
         """Units and price of each execution, with depth and slippage as configured."""

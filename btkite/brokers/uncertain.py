@@ -147,7 +147,7 @@ class Uncertain(Looking):
         ref, filled = order.ref, int(abs(order.executed.size))
         if filled + units < abs(order.size):
             reshape(order, filled + units)
-            self.ledger.working(ref, units)
+            self.count(order)
         self._once[ref] = int(abs(order.size))
         self.alert("warning", f"order {ref} never arrived at Kite and is sent anew, for {units}", f"anew {ref}")
         proposal = replace(
@@ -156,6 +156,11 @@ class Uncertain(Looking):
         if self.record is not None:
             self.record.intent(self, proposal)
         self._desk.submit(Place(ref, proposal))
+
+    def count(self, order: Any) -> None:
+        """The risk ledger knows what the order is now."""
+        self.ledger.allowed(self.proposal(order))
+        self.ledger.working(order.ref, abs(order.executed.remsize))
 
     # -- one tag, two orders ----------------------------------------------------------------------------
 

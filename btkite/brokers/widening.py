@@ -53,7 +53,7 @@ class Widening(Banding):
         return {
             ref: since + after
             for ref, (_, since) in self._resting.items()
-            if not (ref in self.orders and self.orders[ref].info.get("widened_out"))
+            if not ((order := self.orders.get(ref)) is not None and order.info.get("widened_out"))
         }
 
     def _rests(self, ref: int) -> bool:

@@ -105,12 +105,15 @@ def _iceberg(order: Proposal, day: date) -> Denial | None:
 
 def _freeze(order: Proposal, day: date) -> Denial | None:
     most = largest_order(order.instrument, day)
-    size = order.iceberg_quantity if order.variety == "iceberg" else order.quantity
+    iceberg = order.variety == "iceberg"
+    size = order.iceberg_quantity if iceberg else order.quantity
     if most is None or size <= most:
         return None
-    return Denial(
-        "freeze", f"{size} of {order.instrument.key} are more than one order may have ({most}): give smaller ones"
-    )
+    slices = 1 if iceberg else int(in_force("slices", order.instrument.exchange, day) or 1)
+    if size <= slices * most:
+        return None
+    how = f"more than one order may have ({most})" if slices == 1 else f"more than {slices} slices of {most}"
+    return Denial("freeze", f"{size} of {order.instrument.key} are {how}: give smaller ones")
 
 
 def _size(order: Proposal, day: date) -> Denial | None:

@@ -11,7 +11,6 @@ import pytest
 from btkite.brokers.record import Record
 from btkite.clock import ManualClock
 from btkite.journal import Journal
-from btkite.testing import bars as canned
 from tests.brokers.scene import CALM, UP, Order, buy
 from tests.brokers.test_kite_day import HOURS, LOW, says
 from tests.brokers.wire import Told, done_but, held_until, lost, passes
@@ -333,11 +332,3 @@ def test_the_legs_of_an_iceberg_are_one_order(live):
     assert ran.story() == ["Submitted", "Accepted", "Partial", "Completed"]
     assert ran.position.size == 10
     assert [news for news in ran.news if news.startswith("foreign")] == []
-
-
-def test_what_kite_would_slice_is_denied_before_it_leaves(live):
-    future = canned.from_rows([24_000.0] * 4, symbol="NFO:NIFTY26NOVFUT")
-    plan = {1: buy(size=65 * 30, autoslice=True), 2: buy(size=65, autoslice=True)}
-    ran = live.run({"NFO:NIFTY26NOVFUT": future}, plan, settings={"cash": 1e9}, **{"broker.capital": 1e9})
-    assert [ran.story(n)[-1] for n in (0, 1)] == ["Rejected", "Completed"]
-    assert "are more than one order may have" in ran.given[0].info.denied
