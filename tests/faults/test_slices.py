@@ -13,7 +13,7 @@ MOST = 1755
 WHOLE = [MOST, MOST, 390]
 LOST_THIRD = [MOST, MOST]
 DEATHS = {
-    "intent2": [WHOLE],  # its first byte never left
+    "intent2": [WHOLE, [MOST, 390]],  # the second never left; the first may have been about to
     "sending2": [[MOST, 390]],  # the order was an entry, and nobody knows: it is given up
     "answer2": [WHOLE, LOST_THIRD],  # the desk may have been about to send the third
     "answer3": [WHOLE],
