@@ -23,6 +23,7 @@ from .values import OrderUpdate
 
 log = get_logger(__name__)
 _IDLE = timedelta(seconds=0.5)
+_TURN = 0.05  # real seconds in which a wait of lock step looks up
 _AFTER = timedelta(seconds=60)
 """So long after the close a timer of the session's end still fires."""
 
@@ -165,6 +166,8 @@ class Pump(Standing):
             look()
         if self._expired is not None:
             raise self._expired
+        if self._working():
+            return
         events = self._events()
         if not events and not self._ready() and not self._begins():
             if self.clock.done and self._idle() and not self._catching_up(self._now()):
@@ -192,6 +195,22 @@ class Pump(Standing):
         # Order events reach the strategy before the bar that ended at the same moment.
         if not orders_moved and not (self.clock.complete and (len(self.inbox) or not self._idle())):
             self._release(now)
+
+    def _working(self) -> bool:
+        """Lock step goes by turns: what the last turn asked for is done before anything of it is heard, or what a
+        strategy meets would depend on how quick our threads are."""
+        if not self.clock.complete:
+            return False
+        if self.desk is not None:
+            self._asked_desk = self.desk.send_off() or self._asked_desk
+        if not self._occupied:
+            return False
+        self.inbox.bell.wait(_TURN)
+        return self._occupied
+
+    @property
+    def _occupied(self) -> bool:
+        return (self.desk is not None and self.desk.busy) or (self.reader is not None and self.reader.busy)
 
     def hear_out(self) -> None:
         """What has come by now, without waiting and without another bar: the run is being stopped."""
@@ -240,14 +259,12 @@ class Pump(Standing):
         return bool(joining and self.stream.connected and not self.stream.busy)
 
     def _events(self) -> list[Any]:
-        events = self.inbox.take()
         if self._asked_desk and not (self.desk is not None and self.desk.busy):
             # What our own orders made the exchange say is to be read before a bar is (lock step only), whatever
             # else has come in the meantime.
             self._asked_desk = False
             self.clock.settle(self.inbox.bell)
-            events += self.inbox.take()
-        return events
+        return self.inbox.take()
 
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
@@ -339,11 +356,7 @@ class Pump(Standing):
     def _idle(self) -> bool:
         """Nothing is under way on our side."""
         return not (
-            (self.desk is not None and self.desk.busy)
-            or (self.reader is not None and self.reader.busy)
-            or (self.stream is not None and self.stream.busy)
-            or self._may_join()
-            or len(self.inbox)
+            self._occupied or (self.stream is not None and self.stream.busy) or self._may_join() or len(self.inbox)
         )
 
     def _until(self) -> datetime:

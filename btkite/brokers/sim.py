@@ -76,7 +76,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self._seen: dict[int, int] = {}
         self._closes: dict[int, int] = {}
         self._foreseen = True
-        self._answered_first: deque[Any] = deque()  # what the exchange will refuse, when the strategy has been told
+        self._answered_first: deque[tuple[Any, str]] = deque()  # what is being refused, and why
         self._judged: set[int] = set()  # by the last close, in ``unfit``, or as an after-market order
 
     def start(self) -> None:
@@ -229,22 +229,23 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self.pin(order)
         judged = order.ref in self._judged
         self._judged.discard(order.ref)
-        if not judged and self._refusal(order):
-            if self._market(order.data, self.instrument_of_order(order)).walking or self._flushing:
-                self._answered_first.append(order)
-            else:
-                self._refused(order)
-            return
-        self._enter(order)
+        reason = "" if judged else self._refusal(order)
+        if not reason:
+            self._enter(order)
+        elif self._market(order.data, self.instrument_of_order(order)).walking or self._flushing:
+            self._answered_first.append((order, reason))
+        else:
+            self.ended(order, "rejected", reason)
 
     def flush(self) -> None:
-        """Tell the strategies; then the exchange refuses what has come too late, unless an answer has taken it back:
-        it is on its way while the strategy hears of the fill that sent it."""
+        """Tell the strategies; then what has come too late to the exchange is refused, unless an answer has taken it
+        back: it is on its way while the strategy hears of the fill that sent it. A change comes behind it, and does
+        not save it."""
         super().flush()
         while self._answered_first and not self._flushing:
-            order = self._answered_first.popleft()
-            if order.alive() and not self._refused(order):
-                self._enter(order)
+            order, reason = self._answered_first.popleft()
+            if order.alive():
+                self.ended(order, "rejected", reason)
             super().flush()
 
     def _refused(self, order: Any) -> bool:

@@ -5,6 +5,10 @@ cancels go before exits, exits before entries, and within one lane the first com
 happens *before* a request is chosen, so that a cancel that comes while an entry waits still goes
 first. Then, right before the first byte, ``before_send`` writes the durable *sending* record and looks
 at the kill state. Nothing is ever sent twice from here.
+
+In lock step it goes by turns: what one turn of Cerebro gives leaves together when the turn is over
+(:meth:`Desk.send_off`), so that it never depends on how quick a thread was whether an order that is taken
+back at once had left.
 """
 
 from __future__ import annotations
@@ -97,6 +101,7 @@ class Desk:
         writes the *sending* record and checks the kill state. A text that it returns, or an error
         that it raises, keeps the request from being sent: the reply then carries ``OrderRefused``
         with ``error_type`` ``NotSent``.
+      - ``by_turns``: lock step; nothing leaves before :meth:`send_off`.
     """
 
     def __init__(
@@ -105,6 +110,8 @@ class Desk:
         inbox: Inbox,
         clock: Clock,
         before_send: Callable[[Request], str | None],
+        *,
+        by_turns: bool = False,
     ) -> None:
         self._client = client
         self._inbox = inbox
@@ -117,6 +124,8 @@ class Desk:
         self._bell = Bell()
         self._in_flight = False
         self._open = True
+        self._by_turns = by_turns
+        self._may_send = True
         self._leaving = False
         self._due: datetime | None = None
         self._thread = threading.Thread(target=self._work, name="kite-desk", daemon=True)
@@ -133,10 +142,20 @@ class Desk:
                     self._crowded = self._client.refused  # what waits for a session goes by lane, too
                 self._queue.append(request)
                 self._due = None
+                self._may_send = not self._by_turns
         if accepted:
             self._bell.ring()
         else:
             self._reply(request, error=_not_sent("the desk is closed"))
+
+    def send_off(self) -> bool:
+        """The turn is over: what was given in it may leave; True if there is something. Only in lock step does
+        anything wait for it."""
+        with self._lock:
+            news, self._may_send = not self._may_send, True
+        if news:
+            self._bell.ring()
+        return news
 
     def withdraw(self, ref: int) -> bool:
         """Take back a placement that still waits, and what was to follow it; True if it was there and will
@@ -196,7 +215,7 @@ class Desk:
         """
         unsent: list[Request] = []
         with self._lock:
-            self._open = False
+            self._open, self._may_send = False, True
             if not entries:
                 unsent = [request for request in self._queue if request.lane is Lane.ENTRY]
                 self._queue = [request for request in self._queue if request.lane is not Lane.ENTRY]
@@ -245,7 +264,7 @@ class Desk:
         pace = self._client.pace
         while True:
             with self._lock:
-                request = None if self._client.refused else self._first()
+                request = self._first() if self._may_send and not self._client.refused else None
                 if request is None and (self._leaving or not self._open):
                     return None
                 if request is not None:

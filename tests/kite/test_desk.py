@@ -65,10 +65,12 @@ def replies(inbox: Inbox) -> Replies:
 def make(rest: FakeRest, inbox: Inbox, clock: ManualClock) -> Iterator[Callable[..., Desk]]:
     made: list[Desk] = []
 
-    def build(before_send: Callable[[Request], str | None] = lambda request: None, **changed: Any) -> Desk:
+    def build(
+        before_send: Callable[[Request], str | None] = lambda request: None, *, by_turns: bool = False, **changed: Any
+    ) -> Desk:
         its_clock = changed.pop("clock", clock)
         client = KiteClient(rest.endpoint, KEY, TOKEN, armed=True, clock=its_clock, **changed)
-        desk = Desk(client, inbox, its_clock, before_send)
+        desk = Desk(client, inbox, its_clock, before_send, by_turns=by_turns)
         made.append(desk)
         return desk
 
@@ -310,6 +312,26 @@ def test_a_placement_that_waits_can_be_withdrawn(rest: FakeRest, make: Callable[
     assert desk.stop(5.0)
     assert [reply.ref for reply in replies.got] == [1]
     assert len(rest.asked) == 1
+
+
+def test_by_turns_nothing_leaves_before_the_turn_is_over(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    rest.on("/orders/regular", echo)
+    desk = make(by_turns=True)
+    assert not desk.send_off()
+    desk.submit(place(1))
+    desk.submit(place(2))
+    assert desk.busy
+    replies.inbox.bell.wait(0.1)  # time enough for a thread that would send it
+    assert not rest.asked
+    assert desk.withdraw(1)
+    assert desk.send_off()
+    assert not desk.send_off()
+    assert [reply.ref for reply in replies.wait(1)] == [2]
+    desk.submit(place(3))
+    assert desk.stop()  # the end is the end of the last turn, too
+    assert [reply.ref for reply in replies.wait(2)] == [2, 3]
 
 
 def test_a_cancel_that_comes_while_an_entry_waits_goes_first(
