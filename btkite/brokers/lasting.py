@@ -152,8 +152,8 @@ class Lasting(Account):
 
     def place_of(self, key: str) -> int:
         """Which of the run's feeds trades an instrument, as a number."""
-        datas = list(self.cerebro.datas)
-        return next((n for n, data in enumerate(datas) if data is self._datas.get(key)), len(datas))
+        datas, own = self.cerebro.datas, self._datas.get(key)
+        return next((n for n, data in enumerate(datas) if data is own), len(datas))
 
     def position_of(self, key: str) -> bt.Position:
         """The live position of an instrument."""

@@ -192,6 +192,8 @@ def answered(reply: DeskReply) -> dict[str, Any]:
 
 def book_of(broker: BookBroker) -> dict[str, Any]:
     """Everything that :func:`restore_money` and :func:`restore_orders` need."""
+    feeds = {id(data): number for number, data in reversed(list(enumerate(broker.cerebro.datas)))}
+    owners = {id(one): number for number, one in enumerate(getattr(broker.cerebro, "runningstrats", ()))}
     return {
         "ledger": broker.ledger.state(),
         "positions": {
@@ -205,8 +207,8 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
             for key, position, since in broker.holds()
         },
         "orders": [
-            *(_row(broker, order) for order in broker.orders.values() if order.alive()),
-            *(_row(broker, order) for order in broker.orders.parts()),
+            *(_row(broker, order, feeds, owners) for order in broker.orders.values() if order.alive()),
+            *(_row(broker, order, feeds, owners) for order in broker.orders.parts()),
         ],
         "groups": broker.groups.state(),
         "newest": max([broker.newest, *broker.orders]),
@@ -214,16 +216,14 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
     }
 
 
-def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
+def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int, int]) -> dict[str, Any]:
     terms = broker.terms[order.ref if order.alive() else whole_ref(order.ref)]
-    owner = order.p.owner
-    strategies = getattr(broker.cerebro, "runningstrats", [])
     return {
         "ref": order.ref,
         "side": order.ordtypename(),
         "key": order.info.get("instrument"),
-        "data": next((n for n, data in enumerate(broker.cerebro.datas) if data is order.data), 0),
-        "owner": next((n for n, strategy in enumerate(strategies) if strategy is owner), 0),
+        "data": feeds.get(id(order.data), 0),
+        "owner": owners.get(id(order.p.owner), 0),
         "size": order.size,
         "price": order.created.price,
         "plimit": order.created.pricelimit,

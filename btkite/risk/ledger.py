@@ -429,7 +429,7 @@ class Ledger:
             "loss_from": self.loss_from,
             "latched": None if self.latched is None else asdict(self.latched),
             "positions": {key: list(held) for key, held in self.positions().items()},
-            "orders": [asdict(order) for order in self._orders.values()],
+            "orders": [order.state() for order in self._orders.values()],
             "entries": {name: list(refs) for name, refs in self._entries.items()},
         }
 
