@@ -35,7 +35,8 @@ class Widening(Banding):
         """Look at what rests, of living orders: this is asked at every tick, and of a day's orders most have ended."""
         if self.config.broker.unfilled == "leave":
             return
-        resting = {ref: self._order_ids[ref] for ref in self.terms if ref in self._order_ids and self._rests(ref)}
+        living = [*self.terms, *(part.ref for part in self.orders.parts())]
+        resting = {ref: self._order_ids[ref] for ref in living if ref in self._order_ids and self._rests(ref)}
         self._resting = {
             ref: known if (known := self._resting.get(ref, ("", now)))[0] == order_id else (order_id, now)
             for ref, order_id in resting.items()
