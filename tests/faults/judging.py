@@ -46,7 +46,7 @@ def judge(exchange: KiteExchange, ran: Any, asked: list[Row]) -> Iterator[str]:
     yield from _miscounted(book, orders, ran)
     yield from _told(ran, orders)
     if ran.broker.config.groups.exits == "two":  # else one row stands for several orders
-        yield from _changed(book, orders)
+        yield from _changed(book, orders, ran.wanted)
     held = {f"{row['exchange']}:{row['tradingsymbol']}": row["quantity"] for row in exchange.positions()}
     for data in ran.datas:
         ours, theirs = ran.getposition(data).size, held.get(data._name, 0)
@@ -97,7 +97,7 @@ def _orphans(book: list[Row], orders: list[Any]) -> Iterator[str]:
 
 
 def _miscounted(book: list[Row], orders: list[Any], ran: Any) -> Iterator[str]:
-    """Units and rupees by symbol and side; and none of an order beyond what was wanted of it."""
+    """Units and rupees by symbol and side."""
     for data in ran.datas:
         for side in ("BUY", "SELL"):
             theirs = [
@@ -112,10 +112,6 @@ def _miscounted(book: list[Row], orders: list[Any], ran: Any) -> Iterator[str]:
             if units[0] != units[1] or abs(paid[0] - paid[1]) > 0.01:
                 theirs_said, ours_said = (f"{n} for ₹{rupees:.2f}" for n, rupees in zip(units, paid, strict=True))
                 yield f"{side} {data._name}: {theirs_said} at the exchange, {ours_said} in our book"
-    for order in orders:
-        wanted = ran.wanted.get(order.ref)
-        if wanted is not None and abs(order.executed.size) > wanted:
-            yield f"order {order.ref} was to be {wanted} and has traded {order.executed.size}"
 
 
 def _told(ran: Any, orders: list[Any]) -> Iterator[str]:
@@ -126,8 +122,13 @@ def _told(ran: Any, orders: list[Any]) -> Iterator[str]:
             yield f"of order {ref} the strategy heard {told}"
 
 
-def _changed(book: list[Row], orders: list[Any]) -> Iterator[str]:
-    """Whatever became of its changes, an order is to us what it was at the exchange when it ended."""
+def _changed(book: list[Row], orders: list[Any], wanted: dict[int, float]) -> Iterator[str]:
+    """Whatever became of its changes, an order is to us what it was at the exchange when it ended, and nothing of it
+    has traded beyond what it was ever to be."""
+    for order in orders:
+        most = wanted.get(order.ref)
+        if most is not None and abs(order.executed.size) > most:
+            yield f"order {order.ref} was to be {most} and has traded {order.executed.size}"
     there = {row["tag"]: row for row in book}
     for order in orders:
         row = there.get(order.info.get("tag"))
