@@ -81,7 +81,7 @@ class Soak(bt.Strategy):
         text = " ".join(map(str, (msg, *args)))
         if "foreign" in text or "outside" in text or "lost" in text or "renewed" in text or "twice" in text:
             self.say("store", text=text)
-        if msg == "session lost" and self.steer.now().hour < 9:  # the night's: somebody logs in
+        if msg == "session lost" and "access_token" in text:  # it is dead, not refused by mistake: somebody logs in
             token = self.steer.issue_token()
             Path(".env.new").write_text(f"KITE_ACCESS_TOKEN={token}\\n")
             Path(".env.new").replace(".env")
