@@ -3,6 +3,7 @@
 backtrader gives a trade the time of the feed's last bar. That bar ended before the fill as long as fills are heard
 when they happen; of one that was made while the process was dead, or the stream away, it is the bar of the hearing,
 minutes later. Where a fill is older than that bar, the trade has the fill's own time, which is the exchange's.
+On history nothing is heard late: there a fill before the bar is backtrader's cheat-on-close.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ _HAIR = 0.5 / 86_400
 
 def tell(strategy: Any, order: Any, *, quicknotify: bool) -> None:
     """Notify a strategy of an order, as backtrader does, with its trades dated by fills that were heard late."""
-    bits = [bit for bit in order.executed.iterpending() if bit is not None]
+    bits, seen = [], 0.0
     data = order.data if order.data._compensate is None else order.data._compensate
-    seen = data.datetime[0] if bits and len(data) else 0.0
-    if order.p.simulated or not any(bit.dt and bit.dt < seen - _HAIR for bit in bits):
+    if getattr(strategy.broker, "hears_late", False) and len(data) and not order.p.simulated:
+        bits = [bit for bit in order.executed.iterpending() if bit is not None]
+        seen = data.datetime[0]
+    if not any(bit.dt and bit.dt < seen - _HAIR for bit in bits):
         strategy._addnotification(order, quicknotify=quicknotify)
         return
     before, notify, mine = len(strategy._tradespending), strategy._notify, vars(strategy).get("_notify")

@@ -47,6 +47,7 @@ class KiteBroker(Slicing):
     """
 
     params: Any = (("store", None),)
+    hears_late = True
 
     def init(self) -> None:
         super().init()

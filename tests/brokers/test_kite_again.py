@@ -13,13 +13,14 @@ from btkite.clock import ManualClock
 from btkite.journal import Journal
 from tests.brokers.scene import CALM, UP, Order, buy
 from tests.brokers.test_kite_day import HOURS, LOW, says
-from tests.brokers.wire import Told, done_but, held_until, lost, passes
+from tests.brokers.wire import Told, done_but, held_until, lost, on_its_way, passes
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
 LONG = [CALM] * 12
 NO = (400, "application/json", {"status": "error", "error_type": "InputException", "message": "Try later."})
 NOTHING = (200, "application/json", {"status": "success", "data": []})
+
 
 # ---- cancels ----
 
@@ -54,7 +55,7 @@ def test_a_cancel_behind_a_placement_whose_answer_was_lost_is_kept(live):
 
     def give(s):
         order = s.buy(size=3, exectype=LIMIT, price=90.0)
-        live.middle.wait_for("POST", 1)
+        on_its_way(s, live, "POST")
         s.cancel(order)
         go.set()
         return order
@@ -160,7 +161,7 @@ def test_a_book_that_was_asked_for_before_a_change_failed_does_not_decide_on_it(
 
     def change(s):
         s.cancel(s.given[1])
-        live.middle.wait_for("DELETE", 1)
+        on_its_way(s, live, "DELETE")
         s.broker.modify(s.given[0], price=91.0)
 
     live.middle.on("DELETE", lost(NO))
