@@ -19,7 +19,7 @@ from ..journal import Journal, canonical
 from ..kite.desk import Place, Request
 from ..kite.forms import order_fields
 from ..kite.inbox import DeskReply
-from ..linetime import from_seconds
+from ..linetime import from_seconds, seconds_of
 from ..log import get_logger
 from ..risk.ledger import Ledger
 from ..values import Proposal
@@ -94,7 +94,7 @@ class Record:
         self.journal.append("reply", answered(reply))
 
     def sent_at(self, tag: str) -> datetime | None:
-        for event in reversed(self.journal.events("sending")):
+        for event in reversed(self.journal.events("sending", books=False)):
             if event.data.get("tag") == tag:
                 return event.time
         return None
@@ -104,7 +104,7 @@ class Record:
 
     def booked(self) -> dict[str, int]:
         units: dict[str, int] = {}
-        for event in self.journal.events("fill"):
+        for event in self.journal.events("fill", books=False):
             if order_id := str(event.data.get("order_id") or ""):
                 units[order_id] = units.get(order_id, 0) + int(event.data["quantity"])
         return units
@@ -238,8 +238,8 @@ def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int
         "executed": [order.executed.size, order.executed.price, order.executed.comm],
         "terms": [terms.deadline, terms.carry, terms.after_hours],
         "closes": broker.close_after(order),
-        "given": broker.now,
-        "fills": broker.fills_of(order),
+        "given": seconds_of(order.created.dt) if order.created.dt else broker.now,
+        "fills": list(broker.fills_of(order)),
         "info": {name: value for name, value in order.info.items() if isinstance(value, _PLAIN)},
     }
 
