@@ -43,7 +43,7 @@ class Mortal(Record):
 
     def intent(self, *args: Any) -> None:
         super().intent(*args)
-        die("intent")
+        die("exit intent" if args[1].reduces else "intent")
 
     def sending(self, *args: Any) -> None:
         super().sending(*args)
@@ -77,6 +77,10 @@ class Lives(bt.Strategy):
             self.buy(size=10, exectype=bt.Order.Limit, price=99.0)
         if PLAN == "slices" and len(self) == 2 and not self.before:
             self.buy(size=SLICED, exectype=bt.Order.Limit, price=99.0)
+        if PLAN == "leave" and len(self) == 2 and not self.before:
+            self.buy(size=10)
+        if PLAN == "leave" and len(self) == 4 and not self.before:
+            self.close()
         if PLAN == "rest" and len(self) == 2 and not self.before:
             self.buy(size=10, exectype=bt.Order.Limit, price=97.0)
             self.buy(size=5, exectype=bt.Order.Limit, price=90.0)
