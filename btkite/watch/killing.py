@@ -19,7 +19,7 @@ from ..config import Config, load
 from ..errors import BtkiteError, ConfigError
 from ..modes import Mode
 from ..risk.gate import KillSwitch
-from .places import Place, places
+from .places import Place, likeliest, places
 from .reading import Standing, standing
 
 _PATIENCE = timedelta(seconds=30)
@@ -82,7 +82,7 @@ def kill(
     found = places(mode, config, endpoint, purpose="killed")
     set_now = {place: KillSwitch(place.kill).engage(reason, clock.now(), flatten=flatten) for place in found}
     running = [place for place in found if standing(place, clock).is_running]
-    shown = running or [max(found, key=lambda place: place.touched)]
+    shown = running or [likeliest(found)]
     return [_awaited(place, again=not set_now[place], clock=clock, patience=patience) for place in shown]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -118,3 +119,11 @@ def test_what_is_waited_for_is_said() -> None:
     row = {"ref": 4, "symbol": "NSE:INFY", "uncertain_until": "2026-11-02T09:21:30"}
     (text,) = open_of({"orders": [row], "positions": []})
     assert text == "order 4 NSE:INFY (Kite has not answered: looked up until 09:21:30)"
+
+
+def test_kill_and_arm_name_the_same_endpoint(btkite: Btkite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The built-in simulator has an account of an exchange that serves, too."""
+    here(monkeypatch, tmp_path)
+    (tmp_path / "config.yaml").write_text(f"paths:\n  state: {tmp_path / 'state'}\n", encoding="utf-8")
+    said = [btkite("kill")[1], btkite("arm")[2], btkite("arm", "--confirm", USER)[1], btkite("arm")[1]]
+    assert len({re.findall(r"live on (\S+)\)", text)[0] for text in said}) == 1, said

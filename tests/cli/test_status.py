@@ -48,6 +48,7 @@ class Seen:
     watched: str = ""
     watch_code: int | None = None
     files: dict[str, list[str]] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +61,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         def look(stage: str) -> None:
             capture = subprocess.run(
                 [sys.executable, "-m", "btkite", "status", "--mode", "live", "--json"],
-                cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=True,
+                cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
             )  # fmt: skip
+            found.codes[stage] = capture.returncode
             (found.data[stage],) = json.loads(capture.stdout)
             found.text[stage] = capture.stdout
 
@@ -154,6 +156,10 @@ def test_a_run_that_died_is_told_from_one_that_lives_and_the_journal_speaks_for_
     assert now["running"] == "died"
     assert {key.partition(":")[2]: row["size"] for key, row in now["book"]["positions"].items()} == seen.positions
     assert {row["info"]["order_id"] for row in now["book"]["orders"]} == seen.orders
+
+
+def test_the_exit_code_says_whether_somebody_should_look(seen: Seen) -> None:
+    assert seen.codes == {"never": 0, "running": 0, "died": 1}
 
 
 def test_looking_writes_nothing(seen: Seen) -> None:
