@@ -90,6 +90,8 @@ class Standing(Connection):
     def _refused(self, event: Refused) -> None:
         if self.renewal.refused(event.reason, self.clock.now()):
             self._session_is_lost()
+        elif self.renewal.lost is None and self.desk is not None:  # it was believed again before it was missed
+            self.desk.wake()
 
     def _renew(self, now: datetime) -> None:
         self._end_probation()

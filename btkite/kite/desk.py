@@ -127,6 +127,7 @@ class Desk:
         self._by_turns = by_turns
         self._may_send = True
         self._leaving = False
+        self._lost = False  # the session was over when there was something to send: :meth:`wake` says that it is back
         self._due: datetime | None = None
         self._thread = threading.Thread(target=self._work, name="kite-desk", daemon=True)
         self._thread.start()
@@ -182,7 +183,7 @@ class Desk:
         with self._lock:
             if self._in_flight:
                 return True
-            if not self._queue or self._client.refused:
+            if not self._queue or self._lost or self._client.refused:
                 return False
             return self._due is None or self._clock.now() >= self._due
 
@@ -190,10 +191,12 @@ class Desk:
     def due(self) -> datetime | None:
         """When the request that waits for the rate limit may go; None if none waits."""
         with self._lock:
-            return self._due if self._queue and not self._client.refused else None
+            return self._due if self._queue and not (self._lost or self._client.refused) else None
 
     def wake(self) -> None:
-        """There is a session again: go on."""
+        """There is a session again, and what must not leave any more has been taken back: go on."""
+        with self._lock:
+            self._lost = False
         self._bell.ring()
 
     def waiting(self) -> list[Request]:
@@ -264,7 +267,8 @@ class Desk:
         pace = self._client.pace
         while True:
             with self._lock:
-                request = self._first() if self._may_send and not self._client.refused else None
+                self._lost = self._lost or (self._client.refused and bool(self._queue))
+                request = self._first() if self._may_send and not self._lost else None
                 if request is None and (self._leaving or not self._open):
                     return None
                 if request is not None:
