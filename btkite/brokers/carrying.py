@@ -115,10 +115,10 @@ class Carrying(Heard):
         if tag:
             self._tags[tag] = new
             order.info["tag"], before.info["tag"] = tag, tag[:-OWN_TAG]
-        for name in ("order_id", "variety", "booked"):
+        for name in ("order_id", "variety", "booked", "replacing"):
             if name in before.info:
                 order.info[name] = before.info[name]
-        for name in ("order_id", "filled_before", "booked"):
+        for name in ("order_id", "filled_before", "booked", "replacing"):
             before.info.pop(name, None)
         order.addinfo(filled_before=self._before[new])
         if old in self._pinned:

@@ -284,7 +284,9 @@ class Heard(Settling):
     def place_anew(self, order: Any) -> None:
         """Its placement is over and it is not: another one, for the rest, as it is now."""
         self._desk.drop(order.ref)
-        for known in (self._order_ids, self._changes, self._changing, self._differs, self._lagging):
+        for known in (
+            self._order_ids, self._changes, self._changing, self._differs, self._lagging, self._resumed,
+        ):  # fmt: skip
             known.pop(order.ref, None)
         self._forget_placement(order)
         self.route(order)
@@ -308,7 +310,7 @@ class Heard(Settling):
         info["tag"] = str(info.get("tag") or "")[:-OWN_TAG]
         if info.get("variety") == "amo":
             info["variety"] = "regular"
-        for name in ("order_id", "filled_before", "cancel_wanted"):
+        for name in ("order_id", "filled_before", "cancel_wanted", "replacing"):
             info.pop(name, None)
 
     def take_answer(self, answer: Answer) -> None:

@@ -118,6 +118,7 @@ class KiteBroker(Slicing):
         if self.recall_slices(order):
             return
         self._replacing.discard(order.ref)
+        order.info.pop("replacing", None)
         self._take_out(order, wish=order.ref not in self._expiring)
 
     def _take_out(self, order: Any, *, wish: bool) -> None:
@@ -129,7 +130,11 @@ class KiteBroker(Slicing):
         if ref in self._leaving or self.exits.drop(order):
             return
         if self._lapses(order):
-            self._unwanted.add(ref)
+            if ref in self._replacing:  # in the morning it is placed as it is now, if it is carried
+                self._replacing.discard(ref)
+                order.info.pop("replacing", None)
+            else:
+                self._unwanted.add(ref)
             return
         self._leaving.add(ref)
         if wish and not order.info.get("cancel_wanted"):
@@ -140,7 +145,11 @@ class KiteBroker(Slicing):
         order_id = self._order_ids.get(ref, "")
         if not order_id and self._desk.withdraw(ref):
             self._leaving.discard(ref)
-            self.ended(order, "canceled")
+            if ref in self._replacing:
+                self._replacing.discard(ref)
+                self.place_anew(order)
+            else:
+                self.ended(order, "canceled")
             return
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
@@ -160,8 +169,10 @@ class KiteBroker(Slicing):
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
         if self._changes[order.ref] > _CHANGES:
-            self._take_out(order, wish=False)
             self._replacing.add(order.ref)
+            order.addinfo(replacing=True)
+            self._write("replace", ref=order.ref)  # or a restart would take its cancellation for its end
+            self._take_out(order, wish=False)
             return
         wanted = self.proposal(order)
         quantity = wanted.quantity - self._before.get(order.ref, 0)
@@ -201,6 +212,10 @@ class KiteBroker(Slicing):
             self._doubt.begin(order.ref, self.now if sent is None else min(sent, self.now))
         if self.groups.is_leaving(order.ref) or order.info.get("cancel_wanted"):  # it may never have left
             self._recalls.append(order.ref)
+        elif order.info.get("replacing"):
+            self._replacing.add(order.ref)
+            self._leaving.add(order.ref)
+            self._again[order.ref] = self.now
 
     def is_out(self, order: Any) -> bool:
         """Whether Kite may have it: then what became of it is Kite's to say."""
