@@ -18,7 +18,7 @@ import backtrader as bt
 from ..config import Config
 from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
-from ..market.permitted import largest_order
+from ..market.permitted import largest_order, mis_cutoff
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
@@ -26,6 +26,7 @@ from .changes import Changes, reshape
 from .cutting import is_too_large
 from .grouping import Groups
 from .orders import Orders
+from .overnight import INTRADAY
 from .record import restore_money
 from .terms import Terms, terms_of
 from .wording import misunderstood
@@ -222,9 +223,28 @@ class BookBroker(Changes):
                 return Denial("product", problem, "broker.default_product")
             if (denial := self._forbidden(order)) is not None:
                 return denial
+            if (denial := self._too_late(order)) is not None:
+                return denial
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
+
+    def _too_late(self, order: Any) -> Denial | None:
+        """Why Kite takes no new intraday order at this hour."""
+        if self.config.broker.mis_cutoff == "send" or order.parent is not None:
+            return None
+        wanted = self.proposal(order)
+        session = self._session(wanted.instrument)
+        if wanted.product != INTRADAY or wanted.reduces or session is None or not wanted.instrument.exchange:
+            return None
+        until = mis_cutoff(wanted.instrument, (from_seconds(session[0]), from_seconds(session[1])))
+        if until is None or from_seconds(self.now) < until:
+            return None
+        return Denial(
+            "mis_cutoff",
+            f"Kite takes no new MIS orders in {wanted.instrument.key} from {until:%H:%M} on: use another product",
+            "broker.mis_cutoff",
+        )
 
     def cancel(self, order: Any) -> bool:
         """Ask for the order's end; False if it has ended already."""

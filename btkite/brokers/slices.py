@@ -31,16 +31,9 @@ log = get_logger(__name__)
 _ENDS = {"margin": 4, "rejected": 3, "expired": 2, "canceled": 1}
 """How an order ends whose slices ended in different ways: the gravest."""
 _MORE = (
-    "sliced",
-    "order_id",
-    "filled_before",
-    "cancel_wanted",
-    "replacing",
-    "uncertain",
-    "booked",
-    "slices_ended",
+    "sliced", "order_id", "filled_before", "cancel_wanted", "replacing", "uncertain", "booked", "slices_ended",
     "slices_reason",
-)
+)  # fmt: skip
 """What an order is told of itself; a slice has its own."""
 
 

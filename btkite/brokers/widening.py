@@ -93,8 +93,7 @@ class Widening(Banding):
         )
         limit = min(far, most) if order.isbuy() else max(far, most)
         limit = round_limit(limit, instrument.tick_size, way) if instrument.tick_size else limit
-        band = self.band_of(order)
-        limit = limit if band is None else band.within(limit)
+        limit = self.within_bands(order, limit)
         if (limit - progress.price) * way.sign <= 0 or self._changes.get(ref, 0) >= _MOST_CHANGES:
             if (last - progress.price) * way.sign > 0:  # it is where it may go, and the market is beyond it
                 order.addinfo(widened_out=True)

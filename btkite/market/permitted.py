@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,11 @@ CASH = frozenset({"NSE", "BSE"})
 LONGEST_TTL = 120
 FEWEST_LEGS = 2
 _CRORE = 1e7
+_NO_AUCTION = frozenset({"BSE:BSE", "BSE:CDSL"})
+"""BSE leaves itself and its depository out."""
+_SHORT = timedelta(hours=2)
+"""A session below this is a special one: its MIS ends ten minutes before its close."""
+_BEFORE_SHORT_CLOSE = timedelta(minutes=10)
 
 
 def in_force(rule: str, scope: str, day: date) -> str | None:
@@ -50,6 +55,23 @@ def largest_order(instrument: Instrument, day: date) -> int | None:
 def is_stock_option(instrument: Instrument) -> bool:
     """An option on a share: Kite takes no market orders in it."""
     return instrument.is_option and instrument.exchange in ("NFO", "BFO") and instrument.name not in INDEX_NAMES
+
+
+def mis_cutoff(instrument: Instrument, session: tuple[datetime, datetime]) -> datetime | None:
+    """From when on Kite takes no new MIS order in ``session`` (its open and close); None if it is not known.
+
+    Exits are refused, too, then, but that is Kite's to say: what would be left without them is a position.
+    """
+    opens, closes = session
+    where, day = instrument.exchange, opens.date()
+    if closes - opens < _SHORT:
+        return closes - _BEFORE_SHORT_CLOSE
+    minutes = in_force("mis_before_close", where, day)
+    if minutes is not None:
+        return closes - timedelta(minutes=int(minutes))
+    of_auction = where in CASH and instrument.key not in _NO_AUCTION and instrument.tradingsymbol in _with_derivatives()
+    text = (in_force("mis_cutoff", f"{where}:cas", day) if of_auction else None) or in_force("mis_cutoff", where, day)
+    return None if text is None else datetime.combine(day, time.fromisoformat(text))
 
 
 def forbidden(order: Proposal, day: date, *, amo: bool = False) -> Denial | None:
@@ -147,6 +169,12 @@ def _disclosed(order: Proposal, day: date) -> Denial | None:
 _LOOKS: tuple[Callable[[Proposal, date], Denial | None], ...] = (
     _exchange, _validity, _iceberg, _freeze, _size, _disclosed,
 )  # fmt: skip
+
+
+@cache
+def _with_derivatives() -> frozenset[str]:
+    """Shares that have derivatives, whose day ends in the closing auction."""
+    return frozenset(row["name"] for row in read_table("lots")) - INDEX_NAMES
 
 
 @cache

@@ -99,6 +99,16 @@ class Broker(Section):
         description="Per cent a MARKET or SL-M order may slip from the last price; -1 is Kite's own figure. Kite "
         "refuses such orders without it.",
     )
+    out_of_band: Literal["deny", "clamp"] = Field(
+        default="deny",
+        description="Live: what becomes of a limit outside the day's band. clamp: it is moved to the band's edge, if "
+        "that is no worse a price than was asked for; else, and with deny, the order is denied.",
+    )
+    mis_cutoff: Literal["deny", "send"] = Field(
+        default="deny",
+        description="A MIS order that opens a position after the hour from which Kite takes none (15:25 for most "
+        "shares, 15:12 for those with derivatives): deny it, in every mode, or send it all the same.",
+    )
     unfilled: Literal["widen", "leave", "cancel"] = Field(
         default="widen",
         description="Live: what becomes of a MARKET or SL-M order that rests because the market ran beyond its "
