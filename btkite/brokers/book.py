@@ -237,6 +237,9 @@ class BookBroker(Changes):
         session = self._session(wanted.instrument)
         if wanted.product != INTRADAY or wanted.reduces or session is None or not wanted.instrument.exchange:
             return None
+        held = self.position_of(wanted.instrument.key).size
+        if held * wanted.side.sign < 0 and wanted.quantity <= abs(held):  # whatever else is still on its way out
+            return None
         until = mis_cutoff(wanted.instrument, (from_seconds(session[0]), from_seconds(session[1])))
         if until is None or from_seconds(self.now) < until:
             return None

@@ -69,6 +69,17 @@ def test_after_it_entries_are_denied_and_exits_pass(kite_exchange, mode):
         assert ran.given[number].info.denied_by == "broker.mis_cutoff"
 
 
+def test_an_exit_passes_while_the_stop_that_it_replaces_is_on_its_way_out(kite_exchange):
+    plan = {
+        2: buy(size=2),
+        5: lambda s: s.sell(size=2, exectype=Order.Stop, price=90.0),
+        74: lambda s: [s.cancel(s.given[1]), s.sell(size=2)],
+    }
+    ran = kite_exchange.run_strategy(Planned, market(), plan=plan, config=KEY).strategy
+    assert ran.story(2)[-1] == "Completed"
+    assert ran.position.size == 0
+
+
 def test_what_is_allowed_kite_takes(kite_exchange):
     settings = {"checks": ("mis_cutoff",)}
     plan = {73: buy(), 74: lambda s: [s.buy(size=1), s.buy(size=1, product="CNC")]}
