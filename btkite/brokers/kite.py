@@ -216,6 +216,7 @@ class KiteBroker(Slicing):
             self._replacing.add(order.ref)
             self._leaving.add(order.ref)
             self._again[order.ref] = self.now
+            self._differs.pop(order.ref, None)  # what it is to be is ours to say
 
     def is_out(self, order: Any) -> bool:
         """Whether Kite may have it: then what became of it is Kite's to say."""
