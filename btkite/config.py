@@ -28,6 +28,7 @@ from .settings import reading
 from .settings.sections import (
     Alerts,
     Broker,
+    Client,
     Data,
     Exchange,
     Groups,
@@ -44,6 +45,7 @@ from .settings.sentences import did_you_mean, sentences
 __all__ = [
     "Alerts",
     "Broker",
+    "Client",
     "Config",
     "Data",
     "Exchange",
@@ -69,6 +71,7 @@ class Config(Section):
     """Every setting of btkite. ``Config()`` is the defaults; :func:`load` reads files and environment."""
 
     broker: Broker = Field(default_factory=Broker, description=Broker.__doc__)
+    client: Client = Field(default_factory=Client, description=Client.__doc__)
     network: Network = Field(default_factory=Network, description=Network.__doc__)
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     paths: Paths = Field(default_factory=Paths, description=Paths.__doc__)

@@ -15,7 +15,7 @@ from typing import Any
 
 import backtrader as bt
 
-from ..commissions import InstrumentCommission
+from ..commissions import InstrumentCommission, default_product
 from ..config import Config
 from ..linetime import from_seconds
 from ..market.calendar import EXCHANGES
@@ -138,10 +138,7 @@ class Account(GatedBroker):
         against = held * (1 if order.isbuy() else -1) < 0
         if against and instrument.key in self._products:
             return self._products[instrument.key]
-        default = self.config.broker.default_product
-        if default in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
-            return "NRML"
-        return default
+        return default_product(instrument, self.config.broker.default_product)
 
     def product_of_order(self, order: Any) -> str:
         """Kite's product that it went to the market with, or would go with."""

@@ -76,6 +76,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "demo": Verb("btkite.cli.demo:demo", "One strategy in all three modes, on the built-in exchange."),
     "data": Verb("btkite.cli.data:app", "Fetch, import, list and show candles."),
     "check": Verb("btkite.cli.check:app", "What happens when the process dies."),
+    "charges": Verb("btkite.cli.charges:charges", "What an order costs, line by line."),
     "exchange": Verb("btkite.cli.exchange:app", "Start the simulated exchange, or judge one."),
     "login": Verb("btkite.cli.login:login", "Log in to Kite for today."),
     "logout": Verb("btkite.cli.login:logout", "End today's session and forget its token."),

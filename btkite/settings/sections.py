@@ -187,6 +187,28 @@ class Broker(Section):
     kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
 
 
+class Client(Section):
+    """What charges depend on besides the trade: who the client is."""
+
+    woman: bool = Field(default=False, description="The first holder is a woman, whose DP charge is less.")
+    karnataka: bool = Field(
+        default=False, description="An address in Karnataka, where the note rounds CGST and SGST apart."
+    )
+    in_debit: bool = Field(
+        default=False, description="The account owes Zerodha money: ₹20 more for every executed order."
+    )
+    stamp_delivery_pct: Number = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Stamp duty on deliveries before 2020-07-01, when it was the state's, both sides, per cent "
+        "(Maharashtra, Gujarat, Delhi, Kerala; Tamil Nadu 0.006).",
+    )
+    stamp_other_pct: Number = Field(
+        default=0.002, ge=0, le=1, description="The same on all other trades before 2020-07-01."
+    )
+
+
 class Data(Section):
     """Candles and ticks."""
 
