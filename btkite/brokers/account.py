@@ -7,10 +7,9 @@ symbol share one position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
-from functools import partial, reduce
-from operator import add
+from functools import partial
 from typing import Any
 
 import backtrader as bt
@@ -19,23 +18,21 @@ from ..commissions import InstrumentCommission, default_product
 from ..config import Config
 from ..linetime import from_seconds
 from ..market.calendar import EXCHANGES
-from ..market.charges import Charges, charge_order
 from ..market.margins import margin_required
-from ..market.permitted import largest_order
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
 from ..values import Denial, Instrument, OrderType, Proposal
 from . import hours, translate
-from .base import GatedBroker, strategy_name
-from .cutting import by_slice, is_many
+from .base import strategy_name
+from .charging import Charging
 from .grouping import Groups
 from .overnight import INTRADAY, Overnight
 
 _TRIGGERED = {OrderType.SL: OrderType.LIMIT, OrderType.SLM: OrderType.MARKET}
 
 
-class Account(GatedBroker):
+class Account(Charging):
     """What is held and what it is worth; Cerebro's thread only."""
 
     gate: RiskGate
@@ -60,9 +57,6 @@ class Account(GatedBroker):
         self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
         self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
         self._flattening = False
-        self._fills: dict[int, list[tuple[int, float]]] = {}
-        self._charged: dict[int, float] = {}
-        self._parts: dict[int, Charges] = {}
         self._now = -1
 
     @property
@@ -247,7 +241,7 @@ class Account(GatedBroker):
         instrument = self.instrument_of_order(order)
         position = self._positions.setdefault(instrument.key, bt.Position())
         product = self._product(order, instrument, position.size)
-        charges = self._charge(order, instrument, product, quantity, price, when)
+        charges = self.charge(order, instrument, product, quantity, price, when)
         comminfo = order.comminfo
         if not position.size:
             self._products[instrument.key] = product
@@ -306,39 +300,12 @@ class Account(GatedBroker):
             found = self.comminfo[instrument.key] = InstrumentCommission.of(instrument, self)
         return found
 
-    def _charge(
-        self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int
-    ) -> float:
-        """₹ that this execution adds to the order's charges (brokerage is capped per order, not per fill)."""
-        if not isinstance(order.comminfo, InstrumentCommission):  # of the user's own making
-            return float(order.comminfo.getcommission(quantity, price))
-        if not self.config.broker.charges:
-            return 0.0
-        fills = self._fills.setdefault(order.ref, [])
-        fills.append((quantity, price))
-        day, side = from_seconds(when).date(), translate.side(order)
-        most = largest_order(instrument, day) if is_many(order) else None
-        orders = by_slice(fills, most) if most else [fills]  # each slice is an order with a brokerage of its own
-        total = reduce(add, [charge_order(instrument, side, product, one, day) for one in orders])
-        added = float(total.total) - self._charged.get(order.ref, 0.0)
-        self._charged[order.ref] = float(total.total)
-        self._parts[order.ref] = total
-        return added
-
-    def charged_for(self, ref: int) -> dict[str, float]:
-        """₹ that the order has cost so far, part by part; empty where the tables were not asked."""
-        parts = self._parts.get(ref)
-        return {} if parts is None else asdict(parts)
-
     def drop(self, ref: int) -> None:
         """Nothing will ever be asked of this order again."""
-        for table in (self._bound, self._pinned, self._fills, self._charged, self._parts):
+        for table in (self._bound, self._pinned):
             table.pop(ref, None)
+        self.settled(ref)
         self._safety.discard(ref)
-
-    def fills_of(self, order: Any) -> list[tuple[int, float]]:
-        """Quantity and price of each execution so far."""
-        return self._fills.get(order.ref, [])
 
 
 def _margin_rate(leverage: float, order: Proposal) -> float:

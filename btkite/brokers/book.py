@@ -377,9 +377,7 @@ class BookBroker(Changes):
         self.held.pop(order.ref, None)
         self.terms.pop(order.ref, None)
         if order.status == Order.Completed:  # of any other, a fill may surface late
-            self._fills.pop(order.ref, None)
-            self._charged.pop(order.ref, None)
-            self._parts.pop(order.ref, None)
+            self.settled(order.ref)
         self.ledger.done(order.ref, refused=refused)
 
     def forget_orders(self, kept: int) -> bool:

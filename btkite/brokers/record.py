@@ -211,6 +211,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
             *(_row(broker, order, feeds, owners) for order in broker.orders.parts()),
         ],
         "groups": broker.groups.state(),
+        "demat": broker.demat.state(),
         "newest": max([broker.newest, *broker.orders]),
         **broker.account_state(),
     }
@@ -249,6 +250,7 @@ def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int
 
 def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
     """Ledger and positions, before the run starts."""
+    broker.demat.restore(book.get("demat", {}))
     broker.ledger = broker.gate.ledger = Ledger.from_state(book["ledger"], margin_rate=broker.ledger_margin_rate())
     for key, row in book["positions"].items():
         broker.set_position(
