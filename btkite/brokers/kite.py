@@ -251,15 +251,17 @@ class KiteBroker(Slicing):
     def on_time(self, now: int) -> None:
         """Market time is ``now``: deadlines, orders held for the open, look-ups."""
         self._now = max(self._now, now)
-        over = [ref for ref, at in self.held.items() if (self.terms[ref].deadline or now + 1) <= min(now, at)]
-        self.ending = set(over)
-        for ref in sorted(over):
+        lapsed = [ref for ref, at in self.held.items() if (self.terms[ref].deadline or now + 1) <= min(now, at)]
+        self.ending = set(lapsed)
+        for ref in sorted(lapsed):
             self.ended(self.orders[ref], "expired")
         self.ending = set()
         for ref, at in sorted(self.held.items()):
             if at <= now and ref in self.held:
                 self.route(self.orders[ref])
-        due = [self.orders[ref] for ref, deadline in sorted(self._deadlines()) if deadline <= now]
+        # After a restart what is over by then may have traded meanwhile: first the account is read.
+        over = self._deadlines() if self.ready else []
+        due = [self.orders[ref] for ref, deadline in sorted(over) if deadline <= now]
         self._expiring.update(order.ref for order in due)
         for order in due:
             self.recall(order)

@@ -77,6 +77,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "data": Verb("btkite.cli.data:app", "Fetch, import, list and show candles."),
     "check": Verb("btkite.cli.check:app", "What happens when the process dies."),
     "charges": Verb("btkite.cli.charges:charges", "What an order costs, line by line."),
+    "chaos": Verb("btkite.cli.chaos:chaos", "A strategy against all that can go wrong on the way to Kite."),
     "exchange": Verb("btkite.cli.exchange:app", "Start the simulated exchange, or judge one."),
     "login": Verb("btkite.cli.login:login", "Log in to Kite for today."),
     "logout": Verb("btkite.cli.login:logout", "End today's session and forget its token."),
