@@ -213,11 +213,25 @@ class Outside(Carrying):
                     self._shrink(order, left)
 
     def _shrink(self, order: Any, left: int) -> None:
+        order.addinfo(shrunk=True)
         self._shrinking = True
         try:
             self.modify(order, size=int(abs(order.executed.size)) + left)
         finally:
             self._shrinking = False
+
+    def _flatten(self, entry: Any, size: int) -> None:
+        """Of an entry whose exit had to shrink, no more than the account bears: the rest is closed already."""
+        exits = (one for one in self.orders.values() if one.parent is not None and one.parent.ref == entry.ref)
+        if size > 0 and any(one.info.get("shrunk") for one in exits):
+            key = self.instrument_of_order(entry).key
+            sells, buys = self.closable(key, self.product_of_order(entry))
+            way = -1 if entry.isbuy() else 1
+            offered = {one.slot: one.remaining for one in self._exits(key)[way]}
+            size = min(size, (sells if way < 0 else buys) - sum(offered.values()))
+            if size <= 0:
+                return
+        super()._flatten(entry, size)
 
     def _too_large(self, key: str) -> dict[int, int]:
         sells, buys = self.closable(key, self.product_of(key))

@@ -48,6 +48,9 @@ def scenario_of(
     named = symbols or draw.choice((("NSE:INFY", "NSE:TCS"),) * 3 + (("NSE:INFY", "BSE:INFY"),))
     ends = OPEN + timedelta(minutes=WARMUP + minutes)
     faults = [_fault(draw, ends, named) for _ in range(draw.randint(3, 10))]
+    deaths = _deaths(draw)
+    if deaths:  # an account without a permission starts no run, and a death is followed by a start
+        faults = [fault for fault in faults if fault["kind"] != "no_permission"]
     acts = _acts(draw, minutes, named, str(config.get("broker.default_product", "MIS")))
     if any(act.what == LOGIN for act in acts):
         at = next(act.at for act in acts if act.what == LOGIN) - timedelta(seconds=draw.choice((20, 90, 150)))
@@ -64,7 +67,7 @@ def scenario_of(
         settings=market,
         faults=tuple(faults),
         acts=tuple(acts),
-        deaths=tuple(_deaths(draw)),
+        deaths=tuple(deaths),
     )
 
 
@@ -111,7 +114,7 @@ def _fault(draw: Draw, ends: datetime, symbols: tuple[str, ...]) -> dict[str, An
     if "seconds" in kind.args and kind.where == "frame":
         made["args"] = {**made.get("args", {}), "seconds": round(min(draw.choice((5.0, 40.0, 90.0)), left), 3)}
     if kind.where == "reply":
-        _aim(draw, kind.name, match)
+        _aim(draw, kind.name, match, begins)
         made["times"] = draw.choice((1, 1, 2, 3))
     elif kind.where == "update":
         match["nth"] = draw.randint(1, 8)
@@ -129,7 +132,7 @@ def _fault(draw: Draw, ends: datetime, symbols: tuple[str, ...]) -> dict[str, An
     return made
 
 
-def _aim(draw: Draw, name: str, match: dict[str, Any]) -> None:
+def _aim(draw: Draw, name: str, match: dict[str, Any], begins: datetime) -> None:
     """At order calls, mostly; at the reads that an order's fate hangs on; at any."""
     own = TABLE[name].match
     if "method" not in own and "path" not in own:
@@ -138,6 +141,8 @@ def _aim(draw: Draw, name: str, match: dict[str, Any]) -> None:
             match |= {"method": method, "path": "/orders/*"}
         else:
             match |= {"method": "GET", "path": draw.choice(_READS)}
+    if name == "no_permission":
+        match["at"] = ist(begins)
     if name.startswith("stale_"):
         match["path"] = draw.choice(("/orders", "/trades") if name == "stale_orders" else _READS[2:4])
     match["nth"] = draw.randint(1, 6)
