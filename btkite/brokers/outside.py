@@ -67,7 +67,7 @@ class Outside(Carrying):
         self._strangers: dict[str, Progress] = {}
         self._overhang: set[str] = set()  # instruments whose exits are still to shrink
         self._shrinking = False
-        self._past: dict[str, int] | None = None  # Kite's id -> units that earlier runs have booked
+        self._past: dict[str, tuple[int, float]] | None = None  # Kite's id -> units and ₹ that earlier runs have booked
 
     # -- orders of others -------------------------------------------------------------------------------
 
@@ -90,12 +90,12 @@ class Outside(Carrying):
             self.outside(key, update.product, units, fill.price, fill.time, update.order_id, ours=past)
 
     def _booked(self, update: OrderUpdate) -> Progress:
-        """What the runs before this one have booked of an order of theirs."""
+        """What the runs before this one have booked of an order of theirs; the book that tells of it may be older."""
         if self._past is None:
             self._past = self.record.booked() if self.record is not None else {}
-        units = min(self._past.get(update.order_id, 0), update.filled_quantity)
-        price = update.average_price
-        return Progress(update.order_id, filled=units, average_price=price, told=(units, price), booked=units * price)
+        units, value = self._past.get(update.order_id, (0, 0.0))
+        price = value / units if units else 0.0
+        return Progress(update.order_id, filled=units, average_price=price, told=(units, price), booked=value)
 
     def _cancel_past(self, update: OrderUpdate) -> None:
         """An order of a run before this one that nobody here knows: the strategy was told that it is no more."""

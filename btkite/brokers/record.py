@@ -61,8 +61,8 @@ class Note(Protocol):
     def sent_on(self, day: date) -> list[datetime]:
         """When order calls were about to leave on ``day``, in their order."""
 
-    def booked(self) -> dict[str, int]:
-        """Units that were booked of each of Kite's orders, by its id."""
+    def booked(self) -> dict[str, tuple[int, float]]:
+        """What was booked of each of Kite's orders, by its id: units, and ₹ × units."""
 
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
@@ -105,9 +105,14 @@ class Record:
     def booked(self) -> dict[str, int]:
         units: dict[str, int] = {}
         for event in self.journal.events("fill", books=False):
+    def booked(self) -> dict[str, tuple[int, float]]:
+        found: dict[str, tuple[int, float]] = {}
+        for event in self.journal.events("fill"):
             if order_id := str(event.data.get("order_id") or ""):
-                units[order_id] = units.get(order_id, 0) + int(event.data["quantity"])
-        return units
+                units, value = found.get(order_id, (0, 0.0))
+                more = int(event.data["quantity"])
+                found[order_id] = units + more, value + more * float(event.data["price"])
+        return found
 
     def last_book(self) -> dict[str, Any] | None:
         found = self.journal.last_book()
@@ -151,7 +156,7 @@ class Jotter:
     def sent_on(self, day: date) -> list[datetime]:
         return []
 
-    def booked(self) -> dict[str, int]:
+    def booked(self) -> dict[str, tuple[int, float]]:
         return {}
 
     def last_book(self) -> dict[str, Any] | None:

@@ -207,8 +207,8 @@ def nothing_that_kite_refuses(e: Evidence) -> Iterator[str]:
             continue
         if not placing and (e.happened(*_BOOK_LIES, *_PRICES_LIE) or e.day.deaths or e.uncertain or e.acted(ORDER)):
             continue
-        if placing and e.day.deaths:
-            continue  # what was decided before a death leaves later, at another price
+        if placing and (e.day.deaths or e.intents.get(str(row["form"].get("tag") or ""), {}).get("parent")):
+            continue  # what was decided before a death, or as a bracket's exit, leaves later, at another price
         yield f"Kite refused {row['method']} {row['path']} of {_time(row):%H:%M:%S} with {row['status']}: {row['form']}"
 
 

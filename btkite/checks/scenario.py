@@ -27,7 +27,7 @@ TAIL = 4
 """Bars at the end in which nothing goes wrong any more: what nobody knows is decided after 90 seconds."""
 LONGEST = 360
 """Minutes of storm that a session has room for."""
-TIMEOUT = 0.5
+TIMEOUT = 1.5
 """Real seconds that the client waits for an answer; no market time passes meanwhile."""
 RESTLESS = "btkite.checks.restless:Restless"
 SYMBOLS = ("NSE:INFY", "NSE:TCS")
@@ -174,8 +174,7 @@ class Scenario:
         from ..exchange.errors import BadSettings
         from ..exchange.faults.armed import read_fault
 
-        if not 1 <= self.minutes <= LONGEST:
-            raise ConfigError(f"minutes are from 1 to {LONGEST}: a session has no more")
+        in_a_session(self.minutes)
         if not self.symbols:
             raise ConfigError("name at least one symbol, for example NSE:INFY")
         for fault in self.faults:
@@ -183,6 +182,12 @@ class Scenario:
                 read_fault(1, fault)
             except BadSettings as error:
                 raise ConfigError(f"a fault of the script: {error}") from None
+
+
+def in_a_session(minutes: int) -> None:
+    """:raises ConfigError: for minutes that no session has room for."""
+    if not 1 <= minutes <= LONGEST:
+        raise ConfigError(f"minutes are from 1 to {LONGEST}: a session has no more")
 
 
 def _moment(fault: Mapping[str, Any], name: str, default: datetime) -> datetime:

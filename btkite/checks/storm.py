@@ -9,12 +9,12 @@ from typing import Any
 
 from ..exchange.faults import TABLE
 from .acts import KILL, LOGIN, ORDER, Act
-from .scenario import OPEN, RESTLESS, TIMEOUT, WARMUP, Scenario, ist
+from .scenario import OPEN, RESTLESS, TIMEOUT, WARMUP, Scenario, in_a_session, ist
 
 Draw = random.Random
 Args = dict[str, Any]
 
-_WITHHELD = TIMEOUT + 0.15
+_WITHHELD = TIMEOUT + 0.2
 """Real seconds after which an answer that is withheld would come: the client has given up by then."""
 _SLOW = (0.02, 0.08)
 _WRITES = "POST|PUT|DELETE"
@@ -41,7 +41,11 @@ def scenario_of(
     params: tuple[str, ...] = (),
     keys: Mapping[str, Any] | None = None,
 ) -> Scenario:
-    """The scenario of a seed; the same for the same arguments."""
+    """The scenario of a seed; the same for the same arguments.
+
+    :raises ConfigError: if the minutes are none that a session has.
+    """
+    in_a_session(minutes)
     draw = random.Random(f"chaos:{seed}")  # noqa: S311 - play
     market = _settings(draw)
     config = {**_keys(draw), **(keys or {})}
@@ -52,9 +56,10 @@ def scenario_of(
     if deaths:  # an account without a permission starts no run, and a death is followed by a start
         faults = [fault for fault in faults if fault["kind"] != "no_permission"]
     acts = _acts(draw, minutes, named, str(config.get("broker.default_product", "MIS")))
-    if any(act.what == LOGIN for act in acts):
-        at = next(act.at for act in acts if act.what == LOGIN) - timedelta(seconds=draw.choice((20, 90, 150)))
-        match = {"path": "/orders*", "at": ist(max(at, OPEN + timedelta(minutes=WARMUP + 1)))}
+    login = next((act.at for act in acts if act.what == LOGIN), None)
+    if login is not None:  # before it, the token dies
+        dies = max(login - timedelta(seconds=draw.choice((20, 90, 150))), OPEN + timedelta(minutes=WARMUP + 1))
+        match = {"path": "/orders*", "at": ist(dies), "until": ist(login)}
         faults.append({"kind": "token_exception", "match": match, "args": {"kill": True}})
     given = params or ((f"seed={seed}",) if strategy == RESTLESS else ())
     return Scenario(
@@ -115,7 +120,7 @@ def _fault(draw: Draw, ends: datetime, symbols: tuple[str, ...]) -> dict[str, An
         made["args"] = {**made.get("args", {}), "seconds": round(min(draw.choice((5.0, 40.0, 90.0)), left), 3)}
     if kind.where == "reply":
         _aim(draw, kind.name, match, begins)
-        made["times"] = draw.choice((1, 1, 2, 3))
+        made["times"] = 1 if kind.name.startswith("reply_withheld") else draw.choice((1, 1, 2, 3))
     elif kind.where == "update":
         match["nth"] = draw.randint(1, 8)
         made["times"] = draw.choice((1, 2, 5))

@@ -6,11 +6,8 @@ With BTKITE_SOAK=1 a thousand seeds.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
