@@ -201,12 +201,14 @@ class Pump(Standing):
         strategy meets would depend on how quick our threads are."""
         if not self.clock.complete:
             return False
-        if self.desk is not None:
+        if self.desk is not None and not (self.reader is not None and self.reader.busy):  # first what was asked
             self._asked_desk = self.desk.send_off() or self._asked_desk
         if not self._occupied:
             return False
+        if self.desk is not None:
+            self.desk.wake()  # it may wait for a session that is there again, which is not heard before it is done
         self.inbox.bell.wait(_TURN)
-        return self._occupied
+        return True
 
     @property
     def _occupied(self) -> bool:
