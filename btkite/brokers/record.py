@@ -102,12 +102,9 @@ class Record:
     def sent_on(self, day: date) -> list[datetime]:
         return [event.time for event in self.journal.events("sending", books=False) if event.time.date() == day]
 
-    def booked(self) -> dict[str, int]:
-        units: dict[str, int] = {}
-        for event in self.journal.events("fill", books=False):
     def booked(self) -> dict[str, tuple[int, float]]:
         found: dict[str, tuple[int, float]] = {}
-        for event in self.journal.events("fill"):
+        for event in self.journal.events("fill", books=False):
             if order_id := str(event.data.get("order_id") or ""):
                 units, value = found.get(order_id, (0, 0.0))
                 more = int(event.data["quantity"])
