@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import modes, served, sources
+from . import almanac, modes, served, sources
 from .candles import CandleCache
 from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
@@ -43,6 +43,7 @@ class Connection:
         given = config if config is not None else load()
         self._built_in = given if served.is_built_in(given) else None
         self.config: Config = served.addressed(given)
+        almanac.observe(self.config)
         self.mode: Mode = modes.mode(mode)
         cache = cache if cache is not None else self.config.data.cache
         self.cache = cache if isinstance(cache, CandleCache) else CandleCache(Path(str(cache)).expanduser())

@@ -75,6 +75,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "run": Verb("btkite.cli.run:run", "Run a strategy on history, on paper or live."),
     "demo": Verb("btkite.cli.demo:demo", "One strategy in all three modes, on the built-in exchange."),
     "data": Verb("btkite.cli.data:app", "Fetch, import, list and show candles."),
+    "calendar": Verb("btkite.cli.calendar:app", "When the exchanges trade; take their new lists."),
     "check": Verb("btkite.cli.check:app", "What happens when the process dies."),
     "charges": Verb("btkite.cli.charges:charges", "What an order costs, line by line."),
     "chaos": Verb("btkite.cli.chaos:chaos", "A strategy against all that can go wrong on the way to Kite."),

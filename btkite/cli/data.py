@@ -401,8 +401,10 @@ def _interval(text: str) -> str:
 
 
 def _cache(config: Config) -> CandleCache:
+    from .. import almanac
     from ..candles import CandleCache
 
+    almanac.observe(config)
     return CandleCache(config.data.cache)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import almanac
 from ..errors import ConfigError
 from ..log import get_logger
 from ..report.table import inr, number
@@ -47,6 +48,7 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
         return
     if user != plan.confirm:
         raise ConfigError(f"the access token is {user}'s, not {plan.confirm}'s: log in as {plan.confirm}")
+    check_calendar(store)
     if plan.ends_flat:  # it opens nothing, so that no limit can stand in its way
         return
     prices = store.ltp(*plan.symbols)
@@ -61,6 +63,16 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
         if denial is not None:
             lot = f"{number(instrument.lot_size, 0)} at {inr(price)}"
             raise ConfigError(f"not even one lot of {key} ({lot}) can pass: {denial}; nothing was started")
+
+
+def check_calendar(store: KiteStore) -> None:
+    """Whether the calendar knows this day's holidays, or may be taken for knowing them."""
+    unknown = almanac.beyond(store.clock.now().date())
+    if unknown and store.config.calendar.unverified == "refuse":
+        raise ConfigError(
+            f"{unknown}: {almanac.HOW}, or take every weekday for a session with calendar.unverified: weekdays; "
+            "nothing was started"
+        )
 
 
 def _first_price(plan: Run, key: str) -> float:

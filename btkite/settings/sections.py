@@ -255,6 +255,25 @@ class Data(Section):
     )
 
 
+class Calendar(Section):
+    """When the exchanges trade: rows of your own over the shipped calendar (`btkite calendar show DATE`)."""
+
+    overlay: kinds.Rows = Field(
+        default=(),
+        description='Rows over the shipped calendar, such as "2026-12-16 NSE closed polling" or "2027-10-29 NSE '
+        'muhurat 18:00-19:00"; between semicolons in the environment. NSE speaks for BSE, NFO and BFO too.',
+    )
+    valid_until: kinds.Day = Field(
+        default=None,
+        description="Last date of which you vouch that the calendar knows its holidays; null: as shipped or imported.",
+    )
+    unverified: Literal["refuse", "weekdays"] = Field(
+        default="refuse",
+        description="Live, past the calendar's last date: no orders, or every weekday is taken for a session, with an "
+        "alert a day.",
+    )
+
+
 class Paths(Section):
     """Where btkite writes."""
 
