@@ -279,7 +279,8 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
             _adopt_position(broker, key, datas[key])
         else:
             log.warning("a position has no feed in this run", symbol=key)
-    orders = [_revive(broker, row, datas, strategies) for row in book["orders"] if row["key"] in datas]
+    entries = {row["ref"]: row for row in book["ledger"]["orders"] if not row["alive"]}
+    orders = [_revive(broker, row, datas, strategies, entries) for row in book["orders"] if row["key"] in datas]
     broker.groups.restore(book["groups"])
     for order, row in zip(orders, [row for row in book["orders"] if row["key"] in datas], strict=True):
         _put_back(broker, order, row)
@@ -319,8 +320,31 @@ def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
     broker.notify(order)
 
 
-def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], strategies: Sequence[Any]) -> Any:
+def _entry_of(data: Any, row: dict[str, Any]) -> Any:
+    """An entry that is over, whose exits live: nobody's order any more, but theirs to be told by. Without it each exit
+    of a bracket would stand for itself, and two of one position look like one too many."""
+    filled = row["sign"] * row["filled"]
+    kind = _KINDS["Buy" if row["sign"] > 0 else "Sell"]
+    entry = kind(
+        owner=None, data=data, size=row["quantity"], price=row["price"], exectype=bt.Order.Market, simulated=True
+    )
+    entry.ref = row["ref"]
+    entry.executed.size, entry.executed.remsize = filled, entry.size - filled
+    entry.status = bt.Order.Canceled if entry.executed.remsize else bt.Order.Completed
+    return entry
+
+
+def _revive(
+    broker: BookBroker,
+    row: dict[str, Any],
+    datas: dict[str, Any],
+    strategies: Sequence[Any],
+    entries: dict[int, dict[str, Any]],
+) -> Any:
     data = broker.cerebro.datas[row["data"]] if row["data"] < len(broker.cerebro.datas) else datas[row["key"]]
+    parent = broker.orders.get(row["parent"])
+    if parent is None and row["parent"] in entries:
+        parent = _entry_of(data, entries[row["parent"]])
     order = _KINDS[row["side"]](
         owner=strategies[row["owner"] if row["owner"] < len(strategies) else 0],
         data=data,
@@ -331,7 +355,7 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
         tradeid=row["tradeid"],
         trailamount=row["trailamount"],
         trailpercent=row["trailpercent"],
-        parent=broker.orders.get(row["parent"]),
+        parent=parent,
         simulated=True,
     )
     order.p.simulated = False

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from btkite.brokers.record import Record
+from btkite.brokers.winding import Winding
 from btkite.clock import ManualClock
 from btkite.journal import Journal
 from tests.brokers.scene import CALM, UP, Order, buy
@@ -296,6 +297,24 @@ def test_exits_whose_process_ended_before_they_left_are_sent_after_a_restart(liv
         ("SL-M", 4, "TRIGGER PENDING"),
     ]
     assert after.position.size == live.held() == 4
+
+
+@pytest.mark.parametrize("exits", ["one", "two"])
+def test_exits_of_a_filled_entry_stay_exits_after_a_restart(live, tmp_path, exits):
+    """Nothing that only reducing orders survive takes them, and they are no entries of the day."""
+    plan = {
+        2: lambda s: s.buy_bracket(size=4, exectype=Order.Market, stopprice=90.0, limitprice=110.0),
+        5: lambda s: s.env.runstop(),
+    }
+
+    def winds(s):
+        assert Winding(s.broker).turn(flatten=False)
+
+    _, after = twice(live, tmp_path, LONG, plan, {2: winds, 3: winds}, **{"groups.exits": exits})
+    ledger = after.broker.ledger
+    assert [order.getstatusname() for order in after.kept] == ["Accepted", "Accepted"]
+    assert {row["status"] for row in live.book()} <= {"COMPLETE", "OPEN", "TRIGGER PENDING"}
+    assert (ledger.entries_today, ledger.committed(), ledger.worst_case("NSE:TEST")) == (1, 0.0, (4, 0))
 
 
 def test_an_order_held_for_the_open_is_sent_after_a_restart_whatever_its_tag(live, tmp_path):
