@@ -276,12 +276,13 @@ def _differing(cache: CandleCache, candles: Candles) -> int:
 
 def _facts(cache: CandleCache, key: str) -> dict[str, Any]:
     """What the newest archived instruments dump knows of the instrument."""
-    from ..kite.instruments import InstrumentMaster, archived, facts
+    from ..kite.archive import archived, load
+    from ..kite.made import facts
 
     folder = cache.instruments_folder / "kite"
     if not archived(folder):
         return {}
-    master = InstrumentMaster.load(folder)
+    master = load(folder)
     return facts(master.find(key)) if key in master else {}
 
 

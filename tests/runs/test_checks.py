@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from btkite.config import Config
 from btkite.errors import ConfigError, SessionExpired
+from btkite.exchange import InstrumentRow
 from tests.runs.scene import (
     at,
     go,
@@ -75,3 +76,28 @@ def test_limits_under_which_no_lot_can_pass_stop_a_live_run_before_it_starts(
             go(at(config, exchange), mode="live", capital=1000)
         assert orders_sent(exchange) == []
     assert not (Path(config.paths.runs)).exists()
+
+
+def test_live_refuses_a_stale_dump_of_instruments(config: Config, made: Any) -> None:
+    """An exchange whose dump still has what expired long ago: it was not renewed, and its tokens are somebody's."""
+    old = [
+        InstrumentRow(
+            exchange="NFO",
+            tradingsymbol=f"NIFTY24JAN{21000 + 50 * n}CE",
+            name="NIFTY",
+            expiry=date(2024, 1, 25),
+            strike=21000 + 50 * n,
+            lot_size=50,
+            instrument_type="CE",
+            segment="NFO-OPT",
+        )
+        for n in range(20)
+    ]
+    with served(made, instruments=old) as exchange:
+        with pytest.raises(ConfigError, match="20 contracts of the instruments have expired before"):
+            go(at(config, exchange), mode="live")
+        assert orders_sent(exchange) == []
+        go(at(config, exchange), mode="paper")
+    with served(made, instruments=old[:3]) as exchange:
+        go(at(config, exchange), mode="live")
+        assert orders_sent(exchange) != []
