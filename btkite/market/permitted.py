@@ -7,14 +7,15 @@ is held to what was in force on its day.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ..values import Denial, OrderType
+from .dated import in_force
 from .prices import INDEX_NAMES, freeze_quantity, whole_lots
+from .squareoff import square_off_time
 from .tables import read_table
 
 if TYPE_CHECKING:
@@ -28,20 +29,6 @@ FEWEST_LEGS = 2
 _CRORE = 1e7
 _NO_AUCTION = frozenset({"BSE:BSE", "BSE:CDSL"})
 """BSE leaves itself and its depository out."""
-_SHORT = timedelta(hours=2)
-"""A session below this is a special one: its MIS ends ten minutes before its close."""
-_BEFORE_SHORT_CLOSE = timedelta(minutes=10)
-
-
-def in_force(rule: str, scope: str, day: date) -> str | None:
-    """The value of a dated rule on ``day``: of ``scope`` (an exchange) if it has one of its own; None if none is
-    known."""
-    for where in (scope, ""):
-        since = _rows().get((rule, where), [])
-        place = bisect_right([begin for begin, _ in since], day)
-        if place:
-            return since[place - 1][1]
-    return None
 
 
 def largest_order(instrument: Instrument, day: date) -> int | None:
@@ -62,16 +49,9 @@ def mis_cutoff(instrument: Instrument, session: tuple[datetime, datetime]) -> da
 
     Exits are refused, too, then, but that is Kite's to say: what would be left without them is a position.
     """
-    opens, closes = session
-    where, day = instrument.exchange, opens.date()
-    if closes - opens < _SHORT:
-        return closes - _BEFORE_SHORT_CLOSE
-    minutes = in_force("mis_before_close", where, day)
-    if minutes is not None:
-        return closes - timedelta(minutes=int(minutes))
+    where = instrument.exchange
     of_auction = where in CASH and instrument.key not in _NO_AUCTION and instrument.tradingsymbol in _with_derivatives()
-    text = (in_force("mis_cutoff", f"{where}:cas", day) if of_auction else None) or in_force("mis_cutoff", where, day)
-    return None if text is None else datetime.combine(day, time.fromisoformat(text))
+    return square_off_time(where, *session, cas=of_auction)
 
 
 def forbidden(order: Proposal, day: date, *, amo: bool = False) -> Denial | None:
@@ -175,11 +155,3 @@ _LOOKS: tuple[Callable[[Proposal, date], Denial | None], ...] = (
 def _with_derivatives() -> frozenset[str]:
     """Shares that have derivatives, whose day ends in the closing auction."""
     return frozenset(row["name"] for row in read_table("lots")) - INDEX_NAMES
-
-
-@cache
-def _rows() -> dict[tuple[str, str], list[tuple[date, str]]]:
-    found: dict[tuple[str, str], list[tuple[date, str]]] = {}
-    for row in read_table("rules"):
-        found.setdefault((row["rule"], row["scope"]), []).append((date.fromisoformat(row["from"]), row["value"]))
-    return {name: sorted(rows) for name, rows in found.items()}
