@@ -21,6 +21,7 @@ from .grid import ends_of, windows_of
 from .linetime import as_seconds, from_seconds, seconds_of, to_seconds
 from .log import get_logger
 from .market.intervals import from_backtrader, parse_interval
+from .market.naming import named
 from .series import Candles, aggregate, date_numbers, moment
 from .values import Bar, Instrument
 
@@ -502,8 +503,7 @@ def _as_candles(given: Any) -> Candles:
 
 
 def instrument_of(key: str, store: Any) -> Instrument:
-    """The store's instrument of a name; without a store, one without ticks and lots."""
+    """The store's instrument of a name; without a store, what the name itself says."""
     if store is not None:
         return store.instrument(key)
-    exchange, _, symbol = key.partition(":")
-    return Instrument(exchange=exchange, tradingsymbol=symbol)
+    return named(key)

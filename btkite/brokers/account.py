@@ -18,7 +18,7 @@ from ..commissions import InstrumentCommission, default_product
 from ..config import Config
 from ..linetime import from_seconds
 from ..market.calendar import EXCHANGES
-from ..market.margins import margin_required
+from ..market.margins import Leg, margin_rate, margin_required
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
@@ -28,6 +28,7 @@ from .base import strategy_name
 from .charging import Charging
 from .grouping import Groups
 from .overnight import INTRADAY, Overnight
+from .upkeep import Upkeep
 
 _TRIGGERED = {OrderType.SL: OrderType.LIMIT, OrderType.SLM: OrderType.MARKET}
 
@@ -54,6 +55,8 @@ class Account(Charging):
         self._foreign: dict[int, Instrument] = {}
         self._bound: dict[int, Instrument] = {}  # ref -> what its data was bound to when it was given
         self.overnight = Overnight()
+        self.upkeep = Upkeep()
+        self._held: dict[str, Instrument] = {}  # what was traded, by key
         self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
         self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
         self._flattening = False
@@ -213,8 +216,11 @@ class Account(Charging):
 
     def turn(self, now: int) -> None:
         """Before anything of a new day is booked: what was held over the night."""
+        today, night = from_seconds(now).date(), self.upkeep.night
+        if self.upkeep.is_new(today) and night is not None:
+            self.upkeep.close(night, self.legs(), self.ledger.value)
         self.overnight.turn(
-            from_seconds(now).date(),
+            today,
             (
                 (key, position.size, self._since[key])
                 for key, position in self._positions.items()
@@ -268,7 +274,17 @@ class Account(Charging):
             average,
         )
         self.ledger.fill(instrument, translate.side(order), quantity, price, charges, moment, ref=order.ref)
+        self._held[instrument.key] = instrument
+        self.upkeep.blocked(self.ledger.used, moment.date())
         return charges
+
+    def legs(self) -> list[Leg]:
+        """What is held, at its last prices; a position from before the run counts once it trades."""
+        return [
+            Leg(self._held[key], self.product_of(key), held.quantity, held.last_price)
+            for key, held in self.ledger.positions().items()
+            if key in self._held
+        ]
 
     def product_of(self, key: str) -> str:
         """Kite's product of a position."""
@@ -309,12 +325,15 @@ class Account(Charging):
 
 
 def _margin_rate(leverage: float, order: Proposal) -> float:
-    """The part of an order's value that it ties up: shares by ``broker.leverage``, derivatives by the table.
+    """The part of an order's value that it ties up: the table's on its day, and of shares no more than
+    ``broker.leverage`` allows. Delivery has none.
 
     At module level, so that a broker can be sent to another process.
     """
     instrument, value = order.instrument, order.value
-    if not (instrument.is_future or instrument.is_option) or value <= 0:
+    day = order.given.date() if order.given is not None else date.max
+    if not instrument.exchange:  # data that is not Kite's
         return 1.0 / leverage
-    needed = margin_required(instrument, order.side, order.product, order.quantity, order.worst_price)
-    return needed / value
+    if not (instrument.is_future or instrument.is_option) or value <= 0:
+        return max(1.0 / leverage, margin_rate(instrument, order.side, order.product, day))
+    return margin_required(instrument, order.side, order.product, order.quantity, order.worst_price, day) / value

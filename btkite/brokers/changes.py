@@ -12,9 +12,10 @@ from ..linetime import from_seconds
 from ..log import get_logger
 from ..market.permitted import forbidden, largest_order
 from ..risk.rules import EXCHANGE_RULES, check
-from ..values import Denial
+from ..values import Denial, Proposal, Side
 from . import translate
 from .cutting import is_many, is_too_large
+from .demat import DELIVERY
 from .news import News
 
 Order = bt.Order
@@ -128,7 +129,22 @@ class Changes(News):
         """Why Kite does not take such an order, whatever the market does."""
         after_hours = order.info.get("after_hours", self.config.broker.after_hours)
         amo = after_hours == "amo" and self._session(self.instrument_of_order(order)) is None
-        return forbidden(self.proposal(order), from_seconds(max(self.now, 0)).date(), amo=amo)
+        wanted = self.proposal(order)
+        return forbidden(wanted, self._today, amo=amo) or self._uncovered(order, wanted)
+
+    def _uncovered(self, order: Any, wanted: Proposal) -> Denial | None:
+        """Why shares that are not held cannot be delivered: a CNC or MTF sale needs them, MIS alone sells short."""
+        if wanted.product not in DELIVERY or wanted.side is not Side.SELL or wanted.reduces or self._flattening:
+            return None
+        if order.parent is not None and order.parent.isbuy():  # it sells what its entry will have bought
+            return None
+        key = wanted.instrument.key
+        held = max(0, self.ledger.position(key).quantity)
+        there = f"{held} are held" + (", and other orders may sell them" if held >= wanted.quantity else "")
+        return Denial(
+            "holdings", f"a {wanted.product} sale delivers shares: {wanted.quantity} of {key} are asked for and {there}"
+            "; MIS sells short", "broker.default_product",
+        )  # fmt: skip
 
     def _outgrows(self, order: Any) -> Denial | None:
         """Why what is one order at Kite cannot become so large."""

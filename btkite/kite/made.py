@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..symbols import contract
 from .instruments import NUMBERS, SEGMENT_CODES, TEXTS, InstrumentMaster
 
 if TYPE_CHECKING:
@@ -79,16 +80,19 @@ def _guessed(key: str) -> dict[str, Any]:
     """What a key alone tells."""
     exchange, _, symbol = key.partition(":")
     index = (exchange == "NSE" and " " in symbol) or (exchange == "BSE" and symbol in _BSE_INDICES)
-    kind, segment = "EQ", "INDICES" if index else exchange
+    kind, segment, name, strike = "EQ", "INDICES" if index else exchange, symbol, 0.0
     if exchange not in ("NSE", "BSE"):
-        if symbol.endswith("FUT"):
-            kind, segment = "FUT", f"{exchange}-FUT"
-        elif symbol.endswith(("CE", "PE")):
-            kind, segment = symbol[-2:], f"{exchange}-OPT"
+        if (said := contract(symbol)) is not None:
+            kind, name, strike = said.kind, said.name, said.strike
+        elif symbol.endswith(("FUT", "CE", "PE")):
+            kind = "FUT" if symbol.endswith("FUT") else symbol[-2:]
+        if kind != "EQ":
+            segment = f"{exchange}-FUT" if kind == "FUT" else f"{exchange}-OPT"
     return {
         "exchange": exchange,
         "tradingsymbol": symbol,
-        "name": symbol,
+        "name": name,
+        "strike": strike,
         "instrument_type": kind,
         "segment": segment,
     }

@@ -1,29 +1,17 @@
-"""What a Kite symbol says of itself: underlying, kind, strike and month of a contract; for where no dump is at hand.
-
-``NIFTY26NOVFUT``, ``NIFTY26NOV25000CE`` (monthly) and ``NIFTY26N1725000CE`` (weekly: year, month as 1–9 O N D, day).
-The dump knows more (lot, tick, exact expiry) and wins wherever there is one.
-"""
+"""Instruments of which nothing but the name is known: for where no dump is at hand."""
 
 from __future__ import annotations
 
-import re
 from datetime import date
 
 from ..errors import ConfigError, DataError
+from ..symbols import contract
 from ..values import Instrument
 from .segments import COMMODITY, CURRENCY
 from .tables import read_table
 
 EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX", "NCO")
-_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
-_WEEKLY_MONTHS = "123456789OND"
-_FUTURE = re.compile(rf"(?P<name>.+?)(?P<year>\d\d)(?P<month>{'|'.join(_MONTHS)})FUT")
-_MONTHLY = re.compile(
-    rf"(?P<name>.+?)(?P<year>\d\d)(?P<month>{'|'.join(_MONTHS)})(?P<strike>\d+(\.\d+)?)(?P<kind>CE|PE)"
-)
-_WEEKLY = re.compile(
-    r"(?P<name>.+?)(?P<year>\d\d)(?P<month>[1-9OND])(?P<day>[0-3]\d)(?P<strike>\d+(\.\d+)?)(?P<kind>CE|PE)"
-)
+_DERIVATIVES = EXCHANGES[2:]
 _INDICES = ("NSE:INDIA VIX", "BSE:SENSEX", "BSE:BANKEX")
 
 
@@ -41,16 +29,32 @@ def described(key: str, *, multiplier: float | None = None) -> Instrument:
     if exchange in ("NSE", "BSE"):
         index = key in _INDICES or (exchange == "NSE" and symbol.startswith("NIFTY "))
         return Instrument(exchange, symbol, name=symbol, segment="INDICES" if index else exchange)
-    name, kind, strike, month = _contract(key, symbol)
+    said = contract(symbol)
+    if said is None:
+        raise ConfigError(f"{key}: its name says no contract, such as NIFTY26NOVFUT or NIFTY26NOV25000CE")
     units = multiplier
     if units is None:
-        units = multiplier_of(exchange, name, month) if exchange in (*COMMODITY, *CURRENCY) else 1.0
-    if units is None:
-        raise DataError(f"{key}: how many rupees one unit of {name} moves is not known here; give its multiplier")
-    side = "FUT" if kind == "FUT" else "OPT"
+        units = 1.0
+        if exchange in (*COMMODITY, *CURRENCY):
+            units = multiplier_of(exchange, said.name, date(said.year, said.month, 28)) or 0.0
+    if not units:
+        raise DataError(f"{key}: how many rupees one unit of {said.name} moves is not known here; give its multiplier")
+    side = "FUT" if said.kind == "FUT" else "OPT"
     return Instrument(
-        exchange, symbol, name=name, strike=strike, instrument_type=kind, segment=f"{exchange}-{side}", multiplier=units
-    )
+        exchange, symbol, name=said.name, strike=said.strike, instrument_type=said.kind, segment=f"{exchange}-{side}",
+        multiplier=units,
+    )  # fmt: skip
+
+
+def named(key: str) -> Instrument:
+    """As :func:`described` where the name says a contract; any other name is taken as it is, for candles of one's own.
+
+    :raises DataError: for a commodity or a currency whose multiplier no table knows.
+    """
+    exchange, _, symbol = key.partition(":")
+    if exchange in _DERIVATIVES and contract(symbol) is not None:
+        return described(key)
+    return Instrument(exchange, symbol, name=symbol, segment=exchange or "NSE")
 
 
 def multiplier_of(exchange: str, name: str, expires: date) -> float | None:
@@ -61,23 +65,3 @@ def multiplier_of(exchange: str, name: str, expires: date) -> float | None:
         if (row["exchange"], row["name"]) == (exchange, name) and date.fromisoformat(row["expiry_from"]) <= expires:
             found = float(row["multiplier"])
     return found
-
-
-def _contract(key: str, symbol: str) -> tuple[str, str, float, date]:
-    if match := _FUTURE.fullmatch(symbol):
-        return match["name"], "FUT", 0.0, _month(match["year"], _MONTHS.index(match["month"]))
-    if match := _MONTHLY.fullmatch(symbol):
-        return (
-            match["name"],
-            match["kind"],
-            float(match["strike"]),
-            _month(match["year"], _MONTHS.index(match["month"])),
-        )
-    if match := _WEEKLY.fullmatch(symbol):
-        place = _WEEKLY_MONTHS.index(match["month"])
-        return match["name"], match["kind"], float(match["strike"]), _month(match["year"], place)
-    raise ConfigError(f"{key}: its name says no contract, such as NIFTY26NOVFUT or NIFTY26NOV25000CE")
-
-
-def _month(year: str, place: int) -> date:
-    return date(2000 + int(year), place + 1, 28)

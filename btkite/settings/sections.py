@@ -161,7 +161,11 @@ class Broker(Section):
         default="path", description="Fill convention of the simulator (docs/fills.md); backtrader is BackBroker's own."
     )
     leverage: Number = Field(
-        default=1.0, ge=1, le=20, description="Times its capital that the simulator lets a strategy hold."
+        default=1.0,
+        ge=1,
+        le=20,
+        description="Times its capital that a strategy may hold in MIS and MTF shares, as far as Kite's table of the "
+        "day goes; delivery is paid in full, contracts need their margin.",
     )
     tick_rounding: bool = Field(
         default=True, description="Round prices to the tick, to the safe side; false: refuse a price off the tick."
