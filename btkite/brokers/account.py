@@ -132,10 +132,17 @@ class Account(Charging):
         named = order.info.get("product") or self._pinned.get(order.ref)
         if named:
             return str(named)
-        against = held * (1 if order.isbuy() else -1) < 0
-        if against and instrument.key in self._products:
+        return self._usual_product(instrument, held, isbuy=order.isbuy())
+
+    def _usual_product(self, instrument: Instrument, held: float, *, isbuy: bool) -> str:
+        if held * (1 if isbuy else -1) < 0 and instrument.key in self._products:
             return self._products[instrument.key]
         return default_product(instrument, self.config.broker.default_product)
+
+    def product_for(self, instrument: Instrument, isbuy: bool) -> str:
+        """Kite's product of an order that names none and is given now."""
+        held = self._positions.get(instrument.key)
+        return self._usual_product(instrument, held.size if held else 0, isbuy=isbuy)
 
     def product_of_order(self, order: Any) -> str:
         """Kite's product that it went to the market with, or would go with."""

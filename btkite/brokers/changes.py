@@ -15,7 +15,7 @@ from ..risk.rules import EXCHANGE_RULES, check
 from ..values import Denial, Proposal, Side
 from . import translate
 from .cutting import is_many, is_too_large
-from .demat import DELIVERY
+from .demat import DELIVERY, not_bought
 from .news import News
 
 Order = bt.Order
@@ -130,21 +130,16 @@ class Changes(News):
         after_hours = order.info.get("after_hours", self.config.broker.after_hours)
         amo = after_hours == "amo" and self._session(self.instrument_of_order(order)) is None
         wanted = self.proposal(order)
-        return forbidden(wanted, self._today, amo=amo) or self._uncovered(order, wanted)
+        return forbidden(wanted, self._today, amo=amo) or self.uncovered(order, wanted)
 
-    def _uncovered(self, order: Any, wanted: Proposal) -> Denial | None:
+    def uncovered(self, order: Any, wanted: Proposal) -> Denial | None:
         """Why shares that are not held cannot be delivered: a CNC or MTF sale needs them, MIS alone sells short."""
         if wanted.product not in DELIVERY or wanted.side is not Side.SELL or wanted.reduces or self._flattening:
             return None
         if order.parent is not None and order.parent.isbuy():  # it sells what its entry will have bought
             return None
-        key = wanted.instrument.key
-        held = max(0, self.ledger.position(key).quantity)
-        there = f"{held} are held" + (", and other orders may sell them" if held >= wanted.quantity else "")
-        return Denial(
-            "holdings", f"a {wanted.product} sale delivers shares: {wanted.quantity} of {key} are asked for and {there}"
-            "; MIS sells short", "broker.default_product",
-        )  # fmt: skip
+        short = min(wanted.quantity, self.ledger.short_by(wanted))
+        return not_bought(short, wanted.quantity, wanted.instrument.key, wanted.product) if short else None
 
     def _outgrows(self, order: Any) -> Denial | None:
         """Why what is one order at Kite cannot become so large."""

@@ -11,9 +11,19 @@ from datetime import date
 from typing import Any
 
 from ..market.levies import depository_charge
+from ..values import Denial
 
 DELIVERY = ("CNC", "MTF")
 _CASH = ("NSE", "BSE")
+
+
+def not_bought(short: int, wanted: int, key: str, product: str) -> Denial:
+    """A delivery sale of shares that are not there, or not the strategy's to sell."""
+    return Denial(
+        "holdings",
+        f"{short} of {wanted} {key} ({product}) were not bought by this strategy's orders: shares that are delivered "
+        "cannot be sold short (MIS can), and other holdings are not sold",
+    )
 
 
 class Demat:

@@ -10,14 +10,14 @@ import backtrader as bt
 
 from ..values import OrderUpdate
 from . import hours, translate
-from .account import Account
 from .facts import Sizing, order_facts, strategy_facts, watch_sizers
+from .fitting import Fitting
 from .orders import Orders
 from .record import Note, restore_orders
 from .terms import Terms
 
 
-class Lasting(Account):
+class Lasting(Fitting):
     """With a ``record``, every event is written down with the account after it."""
 
     orders: Orders

@@ -19,8 +19,9 @@ from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress, apply
 from ..orders.reconcile import DELIVERED, Exit, Whose, closable, divide, trim, whose
-from ..values import Denial, OrderUpdate
+from ..values import Denial, OrderUpdate, Proposal
 from .carrying import Carrying
+from .demat import not_bought
 from .terms import Terms
 
 log = get_logger(__name__)
@@ -262,6 +263,10 @@ class Outside(Carrying):
         """Also an exit that the account could not bear, and a sale of shares that our orders have not bought."""
         return super().unfit(group) or (None if self._flattening else self._not_ours(group))
 
+    def uncovered(self, order: Any, wanted: Proposal) -> Denial | None:
+        """:meth:`_not_ours` says it, which knows what is on its way out of the market."""
+        return None
+
     def _not_ours(self, group: Sequence[Any]) -> Denial | None:
         for order in group:
             if order.parent is not None:
@@ -272,11 +277,7 @@ class Outside(Carrying):
             if self._delivers(order, product):
                 short = wanted - self._deliverable(order, key, product)
                 if short > 0:
-                    return Denial(
-                        "holdings",
-                        f"{short} of {wanted} {key} ({product}) were not bought by this strategy's orders: "
-                        "shares that are delivered cannot be sold short, and other holdings are not sold",
-                    )
+                    return not_bought(short, wanted, key, product)
             elif key in self._others and self._others[key].of(product)[1] and self.is_exit(order):
                 sells, buys = self.closable(key, product)
                 way = 1 if order.isbuy() else -1
