@@ -169,6 +169,8 @@ class Pump(Standing):
         if self._working():
             return
         events = self._events()
+        if self.clock.complete and not events and self._idle():
+            self._release(self._now())  # no bar that is whole waits for the market's next move
         if not events and not self._ready() and not self._begins():
             if self.clock.done and self._idle() and not self._catching_up(self._now()):
                 self._release(self._now(), final=True)
