@@ -229,8 +229,10 @@ class Heard(Settling):
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
             # Kite's quantity is the truth, also if a change of ours was late.
-            if (complete and not self.goes_on(order, done)) or done > abs(order.size):
+            if complete and not self.goes_on(order, done):
                 reshape(order, done)
+            elif done > abs(order.size):  # by as much as still works of it, it is not at its end
+                reshape(order, done + (progress.remaining if current else 0))
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time), order_id)
             if order.alive() and not (current or legs or ref in self.held):
                 # Of a placement that was replaced: the one that works is too large by it.

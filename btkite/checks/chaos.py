@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from multiprocessing import get_context
 
 from ..errors import BtkiteError
@@ -23,7 +24,8 @@ _SHARE = 20  # scenarios of one worker between two words of it
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What came of one scenario. ``broken``: promises with their sentences. ``fired``: how often each kind of fault
-    acted on an order call, on other calls, and elsewhere (frames, updates, the market)."""
+    acted on an order call, on other calls, and elsewhere (frames, updates, the market); ``acted``: each of the
+    scenario's faults."""
 
     scenario: Scenario
     broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -31,6 +33,7 @@ class Verdict:
     orders: int = 0
     trades: int = 0
     deaths: int = 0
+    acted: tuple[int, ...] = ()
     output: str = ""
 
     @property
@@ -52,6 +55,7 @@ def play(stage: Stage, scenario: Scenario) -> Verdict:
         orders=len(day.orders),
         trades=len(day.trades),
         deaths=len(day.deaths),
+        acted=tuple(int(row["fired"]) for row in day.state["faults"]),
         output=day.output,
     )
 
@@ -93,8 +97,8 @@ def lines(verdict: Verdict) -> Iterator[str]:
         f"{scenario.strategy.rpartition(':')[2]} on {', '.join(scenario.symbols)}, {scenario.minutes} minutes, "
         f"seed {scenario.seed}: {verdict.orders} orders, {verdict.trades} trades"
     )
-    for fault in scenario.faults:
-        acted = sum(verdict.fired.get(str(fault["kind"]), (0, 0, 0)))
+    for fault, acted in zip_longest(scenario.faults, verdict.acted, fillvalue=0):
+        assert isinstance(fault, Mapping)
         yield f"  fault  {fault['kind']} {_shown(fault)}: " + (f"acted {acted} times" if acted else "came to nothing")
     yield from (f"  act    {act.what} at {act.at:%H:%M:%S} {dict(act.fields) or ''}".rstrip() for act in scenario.acts)
     for number, death in enumerate(scenario.deaths):
