@@ -42,8 +42,10 @@ bench: $(STAMP)  ## paired timings, ratios printed
 soak: $(STAMP)  ## thousands of made-up strategies through the three modes, with new seeds; a day killed everywhere
 	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/parity/test_parity.py tests/market/test_matching.py -n $(JOBS)
 	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/fast/test_pairs.py -n $(JOBS)
-	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/checks
-	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/faults/test_scenario_06.py tests/faults/test_scenario_07.py
+	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/checks -s
+	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/faults/test_placement.py tests/faults/test_scenario_15.py
+	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/faults/test_scenario_06.py tests/faults/test_scenario_07.py tests/faults/test_scenario_12.py
+	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/test_real_year.py
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

@@ -6,6 +6,7 @@ while no run holds the account, and taken back only by name.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,8 @@ from .log import get_logger
 from .modes import Mode
 from .risk.gate import KillSwitch, RiskGate
 from .risk.ledger import Ledger
-from .watch.places import places
+from .watch.places import Place, likeliest, places
+from .watch.reading import lives
 
 log = get_logger(__name__)
 
@@ -66,7 +68,7 @@ def shut(mode: str | Mode = "live", *, config: Config | str | Path | None = None
     :raises ConfigError: if there is no such mode, or it keeps no account.
     :raises JournalBroken: if the account's journal is damaged.
     """
-    return max(_gates(mode, config, endpoint), key=bool)
+    return _told(_gates(mode, config, endpoint))
 
 
 def arm(
@@ -86,7 +88,7 @@ def arm(
     :raises AccountLocked: if a run holds the account.
     """
     gates = _gates(mode, config, endpoint)
-    found = max(gates, key=bool)
+    found = _told(gates)
     if not found and confirm in (None, found.account):
         return found
     if confirm != found.account:
@@ -96,6 +98,12 @@ def arm(
         if gate:
             _arm(gate)
     return found
+
+
+def _told(gates: Sequence[Shut]) -> Shut:
+    """Of several, the one to speak of: that is shut, and of these the one that a run was on last."""
+    named = {Place(gate.account, gate.mode, gate.endpoint, gate.folder): gate for gate in gates}
+    return named[likeliest([place for place, gate in named.items() if gate] or list(named))]
 
 
 def _arm(gate: Shut) -> None:
@@ -136,7 +144,9 @@ def _look(gate: Shut) -> Shut:
     if not path.exists():
         return found
     with Journal(path, SystemClock(), read_only=True) as journal:
-        found = replace(found, unclean=unclean.sentence(unclean.ends(journal, SystemClock().now())))
+        now = SystemClock().now()
+        running = lives(AccountLock(gate.folder / "lock", SystemClock()).owner(), now)
+        found = replace(found, unclean=unclean.sentence(unclean.ends(journal, now, running=running)))
         last = journal.last_book()
         latched = None if last is None else last.data["book"]["ledger"]["latched"]
         if not latched:

@@ -11,8 +11,29 @@ from typing import Any, Self
 
 import backtrader as bt
 
-from .market.charges import charge_order
+from .config import Client
+from .market.charges import Terms, charge_order
 from .values import Instrument, Side
+
+DEBIT_EXTRA = 20.0
+"""₹ that an account in debit pays more for every executed order (zerodha.com/charges since 2023)."""
+
+
+def terms_of(client: Client) -> Terms:
+    """What of the charges depends on the client."""
+    return Terms(
+        extra_per_order=DEBIT_EXTRA if client.in_debit else 0.0,
+        state_stamp=(client.stamp_delivery_pct, client.stamp_other_pct),
+        split_gst=client.karnataka,
+        woman=client.woman,
+    )
+
+
+def default_product(instrument: Instrument, named: str) -> str:
+    """Kite's product of an order that names none: a contract has no delivery, so that CNC and MTF mean NRML."""
+    if named in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
+        return "NRML"
+    return named
 
 
 class InstrumentCommission(bt.CommInfoBase):
@@ -22,9 +43,12 @@ class InstrumentCommission(bt.CommInfoBase):
       - ``instrument``: the :class:`~btkite.values.Instrument`.
       - ``product`` (``"MIS"``): Kite's product.
       - ``on`` (``None``): a date, or a function that gives one; the day whose rates apply.
+      - ``terms`` (``None``): what depends on the client, a :class:`~btkite.market.charges.Terms`.
     """
 
-    params = (("instrument", None), ("product", "MIS"), ("on", None), ("stocklike", True), ("percabs", True))
+    params = (
+        ("instrument", None), ("product", "MIS"), ("on", None), ("terms", None), ("stocklike", True), ("percabs", True),
+    )  # fmt: skip
 
     @classmethod
     def of(cls, instrument: Instrument, broker: Any) -> Self:
@@ -33,8 +57,9 @@ class InstrumentCommission(bt.CommInfoBase):
 
         found: Self = cls(
             instrument=instrument,
-            product=broker.config.broker.default_product,
+            product=default_product(instrument, broker.config.broker.default_product),
             mult=instrument.multiplier,
+            terms=terms_of(broker.config.client),
             on=lambda: from_seconds(max(broker.now, 0)).date(),
         )
         return found
@@ -45,4 +70,4 @@ class InstrumentCommission(bt.CommInfoBase):
             return 0.0
         on: date = self.p.on() if callable(self.p.on) else self.p.on
         side = Side.BUY if size > 0 else Side.SELL
-        return float(charge_order(self.p.instrument, side, self.p.product, [(quantity, price)], on).total)
+        return float(charge_order(self.p.instrument, side, self.p.product, [(quantity, price)], on, self.p.terms).total)

@@ -28,6 +28,8 @@ from .settings import reading
 from .settings.sections import (
     Alerts,
     Broker,
+    Calendar,
+    Client,
     Data,
     Exchange,
     Groups,
@@ -44,6 +46,8 @@ from .settings.sentences import did_you_mean, sentences
 __all__ = [
     "Alerts",
     "Broker",
+    "Calendar",
+    "Client",
     "Config",
     "Data",
     "Exchange",
@@ -69,8 +73,10 @@ class Config(Section):
     """Every setting of btkite. ``Config()`` is the defaults; :func:`load` reads files and environment."""
 
     broker: Broker = Field(default_factory=Broker, description=Broker.__doc__)
+    client: Client = Field(default_factory=Client, description=Client.__doc__)
     network: Network = Field(default_factory=Network, description=Network.__doc__)
     data: Data = Field(default_factory=Data, description=Data.__doc__)
+    calendar: Calendar = Field(default_factory=Calendar, description=Calendar.__doc__)
     paths: Paths = Field(default_factory=Paths, description=Paths.__doc__)
     risk: Risk = Field(default_factory=Risk, description=Risk.__doc__)
     groups: Groups = Field(default_factory=Groups, description=Groups.__doc__)

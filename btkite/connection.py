@@ -6,18 +6,20 @@ research scripts. Every request goes through the one client, which keeps Kite's 
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import modes, served, sources
+from . import almanac, modes, served, sources
 from .candles import CandleCache
 from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
-from .errors import ConfigError, DataError, SessionExpired, UnknownSymbol
-from .kite import endpoints, history, instruments
+from .contracts import valued
+from .errors import BtkiteError, ConfigError, DataError, SessionExpired, UnknownSymbol
+from .kite import archive, endpoints, history, instruments, made, meaning
 from .log import get_logger
 from .modes import Mode
 from .series import Candles
@@ -43,6 +45,7 @@ class Connection:
         given = config if config is not None else load()
         self._built_in = given if served.is_built_in(given) else None
         self.config: Config = served.addressed(given)
+        almanac.observe(self.config)
         self.mode: Mode = modes.mode(mode)
         cache = cache if cache is not None else self.config.data.cache
         self.cache = cache if isinstance(cache, CandleCache) else CandleCache(Path(str(cache)).expanduser())
@@ -52,6 +55,7 @@ class Connection:
         self._clock = clock
         self._master: instruments.InstrumentMaster | None = None
         self._kites: instruments.InstrumentMaster | None = None
+        self._dumped = date.min
 
     # -- facts --------------------------------------------------------------------------------------
 
@@ -143,20 +147,65 @@ class Connection:
 
     # -- instruments and candles --------------------------------------------------------------------
 
-    def instrument(self, text: str) -> Instrument:
-        """The instrument of ``NSE:INFY`` (or ``INFY``, on the default exchange).
+    def instrument(self, text: str, *, on: date | None = None, spot: float | None = None) -> Instrument:
+        """The instrument of ``NSE:INFY`` (or ``INFY``, on the default exchange), of an ISIN where it is known, or by
+        meaning: ``NFO:NIFTY FUT near``, ``NFO:NIFTY CE ATM+2 weekly`` (:mod:`btkite.kite.meaning`).
+
+        What a meaning means depends on the day and on the underlying's price: ``on`` and ``spot``; without them it is
+        today, and the last price that Kite knows.
 
         :raises UnknownSymbol: with suggestions.
-        :raises DataError: if history comes from the cache, and nothing of it is stored.
+        :raises DataError: if history comes from the cache, and nothing of it is stored; if the rupees that a commodity
+            or currency contract moves are not known.
         """
+        today = on or self.clock.now().date() if self.streams else on
+        meant = meaning.parse(text)
+        if meant is None:
+            return valued(self._find(text), today or date.max)
+        return self._meant(meant, today or SystemClock().now().date(), spot)
+
+    def _meant(self, meant: meaning.Meaning, on: date, spot: float | None) -> Instrument:
+        master = self._listed(on)
+        if meant.needs_spot and spot is None and self.streams:
+            where = meant.underlying or meaning.find(master, replace(meant, kind="FUT", when="near"), on).key
+            spot = self.ltp(where).get(where)
+        return valued(meaning.find(master, meant, on, spot), on)
+
+    def _listed(self, on: date) -> instruments.InstrumentMaster:
+        """What was listed on a day: Kite's dump of today, or the archive's of that day."""
+        if self.streams or self.config.data.source == "kite":
+            return self._dump
+        return archive.as_of(self._dumps, on)
+
+    def expiries(self, name: str, *, on: date | None = None, kind: str = "") -> list[date]:
+        """The expiries of contracts on ``NFO:NIFTY``, oldest first, from ``on`` on (today): of futures (``FUT``),
+        options (``CE``, ``PE``) or all."""
+        exchange, _, underlying = instruments.parse_key(name, "NFO").partition(":")
+        day = on or self.clock.now().date()
+        return meaning.expiries(self._listed(day), exchange, underlying, kind=kind, on=day)
+
+    def chain(self, name: str, expiry: date | None = None, *, on: date | None = None) -> Any:
+        """The options on ``NFO:NIFTY`` of one expiry (the nearest) as a DataFrame, a row a strike.
+
+        :raises UnknownSymbol: if there are none.
+        """
+        exchange, _, underlying = instruments.parse_key(name, "NFO").partition(":")
+        day = on or self.clock.now().date()
+        if expiry is None:
+            expiry = next(iter(self.expiries(name, on=day, kind="CE")), day)
+        return meaning.chain(self._listed(day), exchange, underlying, expiry)
+
+    def _find(self, text: str) -> Instrument:
         key = instruments.parse_key(text, self.config.broker.default_exchange)
         try:
             return self.master.find(key)
         except UnknownSymbol as error:
             if self.streams or key.partition(":")[0] not in instruments.EXCHANGES:
                 raise
+            if (gone := archive.expired(self._dumps)) is not None and key in gone:
+                return gone.find(key)  # a contract of the past: lot, tick and expiry as they were last seen
             if self.config.data.source in ("csv", "parquet"):  # the file need not be in the cache
-                return instruments.from_keys([key]).find(key)
+                return made.from_keys([key]).find(key)
             if self.config.data.source == "cache" and not self.master.suggest(key):
                 raise DataError(unstored(key)) from None
             raise UnknownSymbol(f"{error} (candles are fetched with `btkite data fetch -s SYMBOL`)") from None
@@ -167,19 +216,26 @@ class Connection:
         if self.streams or self.config.data.source == "kite":
             return self._dump
         if self._master is None:
-            self._master = instruments.from_candles(self.cache)
+            self._master = made.from_candles(self.cache)
         return self._master
 
     @property
     def _dump(self) -> instruments.InstrumentMaster:
-        """Kite's dump of the day, asked for once."""
+        """Kite's dump of the day, asked for once a day."""
         if self._kites is None:
             now = self.clock.now()
             if isinstance(self.clock, ExchangeClock):
                 # Another exchange may serve there tomorrow, with the same date: nothing to keep.
-                self._kites = instruments.InstrumentMaster(self.client.instruments(), instruments.dump_day(now))
+                self._kites = instruments.InstrumentMaster(self.client.instruments(), archive.dump_day(now))
             else:
-                self._kites = instruments.current(self._dumps, self.client, now)
+                self._kites = archive.current(self._dumps, self.client, now)
+            self._dumped = archive.dump_day(now)
+        elif not isinstance(self.clock, ExchangeClock) and (day := archive.dump_day(self.clock.now())) != self._dumped:
+            self._dumped = day  # a run that outlives its day; a dump that cannot be had is asked for once
+            try:
+                self._kites = archive.current(self._dumps, self.client, self.clock.now())
+            except BtkiteError as error:
+                log.warning("the instruments of the new day cannot be had; the old ones serve", reason=str(error))
         return self._kites
 
     @property

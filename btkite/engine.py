@@ -4,6 +4,7 @@
 * Order notifications come at once (``quicknotify``), in every mode.
 * Warm-up bars call ``prenext()``; ``next()``, timers and orders are held until every feed is live.
 * Timers go by the clock on a market that runs by itself: a square-off does not wait for a bar.
+* A fill that is heard late gives its trade the time of the fill (:mod:`btkite.dated`).
 * One symbol that does not trade does not hold the others (:mod:`btkite.hold`), and long runs do not fill the
   memory (:mod:`btkite.forgetting`).
 * The run is cleaned up whatever happens: strategies, brokers, feeds and stores are stopped when ``next()`` raises.
@@ -16,6 +17,7 @@ Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from typing import Any
 
 import backtrader as bt
 
+from .dated import tell
 from .errors import ConfigError
 from .feed import KiteData
 from .forgetting import forget
@@ -77,7 +80,7 @@ class Cerebro(bt.Cerebro):
         self._holds: list[Hold] = []
         self._under_way = False
         self.engine, self.why_stock = "stock", ""
-        with _quick_threads(on=any(_streams(data) for data in self.datas)):
+        with _prompt(on=any(_streams(data) for data in self.datas)):
             try:
                 return super().runstrategies(iterstrat, predata=predata)
             except BaseException:
@@ -137,7 +140,11 @@ class Cerebro(bt.Cerebro):
     def _deliver(self) -> None:
         while (order := self._broker.get_notification()) is not None:
             owner = self.runningstrats[0] if order.p.owner is None else order.p.owner
-            owner._addnotification(order, quicknotify=self.p.quicknotify)
+            tell(owner, order, quicknotify=self.p.quicknotify)
+
+    def _brokernotify(self) -> None:
+        self._broker.next()
+        self._deliver()
 
     def _runonce(self, runstrats: Any) -> None:
         self._all_at_once(runstrats)
@@ -321,14 +328,20 @@ def _streams(data: Any) -> bool:
 
 
 @contextmanager
-def _quick_threads(*, on: bool) -> Iterator[None]:
-    """Threads change places often, so that a tick does not wait for whoever computes; afterwards all is as before."""
+def _prompt(*, on: bool) -> Iterator[None]:
+    """Threads change places often, so that a tick does not wait for whoever computes, and Python's search for garbage
+    passes over what was there before the run (modules, a hundred thousand instruments): a full one would hold all
+    threads for a tenth of a second. Afterwards all is as before."""
+    if not on:
+        yield
+        return
     before = sys.getswitchinterval()
-    if on:
-        sys.setswitchinterval(min(before, _QUICK))
+    sys.setswitchinterval(min(before, _QUICK))
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         sys.setswitchinterval(before)
 
 

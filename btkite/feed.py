@@ -21,6 +21,7 @@ from .grid import ends_of, windows_of
 from .linetime import as_seconds, from_seconds, seconds_of, to_seconds
 from .log import get_logger
 from .market.intervals import from_backtrader, parse_interval
+from .market.naming import named
 from .series import Candles, aggregate, date_numbers, moment
 from .values import Bar, Instrument
 
@@ -484,7 +485,7 @@ class KiteData(bt.feed.DataBase):
 @lru_cache(maxsize=64)
 def _number(end: datetime) -> float:
     """backtrader's number of a bar's end; bars of many feeds end together."""
-    return float(date_numbers(np.array([end], dtype="datetime64[s]"))[0])
+    return float(bt.date2num(end))
 
 
 def _time_of_day(moment: time) -> np.timedelta64:
@@ -502,8 +503,7 @@ def _as_candles(given: Any) -> Candles:
 
 
 def instrument_of(key: str, store: Any) -> Instrument:
-    """The store's instrument of a name; without a store, one without ticks and lots."""
+    """The store's instrument of a name; without a store, what the name itself says."""
     if store is not None:
         return store.instrument(key)
-    exchange, _, symbol = key.partition(":")
-    return Instrument(exchange=exchange, tradingsymbol=symbol)
+    return named(key)

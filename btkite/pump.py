@@ -23,6 +23,7 @@ from .values import OrderUpdate
 
 log = get_logger(__name__)
 _IDLE = timedelta(seconds=0.5)
+_TURN = 0.05  # real seconds in which a wait of lock step looks up
 _AFTER = timedelta(seconds=60)
 """So long after the close a timer of the session's end still fires."""
 
@@ -165,7 +166,11 @@ class Pump(Standing):
             look()
         if self._expired is not None:
             raise self._expired
+        if self._working():
+            return
         events = self._events()
+        if self.clock.complete and not events and self._idle():
+            self._release(self._now())  # no bar that is whole waits for the market's next move
         if not events and not self._ready() and not self._begins():
             if self.clock.done and self._idle() and not self._catching_up(self._now()):
                 self._release(self._now(), final=True)
@@ -180,7 +185,8 @@ class Pump(Standing):
         self._join()
         now = self._now()
         for feeding in self._feeds:
-            feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
+            if feeding.due is not None and feeding.due <= now:
+                feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
         if not any(feeding.waited_for for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
@@ -191,6 +197,24 @@ class Pump(Standing):
         # Order events reach the strategy before the bar that ended at the same moment.
         if not orders_moved and not (self.clock.complete and (len(self.inbox) or not self._idle())):
             self._release(now)
+
+    def _working(self) -> bool:
+        """Lock step goes by turns: what the last turn asked for is done before anything of it is heard, or what a
+        strategy meets would depend on how quick our threads are."""
+        if not self.clock.complete:
+            return False
+        if self.desk is not None and not (self.reader is not None and self.reader.busy):  # first what was asked
+            self._asked_desk = self.desk.send_off() or self._asked_desk
+        if not self._occupied:
+            return False
+        if self.desk is not None:
+            self.desk.wake()  # it may wait for a session that is there again, which is not heard before it is done
+        self.inbox.bell.wait(_TURN)
+        return True
+
+    @property
+    def _occupied(self) -> bool:
+        return (self.desk is not None and self.desk.busy) or (self.reader is not None and self.reader.busy)
 
     def hear_out(self) -> None:
         """What has come by now, without waiting and without another bar: the run is being stopped."""
@@ -239,20 +263,18 @@ class Pump(Standing):
         return bool(joining and self.stream.connected and not self.stream.busy)
 
     def _events(self) -> list[Any]:
-        events = self.inbox.take()
         if self._asked_desk and not (self.desk is not None and self.desk.busy):
             # What our own orders made the exchange say is to be read before a bar is (lock step only), whatever
             # else has come in the meantime.
             self._asked_desk = False
             self.clock.settle(self.inbox.bell)
-            events += self.inbox.take()
-        return events
+        return self.inbox.take()
 
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
-            self.ticked = self._now()
-            self.silence.ticked(event.ticks, self._now())
-            for tick in sorted(event.ticks, key=self._tick_order):
+            self.ticked = now = self._now()
+            self.silence.ticked(event.ticks, now)
+            for tick in sorted(event.ticks, key=self._tick_order) if len(event.ticks) > 1 else event.ticks:
                 for feeding in self._by_token.get(tick.instrument_token, ()):
                     feeding.take(tick)
             return False
@@ -338,11 +360,7 @@ class Pump(Standing):
     def _idle(self) -> bool:
         """Nothing is under way on our side."""
         return not (
-            (self.desk is not None and self.desk.busy)
-            or (self.reader is not None and self.reader.busy)
-            or (self.stream is not None and self.stream.busy)
-            or self._may_join()
-            or len(self.inbox)
+            self._occupied or (self.stream is not None and self.stream.busy) or self._may_join() or len(self.inbox)
         )
 
     def _until(self) -> datetime:

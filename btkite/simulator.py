@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from . import served
+from . import almanac, served
 from .config import Config
 from .errors import BtkiteError, ConfigError
 from .grid import windows_of
@@ -41,7 +41,9 @@ def started(
     It ends with the ``with`` block, and its account and its orders with it.
     """
     from .exchange import Exchange, ExchangeError, ExchangeSettings
+    from .exchange.hours import lay_over
 
+    lay_over(almanac.as_rows(almanac.observe(config)))
     wanted = config.exchange
     lockstep = wanted.speed == "lockstep"
     token = secrets.token_urlsafe(24)

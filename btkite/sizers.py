@@ -1,7 +1,8 @@
 """Sizers: how many units an order asks for. Whole lots, rounded down, on any broker.
 
-A size is an intention, not a limit: the risk gate judges what comes out. A sizer that cannot know
-(no price, no cash, too few bars) answers 0, and backtrader then gives no order at all.
+On a broker of btkite a size is cut to what the gate's limits allow at the last price (the log says so once), and on any
+broker to what Kite takes as one order. If not one lot passes, one lot is asked for, so that the gate says why. A sizer
+that cannot know (no price, no cash, too few bars) answers 0, and backtrader then gives no order at all.
 
 The lot is the instrument's own (``data.instrument.lot_size``); a feed without an instrument, such as
 a plain ``PandasData``, trades in lots of 1.
@@ -15,10 +16,24 @@ from typing import Any
 
 import backtrader as bt
 
-from .carried import lot_size
+from .carried import instrument_of, lot_size
 from .errors import ConfigError
+from .market.permitted import in_force, largest_order
 
-__all__ = ["FixedRupees", "PercentOfValue", "RiskPerTrade", "average_true_range", "lot_size", "whole_lots"]
+__all__ = [
+    "FixedQuantity",
+    "FixedRupees",
+    "Kelly",
+    "MarginShare",
+    "PercentOfValue",
+    "RiskPerTrade",
+    "Volatility",
+    "average_true_range",
+    "kelly_fraction",
+    "largest_size",
+    "lot_size",
+    "whole_lots",
+]
 
 
 def whole_lots(units: float, lot: int) -> int:
@@ -40,17 +55,39 @@ def average_true_range(data: Any, period: int) -> float:
     return total / period
 
 
+def largest_size(data: Any) -> float:
+    """The most that Kite takes at once of what ``data`` carries, on its day: the freeze quantity in as many slices as
+    it allows; infinite where there is none."""
+    instrument = instrument_of(data)
+    if instrument is None or not len(data):
+        return math.inf
+    day = data.datetime.date(0)
+    most = largest_order(instrument, day)
+    return math.inf if most is None else float(most * int(in_force("slices", instrument.exchange, day) or 1))
+
+
+def kelly_fraction(win_rate: float, payoff: float) -> float:
+    """The share of the value that grows it fastest: ``win_rate`` − (1 − ``win_rate``) / ``payoff``; 0 if the game is
+    lost on average. ``payoff``: the mean win divided by the mean loss."""
+    return max(0.0, win_rate - (1 - win_rate) / payoff)
+
+
 class _Lots(bt.Sizer):
-    """What all sizers here share: cash caps an opening buy, lots round down."""
+    """What all sizers here share: cash caps an opening buy, limits cut it, lots round down."""
+
+    pays_in_full = True
+    """Whether an opening buy is bounded by the cash at its price; else by the margin that the gate asks for."""
 
     def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> int:
         price = data.close[0]
         if not price > 0:
             return 0
         units = self.units(price, float(comminfo.p.mult), data)
-        if isbuy and self.strategy.getposition(data).size >= 0:
+        if self.pays_in_full and isbuy and self.strategy.getposition(data).size >= 0:
             units = min(units, comminfo.getsize(price, cash))
-        return whole_lots(units, lot_size(data))
+        size = whole_lots(min(units, largest_size(data)), lot_size(data))
+        fitting = getattr(self.broker, "fitting", None)
+        return size if fitting is None or not size else int(fitting(data, isbuy, size))
 
     units: Callable[[float, float, Any], float]
     """Units wanted: of the price (₹), rupees per unit of price (1 but on MCX), and the data."""
@@ -60,6 +97,24 @@ class _Lots(bt.Sizer):
             value = getattr(self.p, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{type(self).__name__}: {name} must be greater than 0, not {value!r}")
+
+
+class FixedQuantity(_Lots):
+    """The same number of units each time; what is no whole lot is rounded down.
+
+    Params:
+
+      - ``quantity`` (1): units, or lots where Kite counts lots (MCX, currency)
+    """
+
+    params = (("quantity", 1),)
+    pays_in_full = False
+
+    def __init__(self) -> None:
+        self._positive("quantity")
+
+    def units(self, price: float, mult: float, data: Any) -> float:
+        return float(self.p.quantity)
 
 
 class PercentOfValue(_Lots):
@@ -147,3 +202,80 @@ class RiskPerTrade(_Lots):
         if self.p.max_percent is not None:
             units = min(units, value * self.p.max_percent / 100 / (price * mult))
         return float(units)
+
+
+class Volatility(_Lots):
+    """As many units as move the value by a given share when the price moves by its average true range.
+
+    Params:
+
+      - ``percent`` (0.5): per cent of the broker's value that one average true range is worth
+      - ``atr`` (14): bars of the average true range
+      - ``max_percent`` (10.0): the order costs at most this per cent of the broker's value; None for no such bound
+    """
+
+    params = (("percent", 0.5), ("atr", 14), ("max_percent", 10.0))
+
+    def __init__(self) -> None:
+        self._positive("percent", "atr", "max_percent")
+
+    def units(self, price: float, mult: float, data: Any) -> float:
+        span = average_true_range(data, self.p.atr)
+        if not span > 0:
+            return 0.0
+        value = self.broker.getvalue()
+        units = value * self.p.percent / 100 / (span * mult)
+        if self.p.max_percent is not None:
+            units = min(units, value * self.p.max_percent / 100 / (price * mult))
+        return float(units)
+
+
+class Kelly(_Lots):
+    """A part of Kelly's fraction of the broker's value, capped. Nothing where the game is lost on average.
+
+    Params:
+
+      - ``win_rate`` (None): share of trades that win, 0 to 1; from trades that were not used to find the strategy
+      - ``payoff`` (None): the mean win divided by the mean loss
+      - ``fraction`` (0.5): the part of Kelly's fraction that is taken
+      - ``cap`` (10.0): per cent of the broker's value that one order costs at most
+    """
+
+    params = (("win_rate", None), ("payoff", None), ("fraction", 0.5), ("cap", 10.0))
+
+    def __init__(self) -> None:
+        if self.p.win_rate is None or self.p.payoff is None:
+            raise ConfigError("Kelly needs win_rate (0 to 1) and payoff (mean win divided by mean loss)")
+        self._positive("payoff", "fraction", "cap")
+        if not 0 <= self.p.win_rate <= 1:
+            raise ConfigError(f"Kelly: win_rate must be between 0 and 1, not {self.p.win_rate!r}")
+
+    def units(self, price: float, mult: float, data: Any) -> float:
+        share = min(kelly_fraction(self.p.win_rate, self.p.payoff) * self.p.fraction, self.p.cap / 100)
+        return float(self.broker.getvalue() * share / (price * mult))
+
+
+class MarginShare(_Lots):
+    """As many units as tie up a share of the money that is free: of a future or a sold option its margin.
+
+    On a broker that knows no margins a unit ties up its price.
+
+    Params:
+
+      - ``percent`` (50.0): per cent of the free cash that one order may tie up
+    """
+
+    params = (("percent", 50.0),)
+    pays_in_full = False
+
+    def __init__(self) -> None:
+        self._positive("percent")
+
+    def _getsizing(self, comminfo: Any, cash: float, data: Any, isbuy: bool) -> int:
+        self._cash, self._isbuy = cash, isbuy
+        return super()._getsizing(comminfo, cash, data, isbuy)
+
+    def units(self, price: float, mult: float, data: Any) -> float:
+        ask = getattr(self.broker, "margin_of_unit", None)
+        each = ask(data, self._isbuy) if ask is not None else price * mult
+        return float(self._cash * self.p.percent / 100 / each) if each > 0 else 0.0

@@ -23,7 +23,7 @@ from .clock import Clock
 from .errors import ConfigError, DataError
 from .files import read_file, read_frame
 from .grid import ends_of, windows_of
-from .kite import history
+from .kite import archive, history
 from .kite import instruments as masters
 from .market.calendar import Calendar
 from .series import Candles, Windows, aggregate, can_make, check_interval, check_range, lookback, moment, stamp
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Moment = datetime | date | str | None
 
 
-class Client(history.Historical, masters.Dumps, Protocol):
+class Client(history.Historical, archive.Dumps, Protocol):
     """The part of :class:`~btkite.kite.client.KiteClient` that history needs."""
 
 
@@ -227,7 +227,7 @@ def _cache(request: Request) -> CandleCache:
 
 
 def _instrument(request: Request, cache: CandleCache, client: Client, clock: Clock) -> Instrument:
-    master = request.master or masters.current(cache.instruments_folder, client, clock.now())
+    master = request.master or archive.current(cache.instruments_folder, client, clock.now())
     return master.find(request.key)
 
 

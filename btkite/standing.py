@@ -7,9 +7,10 @@ to the strategy (``notify_store``), to the log, and to a person (the broker's ``
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from . import almanac
 from .clock import ExchangeClock, SystemClock
 from .connection import Connection
 from .errors import FeedSilent, SessionExpired
@@ -26,6 +27,7 @@ log = get_logger(__name__)
 STALE = timedelta(seconds=60)
 """After so long without a session, an entry at market is not sent any more: its price is another by now."""
 STOPPING = "Stopping"
+CALENDAR = "Calendar"
 _LISTEN = timedelta(seconds=1)
 _QUOTES = 500  # in one question
 
@@ -45,6 +47,7 @@ class Standing(Connection):
         self._reader: Any = None
         self._expired: SessionExpired | None = None
         self._listened = datetime.min
+        self._page = date.min
         self._silent = ""
         self._stale: frozenset[int] = frozenset()
         self._causes: dict[str, tuple[str, str]] = {}
@@ -55,6 +58,7 @@ class Standing(Connection):
         for cause in set(self._causes) - {self._probation[0] if self._probation else "", STOPPING}:
             del self._causes[cause]
         self._expired, self._silent, self._stale, self._listened = None, "", frozenset(), datetime.min
+        self._page = date.min
         self._reader = reader
         self.silence = Silence(self.config.data.silence)
         self.renewal = Renewal(
@@ -90,9 +94,12 @@ class Standing(Connection):
     def _refused(self, event: Refused) -> None:
         if self.renewal.refused(event.reason, self.clock.now()):
             self._session_is_lost()
+        elif self.renewal.lost is None and self.desk is not None:  # it was believed again before it was missed
+            self.desk.wake()
 
     def _renew(self, now: datetime) -> None:
         self._end_probation()
+        self._turn_page(now.date())
         warning = self.renewal.on_time(now)
         if warning:
             self._alert("warning", f"the session ends soon: {warning}", "session ends")
@@ -103,6 +110,20 @@ class Standing(Connection):
             )
             self.put_notification("session over", str(self._expired))
             self._alert("critical", f"the run ends without a session: {self._expired}", "session over")
+
+    def _turn_page(self, day: date) -> None:
+        """Once a day, if orders may leave: does the calendar still know the holidays?"""
+        if day == self._page or not self.mode.arm:
+            return
+        self._page = day
+        unknown = almanac.beyond(day)
+        if unknown and self.config.calendar.unverified == "refuse":
+            self._pause(CALENDAR, f"{unknown}: {almanac.HOW}, and start again")
+            self._alert("error", f"entries pause: {unknown}: {almanac.HOW}, and start again", CALENDAR)
+        elif unknown:
+            self._alert("warning", f"{day} is taken for a session: {unknown}; {almanac.HOW}", f"{CALENDAR} {day}")
+        elif warning := almanac.soon_over(day):
+            self._alert("warning", warning, f"{CALENDAR} {day}")
 
     def _session_is_lost(self) -> None:
         """What was to be sent waits at the desk; exits go first when there is a session again."""

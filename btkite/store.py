@@ -99,7 +99,7 @@ class KiteStore(Pump, bt.Store, metaclass=_ManyStores):
             raise self._unarmed()
         from .kite.desk import Desk
 
-        self.desk = Desk(self.client, self.inbox, self.clock, before_send)
+        self.desk = Desk(self.client, self.inbox, self.clock, before_send, by_turns=self.clock.complete)
         return self.desk
 
     def _unarmed(self) -> ConfigError:

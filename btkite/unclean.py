@@ -3,7 +3,8 @@
 Each run of an account that lasts writes *began* and *ended* into its journal, with the machine's time. A beginning
 that finds the one before it not ended counts one unclean end, at that moment. After three of them within ten
 minutes, the next run opens no positions until it has lasted ten minutes itself; a clean end, or a person's word
-(`btkite arm`), wipes the count.
+(`btkite arm`), wipes the count. A run that an error ends in good order, all written down and everything stopped, is
+neither: it does not count, and wipes nothing.
 """
 
 from __future__ import annotations
@@ -26,22 +27,26 @@ def begin(journal: Journal, wall: datetime) -> list[datetime]:
     return found
 
 
-def end(journal: Journal, wall: datetime, why: str) -> None:
-    """It ended as it was meant to, or on purpose."""
-    journal.append("ended", {"pid": os.getpid(), "wall": wall, "why": why})
+def end(journal: Journal, wall: datetime, why: str, before: Sequence[datetime] = ()) -> None:
+    """It ended as it was meant to, or on purpose; or by an error, in good order: then the ends ``before`` it still
+    count."""
+    journal.append("ended", {"pid": os.getpid(), "wall": wall, "why": why, "unclean": list(before)})
 
 
-def ends(journal: Journal, wall: datetime) -> list[datetime]:
-    """The unclean ends within the last ten minutes before ``wall``, were a run to begin then."""
+def ends(journal: Journal, wall: datetime, *, running: bool = False) -> list[datetime]:
+    """The unclean ends within the last ten minutes before ``wall``, were a run to begin then. ``running``: the run
+    that was the last to begin goes on, and has not ended at all."""
     last = max(
         (event for kind in ("began", "ended", "armed") if (event := journal.last(kind)) is not None),
         key=lambda event: event.seq,
         default=None,
     )
-    if last is None or last.kind != "began":
+    if last is None or last.kind == "armed":
         return []
-    known = [datetime.fromisoformat(text) for text in last.data["unclean"]]
-    return [moment for moment in (*known, wall) if wall - moment < WITHIN]
+    known = [datetime.fromisoformat(text) for text in last.data.get("unclean") or ()]
+    if last.kind == "began" and not running:
+        known.append(wall)
+    return [moment for moment in known if wall - moment < WITHIN]
 
 
 def sentence(found: Sequence[datetime]) -> str:

@@ -7,6 +7,7 @@ The cache here is a temporary one with made-up candles; leave ``cache=`` out and
 from __future__ import annotations
 
 import tempfile
+from datetime import time
 
 import backtrader as bt
 
@@ -16,7 +17,8 @@ from btkite.testing import bars
 
 
 class MeanReversion(bt.Strategy):
-    """Buys below the lower band, sells at the middle; hours say what the trend is."""
+    """Buys below the lower band, sells at the middle; hours say what the trend is. Not in the last half hour: Kite
+    takes no new intraday orders (MIS, the default) then."""
 
     def __init__(self):
         self.minutes, self.hours = self.datas
@@ -24,8 +26,8 @@ class MeanReversion(bt.Strategy):
         self.trend = bt.ind.SMA(self.hours, period=3)
 
     def next(self):
-        price = self.minutes.close[0]
-        if not self.position and price < self.bands.bot[0] and self.hours.close[0] >= self.trend[0] * 0.98:
+        price, early = self.minutes.close[0], self.minutes.datetime.time(0) < time(15, 0)
+        if not self.position and early and price < self.bands.bot[0] and self.hours.close[0] >= self.trend[0] * 0.98:
             self.buy(self.minutes, size=5)
         elif self.position and price >= self.bands.mid[0]:
             self.close(self.minutes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import backtrader as bt
 
+from btkite.report.table import inr
 from btkite.testing import bars, run_strategy
 
 
@@ -55,4 +56,4 @@ if __name__ == "__main__":
     for percent in (0.02, 0.04, 0.08):
         outcome = run_strategy(Breakout, bars("breakout"), sizer=(RiskPerTrade, {"percent": percent}), charges=True)
         sizes = sorted({trade.size for trade in outcome.trades})
-        print(f"{percent} % a trade: {len(outcome.trades)} trades of {sizes} units, value {outcome.final_value:,.2f}")
+        print(f"{percent} % a trade: {len(outcome.trades)} trades of {sizes} units, value {inr(outcome.final_value)}")

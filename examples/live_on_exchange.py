@@ -11,6 +11,7 @@ import tempfile
 import backtrader as bt
 
 import btkite
+from btkite.report.table import inr
 from btkite.testing import KiteExchange, bars
 
 
@@ -24,9 +25,11 @@ class Bracket(bt.Strategy):
 
     def notify_order(self, order):
         if order.status in (order.Completed, order.Canceled, order.Rejected):
-            when = bt.num2date(order.executed.dt or order.created.dt).strftime("%H:%M:%S")
+            filled = order.status == order.Completed  # what ends without a fill ends with the one above it
+            when = bt.num2date(order.executed.dt).strftime("%H:%M:%S") if filled else ""
+            price = f"{order.executed.price:.2f}" if filled else ""
             what = f"{order.ordtypename()} {abs(order.size)} {order.getordername()}"
-            print(f"{when}  {what:14} {order.getstatusname():10} {order.executed.price:9.2f}  {order.info.order_id}")
+            print(f"{when:8}  {what:14} {order.getstatusname():10} {price:>9}  {order.info.order_id}")
 
     def notify_data(self, data, status, *args, **kwargs):
         print(f"{data._name} is {data._getstatusname(status)}")
@@ -49,4 +52,4 @@ with tempfile.TemporaryDirectory() as folder, KiteExchange(folder) as exchange:
     print("the exchange's own book:")
     for order in exchange.orders():
         print(" ", order["order_id"], order["transaction_type"], order["order_type"], order["status"], order["tag"][:4])
-    print(f"value ₹{cerebro.broker.getvalue():,.2f}")
+    print(f"value {inr(cerebro.broker.getvalue())}")

@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -241,6 +242,25 @@ def test_a_running_exchanges_time_goes_on_between_two_answers(exchange: FakeExch
     seen = market.now()
     assert timedelta(seconds=29) <= seen - told
     assert seen - OPEN <= timedelta(seconds=(time.monotonic() - begun) * 600)
+
+
+def test_what_has_rung_does_not_wait_for_the_time_of_day(
+    exchange: FakeExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hears a tick takes it; the exchange is asked when nothing has come, or when its word is old."""
+    passed = 0.0
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: passed))
+    exchange.says(OPEN, 1.0)
+    market, bell = ExchangeClock(exchange.root), Bell()
+    asked = []
+    for passed in (0.1, 0.3, 0.9, 1.1):
+        bell.ring()
+        assert market.wait(bell, OPEN + timedelta(hours=1)) is True
+        asked.append(len(exchange.asked))
+    assert asked == [1, 1, 1, 2]
+    passed = 1.4
+    assert market.wait(bell, market.now()) is False  # nothing came: before the wait, and after it
+    assert len(exchange.asked) == 4
 
 
 def test_a_slow_answer_does_not_turn_time_back(exchange: FakeExchange) -> None:

@@ -104,3 +104,53 @@ def test_a_commission_of_the_users_own_replaces_it(name):
     ran = engine.run()[0]
     assert ran.order.executed.comm == pytest.approx(10.0)
     assert not isinstance(broker.getcommissioninfo(ran.data), InstrumentCommission)
+
+
+EVERY_SEGMENT = [
+    (INFY, "CNC"),
+    (INFY, "MIS"),
+    (INFY, "MTF"),
+    (Instrument("NFO", "NIFTY26NOVFUT", name="NIFTY", instrument_type="FUT"), "NRML"),
+    (Instrument("NFO", "NIFTY26NOV25000CE", name="NIFTY", instrument_type="CE", strike=25_000), "NRML"),
+    (Instrument("BFO", "SENSEX26NOV80000PE", name="SENSEX", instrument_type="PE", strike=80_000), "NRML"),
+    (Instrument("CDS", "USDINR26NOVFUT", name="USDINR", instrument_type="FUT", multiplier=1000), "NRML"),
+    (Instrument("CDS", "USDINR26NOV86CE", name="USDINR", instrument_type="CE", strike=86, multiplier=1000), "NRML"),
+    (GOLD, "NRML"),
+    (Instrument("MCX", "GOLDM26NOV70000CE", name="GOLDM", instrument_type="CE", strike=70_000, multiplier=10), "NRML"),
+]
+
+
+@pytest.mark.parametrize(("instrument", "product"), EVERY_SEGMENT)
+def test_a_stock_cerebro_counts_the_charges_of_every_segment_in_its_profit(instrument, product):
+    """backtrader's own broker, with nothing of btkite but the CommissionInfo."""
+
+    class RoundTrip(bt.Strategy):
+        closed = None
+
+        def next(self):
+            if len(self) == 1:
+                self.buy(size=2)
+            elif len(self) == 3:
+                self.close()
+
+        def notify_trade(self, trade):
+            self.closed = trade if trade.isclosed else self.closed
+
+    rows = [(price,) * 4 for price in (100.0, 100.0, 100.0, 110.0, 110.0)]
+    cerebro = bt.Cerebro(stdstats=False)
+    cerebro.adddata(KiteData(dataname=bars.from_rows(rows)))
+    cerebro.broker.setcash(1e9)
+    cerebro.broker.addcommissioninfo(commission(instrument, product=product))
+    cerebro.addstrategy(RoundTrip)
+    trade = cerebro.run()[0].closed
+    bought = charge_order(instrument, Side.BUY, product, [(2, 100.0)], DAY).total
+    sold = charge_order(instrument, Side.SELL, product, [(2, 110.0)], DAY).total
+    assert trade.pnl == pytest.approx(20 * instrument.multiplier)
+    assert trade.pnl - trade.pnlcomm == pytest.approx(bought + sold)
+    assert sold > 0
+
+
+@pytest.mark.parametrize("named", ["CNC", "MTF", "NRML"])
+def test_a_contract_has_no_delivery(named):
+    broker = SimBroker(config=Config().with_(**{"broker.default_product": named}))
+    assert InstrumentCommission.of(GOLD, broker).p.product == "NRML"

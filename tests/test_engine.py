@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import sys
@@ -487,6 +488,7 @@ def test_a_fill_that_lies_in_the_inbox_when_the_run_is_stopped_is_told(kite_exch
                 store.inbox.bell.wait(0.01)
             return False
 
+        store.desk.send_off()  # in lock step what a turn gives leaves at its end
         assert waiting(lambda: len(kite_exchange.orders()) == 2)
         kite_exchange.steer.next_event()
         assert waiting(lambda: [row["status"] for row in kite_exchange.orders()] == ["COMPLETE"] * 2)
@@ -595,26 +597,33 @@ def test_in_lock_step_timers_fire_with_bars_only(kite_exchange):
     assert ran.of("timer") == []
 
 
-def test_threads_change_places_often_while_a_live_run_lasts_and_as_before_afterwards(kite_exchange):
+def test_while_a_live_run_lasts_threads_change_places_often_and_old_things_are_no_garbage(
+    kite_exchange,
+):
     seen = []
 
     class Looks(Log):
         def next(self):
             seen.append(sys.getswitchinterval())
+            frozen.append(gc.get_freeze_count())
 
+    frozen = []
     before = sys.getswitchinterval()
     run(strategy=Looks)
     assert set(seen) == {before}
+    assert not any(frozen)
     seen.clear()
     kite_exchange.reset(candles(count=5), start=DAY + timedelta(hours=9))
     store = kite_exchange.store("paper")
     run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), strategy=Looks)
     assert max(seen) <= 0.001 < before
+    assert frozen[-1] > 10_000  # what was there before the run is not searched for garbage
     kite_exchange.reset(candles(count=40), start=DAY + timedelta(hours=9))
     store = kite_exchange.store("paper")
     with pytest.raises(ValueError, match="the first error"):
         run(store.getdata("NSE:AAA", interval="minute"), broker=store.getbroker(), strategy=Breaks)
     assert sys.getswitchinterval() == before
+    assert not gc.get_freeze_count()
 
 
 def test_an_order_that_a_timer_gives_in_a_quiet_market_is_told(kite_exchange):

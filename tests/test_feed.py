@@ -545,7 +545,10 @@ def test_binding_renames_a_feed_only_if_nobody_named_it():
 
 def test_a_day_decided_early_is_stamped_then_and_its_orders_trade_at_its_close():
     candles = minutes()
-    early = run(KiteData(dataname=candles, interval="day", decide_at=time(15, 20)), params={"buy_at": 1})
+    overnight = SimBroker(config=FREE.with_(**{"broker.default_product": "CNC"}))
+    early = run(
+        KiteData(dataname=candles, interval="day", decide_at=time(15, 20)), broker=overnight, params={"buy_at": 1}
+    )
     assert ends(early) == [at(MONDAY + timedelta(days=n), 15, 20) for n in range(3)]
     assert early.fills == [(datetime(2024, 7, 1, 15, 29, 59), early.bars[0][0][4])]
     usual = run(KiteData(dataname=candles, interval="day"), params={"buy_at": 1})

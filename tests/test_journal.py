@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ from hypothesis import strategies as st
 from btkite.clock import ManualClock
 from btkite.errors import AccountLocked, JournalBroken
 from btkite.journal import GENESIS, AccountLock, Journal, canonical
+from btkite.journal.books import change_of, changed
+from btkite.journal.events import quick
 from btkite.values import Side
 
 NOON = datetime(2026, 11, 20, 12, 0)
@@ -407,7 +410,7 @@ def test_an_older_journal_becomes_one_of_this_format_and_its_chain_still_holds(o
         kinds = [event.kind for event in journal.events()]
         assert kinds == ["order", "order", "fill", "order", "order", "migrated"]
         migrated = journal.events("migrated", books=False)[0]
-        assert migrated.data == {"from": 1, "to": 2}
+        assert migrated.data == {"from": 1, "to": 3}
         last = journal.last_book()
         assert last is not None
         assert last.data["book"]["positions"]["NSE:AAA"]["size"] == 3
@@ -502,6 +505,92 @@ def test_what_may_wait_is_written_with_the_next_event_in_order(path: Path, clock
     with Journal(path, clock) as journal:
         assert journal.events()[-1].data == {"status": "late"}
         assert journal.verify() is None
+
+
+BRANCH = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.text("ab", max_size=2),
+    lambda inner: (
+        st.dictionaries(st.text("xyz", min_size=1, max_size=1), inner, max_size=4)
+        | st.lists(inner, max_size=3)
+        | st.lists(st.fixed_dictionaries({"ref": st.integers(-2, 5), "of": inner}), max_size=4)
+    ),
+    max_leaves=20,
+)
+BOOKS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "orders": st.lists(st.fixed_dictionaries({"ref": st.integers(-2, 8), "of": BRANCH}), max_size=5),
+            "positions": st.dictionaries(st.text("ABC", min_size=1, max_size=2), BRANCH, max_size=4),
+            "ledger": BRANCH,
+        }
+    ),
+    min_size=2,
+    max_size=8,
+)
+
+
+@given(BOOKS)
+def test_a_book_is_what_it_was_whatever_changed_in_it(books: list[dict[str, Any]]) -> None:
+    found: Mapping[str, Any] | None = None
+    for before, after in itertools.pairwise([books[0], *books]):
+        change = json.loads(quick(change_of(before, after)))
+        found = changed(before if found is None else found, change)
+        assert found == after
+        assert canonical(changed(None, after)) == canonical(after)
+
+
+def account(number: int) -> dict[str, Any]:
+    """A book of fifty symbols, in which an event changes an order and the money."""
+    return {
+        "ledger": {"realized": number / 4, "gains": {f"NSE:S{row}": float(row == number % 50) for row in range(50)}},
+        "positions": {f"NSE:S{row}": {"size": row, "price": 100.5, "product": "CNC"} for row in range(50)},
+        "orders": [{"ref": ref, "size": 5, "info": {"tag": f"bk{ref:014}"}} for ref in range(number // 8, number)],
+    }
+
+
+def test_what_does_not_change_is_not_written_again(path: Path, clock: ManualClock) -> None:
+    books = [account(number) for number in range(250)]
+    with Journal(path, clock) as journal:
+        for book in books[:240]:
+            journal.append("fill", {"book": book})
+            journal.later("update", {})
+        assert [event.data["book"] for event in journal.events("fill")] == books[:240]
+        assert journal.last_book().data["book"] == books[239]  # type: ignore[union-attr]
+        written = sum(size for (size,) in journal._db.execute("SELECT length(book) FROM events"))
+        assert written < sum(len(quick(book)) for book in books[:240]) / 10
+    with Journal(path, clock) as journal:  # another process; and a third one beside it
+        with Journal(path, clock, read_only=True) as reader:
+            journal.append("fill", {"book": books[240]})
+            assert reader.last_book().data["book"] == books[240]  # type: ignore[union-attr]
+        with Journal(path, clock) as other:
+            other.append("armed", {"book": books[241]})
+        journal.append("fill", {"book": books[242]})
+        assert [event.data["book"] for event in journal.events(since=480)] == books[240:243]
+        assert [event.data["book"] for event in journal.newest(2, books=True)] == books[241:243]
+        assert journal.last("armed").data["book"] == books[241]  # type: ignore[union-attr]
+        assert journal.verify() is None
+
+
+def test_a_book_that_cannot_be_written_leaves_the_next_one_whole_to_read(path: Path, clock: ManualClock) -> None:
+    with Journal(path, clock) as journal:
+        journal.append("fill", {"book": {"a": 1, "b": {"c": 1}}})
+        with pytest.raises(JournalBroken, match="cannot be written"):
+            journal.append("fill", {"book": {"a": 2, "b": {"c": float("nan")}}})
+        journal.append("fill", {"book": {"a": 2, "b": {"c": 1}}})
+        assert [event.data["book"]["a"] for event in journal.events()] == [1, 2]
+
+
+def test_a_change_without_its_book_is_damage(path: Path, clock: ManualClock) -> None:
+    with Journal(path, clock) as journal:
+        journal.append("fill", {"book": {"a": 1}})
+        journal.append("fill", {"book": {"a": 2}})
+    db = sqlite3.connect(path)
+    db.execute("DROP TRIGGER events_last")
+    db.execute("DELETE FROM events WHERE seq = 1")
+    db.commit()
+    db.close()
+    with Journal(path, clock, read_only=True) as journal, pytest.raises(JournalBroken, match="before any book"):
+        journal.last_book()
 
 
 def test_the_newest_book_is_found_without_reading_the_journal(path: Path, clock: ManualClock) -> None:

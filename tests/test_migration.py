@@ -85,6 +85,7 @@ def printed(tmp_path, monkeypatch, capsys):
         monkeypatch.delenv(name)
     monkeypatch.setenv("BTKITE_DATA__CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("BTKITE_BROKER__CHARGES", "false")
+    monkeypatch.setenv("BTKITE_BROKER__DEFAULT_PRODUCT", "CNC")
     monkeypatch.chdir(tmp_path)
 
     def run(script: Path | str) -> list[str]:

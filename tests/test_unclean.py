@@ -66,3 +66,17 @@ def test_to_look_is_not_to_begin(journal: Journal) -> None:
     head = journal.head
     assert len(unclean.ends(journal, after)) == 3
     assert journal.head == head
+
+
+def test_an_error_that_ends_a_run_in_good_order_neither_counts_nor_wipes(journal: Journal) -> None:
+    after = crashes(journal, 2)
+    before = unclean.begin(journal, after)
+    unclean.end(journal, after + MINUTE, "an error in next()", before)
+    assert unclean.begin(journal, after + 2 * MINUTE) == before
+    assert len(unclean.begin(journal, after + 3 * MINUTE)) == 3  # and now one that was killed
+
+
+def test_a_run_that_goes_on_has_not_ended(journal: Journal) -> None:
+    after = crashes(journal, 3)
+    assert len(unclean.ends(journal, after, running=True)) == 2
+    assert len(unclean.ends(journal, after)) == 3

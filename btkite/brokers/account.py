@@ -7,32 +7,33 @@ symbol share one position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any
 
 import backtrader as bt
 
-from ..commissions import InstrumentCommission
+from ..commissions import InstrumentCommission, default_product
 from ..config import Config
 from ..linetime import from_seconds
 from ..market.calendar import EXCHANGES
-from ..market.charges import Charges, charge_order
-from ..market.margins import margin_required
+from ..market.margins import Leg, margin_rate, margin_required
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
 from ..values import Denial, Instrument, OrderType, Proposal
 from . import hours, translate
-from .base import GatedBroker, strategy_name
+from .base import strategy_name
+from .charging import Charging
 from .grouping import Groups
 from .overnight import INTRADAY, Overnight
+from .upkeep import Upkeep
 
 _TRIGGERED = {OrderType.SL: OrderType.LIMIT, OrderType.SLM: OrderType.MARKET}
 
 
-class Account(GatedBroker):
+class Account(Charging):
     """What is held and what it is worth; Cerebro's thread only."""
 
     gate: RiskGate
@@ -54,12 +55,11 @@ class Account(GatedBroker):
         self._foreign: dict[int, Instrument] = {}
         self._bound: dict[int, Instrument] = {}  # ref -> what its data was bound to when it was given
         self.overnight = Overnight()
+        self.upkeep = Upkeep()
+        self._held: dict[str, Instrument] = {}  # what was traded, by key
         self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
         self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
         self._flattening = False
-        self._fills: dict[int, list[tuple[int, float]]] = {}
-        self._charged: dict[int, float] = {}
-        self._parts: dict[int, Charges] = {}
         self._now = -1
 
     @property
@@ -132,13 +132,17 @@ class Account(GatedBroker):
         named = order.info.get("product") or self._pinned.get(order.ref)
         if named:
             return str(named)
-        against = held * (1 if order.isbuy() else -1) < 0
-        if against and instrument.key in self._products:
+        return self._usual_product(instrument, held, isbuy=order.isbuy())
+
+    def _usual_product(self, instrument: Instrument, held: float, *, isbuy: bool) -> str:
+        if held * (1 if isbuy else -1) < 0 and instrument.key in self._products:
             return self._products[instrument.key]
-        default = self.config.broker.default_product
-        if default in ("CNC", "MTF") and (instrument.is_future or instrument.is_option):
-            return "NRML"
-        return default
+        return default_product(instrument, self.config.broker.default_product)
+
+    def product_for(self, instrument: Instrument, isbuy: bool) -> str:
+        """Kite's product of an order that names none and is given now."""
+        held = self._positions.get(instrument.key)
+        return self._usual_product(instrument, held.size if held else 0, isbuy=isbuy)
 
     def product_of_order(self, order: Any) -> str:
         """Kite's product that it went to the market with, or would go with."""
@@ -219,8 +223,11 @@ class Account(GatedBroker):
 
     def turn(self, now: int) -> None:
         """Before anything of a new day is booked: what was held over the night."""
+        today, night = from_seconds(now).date(), self.upkeep.night
+        if self.upkeep.is_new(today) and night is not None:
+            self.upkeep.close(night, self.legs(), self.ledger.value)
         self.overnight.turn(
-            from_seconds(now).date(),
+            today,
             (
                 (key, position.size, self._since[key])
                 for key, position in self._positions.items()
@@ -247,7 +254,7 @@ class Account(GatedBroker):
         instrument = self.instrument_of_order(order)
         position = self._positions.setdefault(instrument.key, bt.Position())
         product = self._product(order, instrument, position.size)
-        charges = self._charge(order, instrument, product, quantity, price, when)
+        charges = self.charge(order, instrument, product, quantity, price, when)
         comminfo = order.comminfo
         if not position.size:
             self._products[instrument.key] = product
@@ -274,7 +281,17 @@ class Account(GatedBroker):
             average,
         )
         self.ledger.fill(instrument, translate.side(order), quantity, price, charges, moment, ref=order.ref)
+        self._held[instrument.key] = instrument
+        self.upkeep.blocked(self.ledger.used, moment.date())
         return charges
+
+    def legs(self) -> list[Leg]:
+        """What is held, at its last prices; a position from before the run counts once it trades."""
+        return [
+            Leg(self._held[key], self.product_of(key), held.quantity, held.last_price)
+            for key, held in self.ledger.positions().items()
+            if key in self._held
+        ]
 
     def product_of(self, key: str) -> str:
         """Kite's product of a position."""
@@ -306,45 +323,24 @@ class Account(GatedBroker):
             found = self.comminfo[instrument.key] = InstrumentCommission.of(instrument, self)
         return found
 
-    def _charge(
-        self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int
-    ) -> float:
-        """₹ that this execution adds to the order's charges (brokerage is capped per order, not per fill)."""
-        if not isinstance(order.comminfo, InstrumentCommission):  # of the user's own making
-            return float(order.comminfo.getcommission(quantity, price))
-        if not self.config.broker.charges:
-            return 0.0
-        fills = self._fills.setdefault(order.ref, [])
-        fills.append((quantity, price))
-        total: Charges = charge_order(instrument, translate.side(order), product, fills, from_seconds(when).date())
-        added = float(total.total) - self._charged.get(order.ref, 0.0)
-        self._charged[order.ref] = float(total.total)
-        self._parts[order.ref] = total
-        return added
-
-    def charged_for(self, ref: int) -> dict[str, float]:
-        """₹ that the order has cost so far, part by part; empty where the tables were not asked."""
-        parts = self._parts.get(ref)
-        return {} if parts is None else asdict(parts)
-
     def drop(self, ref: int) -> None:
         """Nothing will ever be asked of this order again."""
-        for table in (self._bound, self._pinned, self._fills, self._charged, self._parts):
+        for table in (self._bound, self._pinned):
             table.pop(ref, None)
+        self.settled(ref)
         self._safety.discard(ref)
-
-    def fills_of(self, order: Any) -> list[tuple[int, float]]:
-        """Quantity and price of each execution so far."""
-        return self._fills.get(order.ref, [])
 
 
 def _margin_rate(leverage: float, order: Proposal) -> float:
-    """The part of an order's value that it ties up: shares by ``broker.leverage``, derivatives by the table.
+    """The part of an order's value that it ties up: the table's on its day, and of shares no more than
+    ``broker.leverage`` allows. Delivery has none.
 
     At module level, so that a broker can be sent to another process.
     """
     instrument, value = order.instrument, order.value
-    if not (instrument.is_future or instrument.is_option) or value <= 0:
+    day = order.given.date() if order.given is not None else date.max
+    if not instrument.exchange:  # data that is not Kite's
         return 1.0 / leverage
-    needed = margin_required(instrument, order.side, order.product, order.quantity, order.worst_price)
-    return needed / value
+    if not (instrument.is_future or instrument.is_option) or value <= 0:
+        return max(1.0 / leverage, margin_rate(instrument, order.side, order.product, day))
+    return margin_required(instrument, order.side, order.product, order.quantity, order.worst_price, day) / value

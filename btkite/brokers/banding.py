@@ -1,7 +1,8 @@
 """Banding: what lies outside the day's price band is denied here, not by Kite.
 
-Bands come with Kite's quotes, which a reader asks for when the run starts and every minute. In lock step they are not
-asked for: what is played again there is held against history, which knows of no bands.
+Bands come with Kite's quotes, which a reader asks for when the run starts and every minute; limits of derivatives are
+held against the range about their last price, too. In lock step there is none of it: what is played again there is
+held against history, which knows of no bands.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import Any
 import backtrader as bt
 
 from ..kite.inbox import Answer
-from ..linetime import DAY
+from ..linetime import DAY, from_seconds
 from ..log import get_logger
-from ..market.bands import Band
+from ..market.bands import Band, protected_range
 from ..values import Denial, Proposal
+from . import translate
+from .changes import reshape
 from .truth import Truth
 
 log = get_logger(__name__)
@@ -62,8 +65,16 @@ class Banding(Truth):
     def proposal(self, order: Any) -> Proposal:
         """A limit that only protects ends where the band does."""
         wanted = super().proposal(order)
-        band = self.band_of(order) if wanted.price and order.exectype in _WITHOUT_LIMIT else None
-        return wanted if band is None else replace(wanted, price=band.within(wanted.price))
+        if not wanted.price or order.exectype not in _WITHOUT_LIMIT:
+            return wanted
+        price = self.within_bands(order, wanted.price, wanted.trigger_price)
+        return wanted if price == wanted.price else replace(wanted, price=price)
+
+    def within_bands(self, order: Any, price: float, about: float = 0.0) -> float:
+        """The limit nearest to ``price`` that the exchange takes; ``about``: of a stop that goes off at that price."""
+        for band in (self.band_of(order), self._range_of(order, about)):
+            price = price if band is None else band.within(price)
+        return price
 
     def unfit(self, group: Sequence[Any]) -> Denial | None:
         """Also what lies outside the band."""
@@ -74,6 +85,27 @@ class Banding(Truth):
         return denial if denial is not None or not grows else self._outside(order)
 
     def _outside(self, order: Any) -> Denial | None:
-        band = self.band_of(order)
-        problem = None if band is None else band.beyond(self.proposal(order))
-        return None if problem is None else Denial("band", problem)
+        """Why its prices would be refused; None if they would not, or if its limit could be moved to where it may be
+        (``broker.out_of_band: clamp``) without a worse price than was asked for."""
+        ranges = () if translate.is_waiting_stop(order) else (self._range_of(order),)  # a stop's holds when it goes off
+        for band in (self.band_of(order), *ranges):
+            wanted = self.proposal(order)
+            problem = None if band is None else band.beyond(wanted)
+            if band is None or problem is None:
+                continue
+            limit = band.clamped(wanted) if self.config.broker.out_of_band == "clamp" else 0.0
+            if not limit:
+                return Denial("band", problem, "broker.out_of_band")
+            log.warning("a limit is moved into the band", ref=order.ref, reason=problem, limit=limit)
+            order.addinfo(clamped=wanted.price)
+            is_limit = order.exectype == bt.Order.Limit
+            reshape(order, abs(order.size), limit if is_limit else None, None if is_limit else limit)
+        return None
+
+    def _range_of(self, order: Any, about: float = 0.0) -> Band | None:
+        """In which its limit has to lie: about the last price, or the one at which it goes off."""
+        instrument = self.instrument_of_order(order)
+        if self.store.clock.complete or self._session(instrument) is None:
+            return None
+        last = about or self.exits.heard(instrument.key) or self.last_seen(order)
+        return protected_range(instrument, last, from_seconds(max(self.now, 0)).date(), self.now)

@@ -30,6 +30,9 @@ class GatedType(abc.ABCMeta, type(bt.BrokerBase)):  # type: ignore[misc]
 class GatedBroker(bt.BrokerBase, metaclass=GatedType):
     """What ``submit`` does in every btkite broker."""
 
+    hears_late = False
+    """Whether a fill may be heard bars after it was made."""
+
     gate: RiskGate | None = None
     on_denied: Any = None  # called with (order, denial): alerts, journal
     on_alert: Any = None  # called with (level, sentence, key) when a person should know at once

@@ -18,12 +18,15 @@ import backtrader as bt
 from ..config import Config
 from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
-from ..market.permitted import largest_order
+from ..market.permitted import largest_order, mis_cutoff
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
 from .changes import Changes, reshape
+from .cutting import is_too_large
 from .grouping import Groups
+from .orders import Orders
+from .overnight import INTRADAY
 from .record import restore_money
 from .terms import Terms, terms_of
 from .wording import misunderstood
@@ -57,7 +60,7 @@ class BookBroker(Changes):
 
     def init(self) -> None:
         super().init()
-        self.orders: dict[int, Any] = {}
+        self.orders = Orders()
         self.terms: dict[int, Terms] = {}
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
@@ -174,6 +177,8 @@ class BookBroker(Changes):
             self._write("denied", refs=refs, rule=denial.rule, reason=denial.reason, key=denial.key, orders=told)
             return
         for order in group:
+            if is_too_large(order, self.instrument_of_order(order), self._today):
+                order.addinfo(sliced=True)
             order.submit(self)
             self.notify(order)
         head = parent or group[0]
@@ -218,9 +223,31 @@ class BookBroker(Changes):
                 return Denial("product", problem, "broker.default_product")
             if (denial := self._forbidden(order)) is not None:
                 return denial
+            if (denial := self._too_late(order)) is not None:
+                return denial
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
+
+    def _too_late(self, order: Any) -> Denial | None:
+        """Why Kite takes no new intraday order at this hour."""
+        if self.config.broker.mis_cutoff == "send" or order.parent is not None:
+            return None
+        wanted = self.proposal(order)
+        session = self._session(wanted.instrument)
+        if wanted.product != INTRADAY or wanted.reduces or session is None or not wanted.instrument.exchange:
+            return None
+        held = self.position_of(wanted.instrument.key).size
+        if held * wanted.side.sign < 0 and wanted.quantity <= abs(held):  # whatever else is still on its way out
+            return None
+        until = mis_cutoff(wanted.instrument, (from_seconds(session[0]), from_seconds(session[1])))
+        if until is None or from_seconds(self.now) < until:
+            return None
+        return Denial(
+            "mis_cutoff",
+            f"Kite takes no new MIS orders in {wanted.instrument.key} from {until:%H:%M} on: use another product",
+            "broker.mis_cutoff",
+        )
 
     def cancel(self, order: Any) -> bool:
         """Ask for the order's end; False if it has ended already."""
@@ -250,6 +277,10 @@ class BookBroker(Changes):
     def is_leaving(self, order: Any) -> bool:
         """Whether it can not be changed: its cancellation is under way, or nobody knows whether it exists."""
         return False
+
+    def uncertain_until(self, ref: int) -> int | None:
+        """The second until which nobody may know whether the market has it; None if that is known."""
+        return None
 
     def next(self) -> None:
         """A turn of Cerebro, after the lines have moved."""
@@ -333,7 +364,7 @@ class BookBroker(Changes):
         if reason:
             order.addinfo(reason=reason)
         order.addinfo(ended=max(self.now, 0))
-        order.status = _STATUS[how]
+        order.status = STATUS[how]
         if len(order.data):  # backtrader's own cancel() and reject() need a bar
             order.executed.dt = order.data.datetime[0]
         self.notify(order)
@@ -346,9 +377,7 @@ class BookBroker(Changes):
         self.held.pop(order.ref, None)
         self.terms.pop(order.ref, None)
         if order.status == Order.Completed:  # of any other, a fill may surface late
-            self._fills.pop(order.ref, None)
-            self._charged.pop(order.ref, None)
-            self._parts.pop(order.ref, None)
+            self.settled(order.ref)
         self.ledger.done(order.ref, refused=refused)
 
     def forget_orders(self, kept: int) -> bool:
@@ -437,7 +466,7 @@ class BookBroker(Changes):
         return [most or 0] * full + ([rest] if rest else [])
 
 
-_STATUS = {
+STATUS = {
     "expired": Order.Expired,
     "rejected": Order.Rejected,
     "margin": Order.Margin,

@@ -7,10 +7,11 @@ stands for; here it is handed on as a whole.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..kite.inbox import Answer, DeskReply
-from ..values import Instrument, OrderUpdate, Source, Tick
+from ..values import Instrument, OrderUpdate, Source, Tick, Trade
 from .exits import Exits
 from .heard import OWN_TAG, Heard
 
@@ -30,8 +31,8 @@ class Carrying(Heard):
         self._now = max(self._now, now)
         self.exits.take_price((instrument or self.instrument(data)).key, tick.last_price)
 
-    def take_update(self, update: OrderUpdate) -> None:
-        super().take_update(update)
+    def take_update(self, update: OrderUpdate, trades: Sequence[Trade] = ()) -> None:
+        super().take_update(update, trades)
         self._compare(update)
         self.exits.tend()
 
@@ -98,7 +99,8 @@ class Carrying(Heard):
         self._before[new] = int(abs(order.executed.size)) - filled
         self._ids[order_id] = new
         kept: tuple[dict[int, Any], ...] = (
-            self._order_ids, self._changes, self._changing, self._differs, self._resumed, self._again, self._tries
+            self._order_ids, self._changes, self._changing, self._differs, self._lagging, self._resumed, self._again,
+            self._tries,
         )  # fmt: skip
         for known in kept:
             known.pop(new, None)
@@ -113,10 +115,10 @@ class Carrying(Heard):
         if tag:
             self._tags[tag] = new
             order.info["tag"], before.info["tag"] = tag, tag[:-OWN_TAG]
-        for name in ("order_id", "variety", "booked"):
+        for name in ("order_id", "variety", "booked", "replacing"):
             if name in before.info:
                 order.info[name] = before.info[name]
-        for name in ("order_id", "filled_before", "booked"):
+        for name in ("order_id", "filled_before", "booked", "replacing"):
             before.info.pop(name, None)
         order.addinfo(filled_before=self._before[new])
         if old in self._pinned:

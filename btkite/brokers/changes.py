@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import Any
 
 import backtrader as bt
 
 from ..linetime import from_seconds
 from ..log import get_logger
-from ..market.permitted import forbidden
+from ..market.permitted import forbidden, largest_order
 from ..risk.rules import EXCHANGE_RULES, check
-from ..values import Denial
+from ..values import Denial, Proposal, Side
 from . import translate
+from .cutting import is_many, is_too_large
+from .demat import DELIVERY, not_bought
 from .news import News
 
 Order = bt.Order
@@ -115,7 +118,7 @@ class Changes(News):
             problem = self.behind(order)
         if problem is not None:
             return Denial("trigger", problem)
-        if grows and (denial := self._forbidden(order)) is not None:
+        if grows and (denial := self._forbidden(order) or self._outgrows(order)) is not None:
             return denial
         if self.gate is None or order.status == Order.Created:  # not transmitted yet: judged with its group
             return None
@@ -126,7 +129,32 @@ class Changes(News):
         """Why Kite does not take such an order, whatever the market does."""
         after_hours = order.info.get("after_hours", self.config.broker.after_hours)
         amo = after_hours == "amo" and self._session(self.instrument_of_order(order)) is None
-        return forbidden(self.proposal(order), from_seconds(max(self.now, 0)).date(), amo=amo)
+        wanted = self.proposal(order)
+        return forbidden(wanted, self._today, amo=amo) or self.uncovered(order, wanted)
+
+    def uncovered(self, order: Any, wanted: Proposal) -> Denial | None:
+        """Why shares that are not held cannot be delivered: a CNC or MTF sale needs them, MIS alone sells short."""
+        if wanted.product not in DELIVERY or wanted.side is not Side.SELL or wanted.reduces or self._flattening:
+            return None
+        if order.parent is not None and order.parent.isbuy():  # it sells what its entry will have bought
+            return None
+        short = min(wanted.quantity, self.ledger.short_by(wanted))
+        return not_bought(short, wanted.quantity, wanted.instrument.key, wanted.product) if short else None
+
+    def _outgrows(self, order: Any) -> Denial | None:
+        """Why what is one order at Kite cannot become so large."""
+        instrument = self.instrument_of_order(order)
+        if is_many(order) or order.status == Order.Created or not is_too_large(order, instrument, self._today):
+            return None
+        most = largest_order(instrument, self._today)
+        return Denial(
+            "freeze", f"{abs(order.size):g} of {instrument.key} are more than one order may have ({most}): it went as "
+            "one, give another for the rest"
+        )  # fmt: skip
+
+    @property
+    def _today(self) -> date:
+        return from_seconds(max(self.now, 0)).date()
 
     def behind(self, order: Any) -> str | None:
         """Why the exchange would refuse a stop by the last price that the strategy has seen; None if it would not,

@@ -31,6 +31,10 @@ class Doubt:
         """In the order in which their doubts began."""
         return list(self._began)
 
+    def until(self, ref: int) -> int:
+        """The second of the look that decides on a doubtful order."""
+        return self._began[ref] + LOOKS[-1]
+
     def begin(self, ref: int, now: int) -> None:
         """From ``now`` on nobody knows."""
         self._began[ref], self._made[ref] = now, 0

@@ -22,6 +22,7 @@ from ..orders.exits import Exit, choose, traded
 from ..orders.progress import Progress
 from ..values import Fill, OrderUpdate
 from . import translate
+from .cutting import is_many
 
 if TYPE_CHECKING:
     from .carrying import Carrying
@@ -69,7 +70,7 @@ class Exits:
 
     def _fits(self, order: Any, other: Any = None) -> bool:
         info, instrument = order.info, self._broker.instrument_of_order(order)
-        if order.exectype not in _TYPES or info.get("variety") not in (None, "", "regular"):
+        if is_many(order) or order.exectype not in _TYPES or info.get("variety") not in (None, "", "regular"):
             return False
         if info.get("validity") not in (None, "", "DAY") or info.get("disclosed_quantity"):
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import backtrader as bt
@@ -138,7 +138,7 @@ class Groups:
         kept = {key: group for key, group in self._groups.items() if not group.done}
         members = {member.ref for group in kept.values() for member in group.members}
         return {
-            "groups": {str(key): asdict(group) for key, group in kept.items()},
+            "groups": {str(key): group.state() for key, group in kept.items()},
             "leaders": {str(ref): leader for ref, leader in self._leader.items() if ref in members},
         }
 

@@ -21,8 +21,8 @@ from ..orders.progress import Progress, apply, apply_trade
 from ..values import Fill, OrderType, OrderUpdate, Trade
 from . import translate
 from .changes import reshape
+from .settling import Settling
 from .terms import Terms
-from .uncertain import Uncertain
 
 if TYPE_CHECKING:
     from .exits import Exits
@@ -34,7 +34,7 @@ OWN_TAG = 14
 _LONGEST_WAIT = 60
 
 
-class Heard(Uncertain):
+class Heard(Settling):
     """The listening half of :class:`~btkite.brokers.kite.KiteBroker`."""
 
     exits: Exits
@@ -51,7 +51,6 @@ class Heard(Uncertain):
         self._unwanted: set[int] = set()  # cancelled after the close: not to be placed again
         self._changes: dict[int, int] = {}
         self._changing: dict[int, int] = {}  # ref -> changes that were not answered yet
-        self._differs: dict[int, int] = {}  # a change has failed: what the book says from this asking on is the order
         self._resumed: dict[int, int] = {}  # of the last run: the book must know it from this asking on
         self._by_strategy: set[int] = set()  # the size that was asked for last is the strategy's, not its group's
         self._again: dict[int, int] = {}  # ref -> second at which a cancel, or its group's size, is asked for again
@@ -72,6 +71,7 @@ class Heard(Uncertain):
         if reply.action == "modify":
             self._changing[order.ref] = self._changing.get(order.ref, 1) - 1
             self._differs.pop(order.ref, None)
+            self._lagging.pop(order.ref, None)
             self.exits.changed(order, failed=reply.error is not None)
         if reply.error is not None:
             self._not_changed(order, reply)
@@ -126,7 +126,7 @@ class Heard(Uncertain):
         """A cancel or a change failed: what is true now is in the order book. Who wanted an order's end still wants
         it: while it lives, a cancel is sent again, after ever longer waits."""
         if reply.action == "modify":
-            self._differs[order.ref] = self._asks + 1
+            self.doubt_terms(order)
         else:
             self._try_again(order.ref)
         order.addinfo(**{f"{reply.action}_failed": str(reply.error)})
@@ -154,8 +154,9 @@ class Heard(Uncertain):
             elif not self.is_leaving(order):
                 self._react(self.groups.again(ref))
 
-    def take_update(self, update: OrderUpdate) -> None:
-        """What Kite says of one order, from wherever; repeats and old news change nothing."""
+    def take_update(self, update: OrderUpdate, trades: Sequence[Trade] = ()) -> None:
+        """What Kite says of one order, from wherever; repeats and old news change nothing. ``trades``: those of the
+        order that were read with it."""
         self._now = max(self._now, to_seconds(self.store.clock.now()))
         ref = self._ids.get(update.order_id)
         if ref is None:
@@ -166,10 +167,13 @@ class Heard(Uncertain):
         self.note_update(ref, update)
         if was_stop and self.is_current(order, update.order_id) and self._is_stop_with_limit(order):
             order.triggered = True  # it was TRIGGER PENDING; what rests now is its limit
-        progress, fill = apply(self._progress.get(update.order_id), update, from_seconds(max(self.now, 0)))
+        known = self._progress.get(update.order_id)
+        progress, fill = apply(known, update, from_seconds(max(self.now, 0)), trades)
         self._advance(order, progress, fill)
         if update.filled_quantity > progress.filled or (progress.status == "COMPLETE" and not progress.filled):
             self._ask_trades(update.order_id)  # what it was filled at is still to be told
+        if update.terminal and update.status != "COMPLETE":
+            self._settle(update)
 
     def take_trades(self, order_id: str, trades: Sequence[Trade]) -> None:
         """The trades of one order, each of which counts once."""
@@ -225,8 +229,10 @@ class Heard(Uncertain):
         if fill is not None:
             done = int(abs(order.executed.size)) + fill.quantity
             # Kite's quantity is the truth, also if a change of ours was late.
-            if (complete and not self.goes_on(order, done)) or done > abs(order.size):
+            if complete and not self.goes_on(order, done):
                 reshape(order, done)
+            elif done > abs(order.size):  # by as much as still works of it, it is not at its end
+                reshape(order, done + (progress.remaining if current else 0))
             self.filled(order, fill.quantity, fill.price, to_seconds(fill.time), order_id)
             if order.alive() and not (current or legs or ref in self.held):
                 # Of a placement that was replaced: the one that works is too large by it.
@@ -249,30 +255,6 @@ class Heard(Uncertain):
     def _is_stop_with_limit(self, order: Any) -> bool:
         sent = translate.sent_as(order, self.instrument_of_order(order), self.config.broker)
         return sent[0] is OrderType.SL
-
-    @staticmethod
-    def _is_iceberg(order: Any) -> bool:
-        return bool(order.info.get("variety") == "iceberg")
-
-    def _take_terms(self, order: Any, update: OrderUpdate) -> None:
-        """After a change that failed: size and prices are what Kite's book says, also of an order that has ended."""
-        del self._differs[order.ref]
-        if self._is_iceberg(order):
-            return
-        order = self.exits.truth(order, update)
-        ref = order.ref
-        size = max(self._before.get(ref, 0) + update.quantity, int(abs(order.executed.size)))
-        reshape(order, size, *_prices(order.exectype, update))
-        mine = ref in self._by_strategy
-        self._by_strategy.discard(ref)
-        if update.terminal or not order.alive():
-            return
-        self.ledger.allowed(self.proposal(order))
-        self.ledger.working(ref, abs(order.executed.remsize))
-        if mine:
-            self._react(self.groups.resized(ref, size))
-        elif self.groups.told(ref, size):
-            self._try_again(ref)
 
     def _over(self, order: Any, progress: Progress) -> None:
         ref = order.ref
@@ -304,7 +286,9 @@ class Heard(Uncertain):
     def place_anew(self, order: Any) -> None:
         """Its placement is over and it is not: another one, for the rest, as it is now."""
         self._desk.drop(order.ref)
-        for known in (self._order_ids, self._changes, self._changing, self._differs):
+        for known in (
+            self._order_ids, self._changes, self._changing, self._differs, self._lagging, self._resumed,
+        ):  # fmt: skip
             known.pop(order.ref, None)
         self._forget_placement(order)
         self.route(order)
@@ -328,7 +312,7 @@ class Heard(Uncertain):
         info["tag"] = str(info.get("tag") or "")[:-OWN_TAG]
         if info.get("variety") == "amo":
             info["variety"] = "regular"
-        for name in ("order_id", "filled_before", "cancel_wanted"):
+        for name in ("order_id", "filled_before", "cancel_wanted", "replacing"):
             info.pop(name, None)
 
     def take_answer(self, answer: Answer) -> None:
@@ -354,18 +338,14 @@ class Heard(Uncertain):
         elif answer.kind == "margins":
             self.ledger.funds_limit = available(answer.value, self._segments())
 
-    def take_book(self, book: Sequence[OrderUpdate], number: int) -> None:
-        """The order book of the ``number``-th asking."""
+    def take_book(self, book: Sequence[OrderUpdate], number: int, trades: Sequence[Trade] = ()) -> None:
+        """The order book of the ``number``-th asking, and the trade book, if it was read with it."""
+        traded: dict[str, list[Trade]] = {}
+        for trade in trades:
+            traded.setdefault(trade.order_id, []).append(trade)
         for update in book:
-            self.take_update(update)
+            self.take_update(update, traded.get(update.order_id, ()))
             self._settle(update, number)
-
-    def _settle(self, update: OrderUpdate, number: int) -> None:
-        ref = self._ids.get(update.order_id)
-        if ref is None or self._order_ids.get(ref) != update.order_id or self._changing.get(ref):
-            return
-        if number >= self._differs.get(ref, number + 1):  # a book that was asked for before may be older
-            self._take_terms(self.orders[ref], update)
 
     def _segments(self) -> set[str]:
         """Kite's names for the purses that the run's instruments are paid from."""
@@ -381,15 +361,6 @@ def available(margins: Mapping[str, Any], segments: Collection[str]) -> float | 
         if (margins.get(segment) or {}).get("enabled") and "available" in margins[segment]
     ]
     return sum(found) if found else None
-
-
-def _prices(exectype: int, update: OrderUpdate) -> tuple[float | None, float | None]:
-    """backtrader's ``price`` and ``plimit`` of what Kite has; None where it says nothing."""
-    if exectype == Order.Limit:
-        return update.price or None, None
-    if exectype in (Order.StopLimit, Order.StopTrailLimit):
-        return update.trigger_price or None, update.price or None
-    return update.trigger_price or None, None
 
 
 def _lacks_money(words: str) -> bool:

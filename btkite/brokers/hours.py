@@ -7,7 +7,7 @@ from datetime import date
 from functools import lru_cache
 
 from ..linetime import DAY, from_seconds, to_seconds
-from ..market.calendar import EXCHANGES, calendar
+from ..market.calendar import EXCHANGES, Calendar, calendar
 from ..values import Instrument
 
 
@@ -16,15 +16,19 @@ def has_sessions(instrument: Instrument) -> bool:
     return instrument.exchange in EXCHANGES
 
 
-@lru_cache(maxsize=65536)
 def parts(exchange: str, day: int) -> tuple[tuple[int, int], ...]:
     """Open and close of each part of the session on ``day`` (days since 1970), in seconds.
 
     A weekday or Sunday that the table calls closed has none; hours that nobody knows neither.
     """
+    return _parts(calendar(), exchange, day)
+
+
+@lru_cache(maxsize=65536)
+def _parts(known: Calendar, exchange: str, day: int) -> tuple[tuple[int, int], ...]:
     if exchange not in EXCHANGES:
         return ((day * DAY, (day + 1) * DAY),)
-    session = calendar().session(exchange, from_seconds(day * DAY).date())
+    session = known.session(exchange, from_seconds(day * DAY).date())
     if session is None:
         return ()
     return tuple((to_seconds(start), to_seconds(end)) for start, end in session.parts)

@@ -17,7 +17,7 @@ from ..linetime import DAY, seconds_of, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..values import OrderType
-from .widening import Widening
+from .slices import Slicing
 
 Order = bt.Order
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ def base36(number: int, width: int) -> str:
     return digits.rjust(width, "0")[-width:]
 
 
-class KiteBroker(Widening):
+class KiteBroker(Slicing):
     """Orders of one account of Kite, through an armed :class:`~btkite.store.KiteStore`.
 
     ``order.info`` carries ``order_id`` (Kite's), ``tag``, and ``reason`` if Kite refused it.
@@ -47,6 +47,7 @@ class KiteBroker(Widening):
     """
 
     params: Any = (("store", None),)
+    hears_late = True
 
     def init(self) -> None:
         super().init()
@@ -81,13 +82,15 @@ class KiteBroker(Widening):
         if self.waits(order) or self.exits.waits(order):
             return
         self.pin(order)
+        if self.cut(order):
+            return
         proposal = self.proposal(order)
         remaining = int(abs(order.executed.remsize))
         tag = self._tag(str(order.info.get("tag") or ""))
         variety = proposal.variety
         if self._session(proposal.instrument) is None and self.terms[order.ref].after_hours == "amo":
             variety = "amo"
-        # Kite refuses to slice what one order can hold; more than that was denied (see ``unfit``).
+        # What one order cannot hold was cut by us, and Kite refuses to slice what it can.
         proposal = replace(proposal, tag=tag, quantity=remaining, variety=variety, autoslice=False)
         self._tags[tag] = order.ref
         self._before[order.ref] = int(abs(order.executed.size))
@@ -112,7 +115,10 @@ class KiteBroker(Widening):
         return changed
 
     def recall(self, order: Any) -> None:
+        if self.recall_slices(order):
+            return
         self._replacing.discard(order.ref)
+        order.info.pop("replacing", None)
         self._take_out(order, wish=order.ref not in self._expiring)
 
     def _take_out(self, order: Any, *, wish: bool) -> None:
@@ -124,7 +130,11 @@ class KiteBroker(Widening):
         if ref in self._leaving or self.exits.drop(order):
             return
         if self._lapses(order):
-            self._unwanted.add(ref)
+            if ref in self._replacing:  # in the morning it is placed as it is now, if it is carried
+                self._replacing.discard(ref)
+                order.info.pop("replacing", None)
+            else:
+                self._unwanted.add(ref)
             return
         self._leaving.add(ref)
         if wish and not order.info.get("cancel_wanted"):
@@ -135,11 +145,18 @@ class KiteBroker(Widening):
         order_id = self._order_ids.get(ref, "")
         if not order_id and self._desk.withdraw(ref):
             self._leaving.discard(ref)
-            self.ended(order, "canceled")
+            if ref in self._replacing:
+                self._replacing.discard(ref)
+                self.place_anew(order)
+            else:
+                self.ended(order, "canceled")
             return
         self._desk.submit(Cancel(ref, order_id, self._variety(order)))
 
     def is_leaving(self, order: Any) -> bool:
+        if living := self.living(order):
+            uncertain = any(self.is_uncertain(one.ref) for one in living)
+            return uncertain or all(self.is_leaving(one) for one in living)
         return order.ref in self._leaving or order.ref in self._unwanted or self.is_uncertain(order.ref)
 
     def _lapses(self, order: Any) -> bool:
@@ -147,13 +164,15 @@ class KiteBroker(Widening):
         return self._variety(order) == "regular" and self._session(self.instrument_of_order(order)) is None
 
     def reroute(self, order: Any) -> None:
-        if order.ref in self._waiting or self.exits.is_watched(order):
+        if order.ref in self._waiting or self.exits.is_watched(order) or self.reroute_slices(order):
             return
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
         if self._changes[order.ref] > _CHANGES:
-            self._take_out(order, wish=False)
             self._replacing.add(order.ref)
+            order.addinfo(replacing=True)
+            self._write("replace", ref=order.ref)  # or a restart would take its cancellation for its end
+            self._take_out(order, wish=False)
             return
         wanted = self.proposal(order)
         quantity = wanted.quantity - self._before.get(order.ref, 0)
@@ -169,7 +188,7 @@ class KiteBroker(Widening):
 
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
-        if self.exits.resume(order):
+        if self.exits.resume(order) or self.resume_slices(order):
             return
         order_id, tag = order.info.get("order_id"), order.info.get("tag")
         if order.ref in self.held or "filled_before" not in order.info:  # no placement of it was ever begun
@@ -193,9 +212,16 @@ class KiteBroker(Widening):
             self._doubt.begin(order.ref, self.now if sent is None else min(sent, self.now))
         if self.groups.is_leaving(order.ref) or order.info.get("cancel_wanted"):  # it may never have left
             self._recalls.append(order.ref)
+        elif order.info.get("replacing"):
+            self._replacing.add(order.ref)
+            self._leaving.add(order.ref)
+            self._again[order.ref] = self.now
+            self._differs.pop(order.ref, None)  # what it is to be is ours to say
 
     def is_out(self, order: Any) -> bool:
         """Whether Kite may have it: then what became of it is Kite's to say."""
+        if self.slices_of(order):
+            return True
         info = order.info
         return "filled_before" in info and bool(info.get("order_id") or self._sent_at(str(info.get("tag"))) is not None)
 
@@ -225,15 +251,17 @@ class KiteBroker(Widening):
     def on_time(self, now: int) -> None:
         """Market time is ``now``: deadlines, orders held for the open, look-ups."""
         self._now = max(self._now, now)
-        over = [ref for ref, at in self.held.items() if (self.terms[ref].deadline or now + 1) <= min(now, at)]
-        self.ending = set(over)
-        for ref in sorted(over):
+        lapsed = [ref for ref, at in self.held.items() if (self.terms[ref].deadline or now + 1) <= min(now, at)]
+        self.ending = set(lapsed)
+        for ref in sorted(lapsed):
             self.ended(self.orders[ref], "expired")
         self.ending = set()
         for ref, at in sorted(self.held.items()):
             if at <= now and ref in self.held:
                 self.route(self.orders[ref])
-        due = [self.orders[ref] for ref, deadline in sorted(self._deadlines()) if deadline <= now]
+        # After a restart what is over by then may have traded meanwhile: first the account is read.
+        over = self._deadlines() if self.ready else []
+        due = [self.orders[ref] for ref, deadline in sorted(over) if deadline <= now]
         self._expiring.update(order.ref for order in due)
         for order in due:
             self.recall(order)
@@ -276,7 +304,9 @@ class KiteBroker(Widening):
 
     def drop(self, ref: int) -> None:
         super().drop(ref)
-        for numbers in (self._before, self._changes, self._changing, self._differs, self._resumed, self._tries):
+        for numbers in (
+            self._before, self._changes, self._changing, self._differs, self._lagging, self._resumed, self._tries,
+        ):  # fmt: skip
             numbers.pop(ref, None)
         for refs in (self._expiring, self._unwanted, self._by_strategy):
             refs.discard(ref)

@@ -10,16 +10,17 @@ import backtrader as bt
 
 from ..values import OrderUpdate
 from . import hours, translate
-from .account import Account
 from .facts import Sizing, order_facts, strategy_facts, watch_sizers
+from .fitting import Fitting
+from .orders import Orders
 from .record import Note, restore_orders
 from .terms import Terms
 
 
-class Lasting(Account):
+class Lasting(Fitting):
     """With a ``record``, every event is written down with the account after it."""
 
-    orders: dict[int, Any]
+    orders: Orders
     terms: dict[int, Terms]
 
     def init(self) -> None:
@@ -151,8 +152,8 @@ class Lasting(Account):
 
     def place_of(self, key: str) -> int:
         """Which of the run's feeds trades an instrument, as a number."""
-        datas = list(self.cerebro.datas)
-        return next((n for n, data in enumerate(datas) if data is self._datas.get(key)), len(datas))
+        datas, own = self.cerebro.datas, self._datas.get(key)
+        return next((n for n, data in enumerate(datas) if data is own), len(datas))
 
     def position_of(self, key: str) -> bt.Position:
         """The live position of an instrument."""
@@ -184,7 +185,7 @@ class Lasting(Account):
         if fills:
             self._fills[order.ref] = fills
             self._charged[order.ref] = order.executed.comm
-        if order.exectype in translate.TRAILING:
+        if order.exectype in translate.TRAILING and order.ref > 0:
             self._trailing[order.ref] = len(order.data)
 
     def is_out(self, order: Any) -> bool:

@@ -6,6 +6,7 @@ import copy
 from collections import deque
 from typing import Any
 
+from ..dated import tell
 from ..errors import ConfigError
 from .lasting import Lasting
 
@@ -50,7 +51,7 @@ class News(Lasting):
             while self.has_news:
                 order = self.notifs.popleft()
                 owner = cerebro.runningstrats[0] if order.p.owner is None else order.p.owner
-                owner._addnotification(order, quicknotify=True)
+                tell(owner, order, quicknotify=True)
         finally:
             self._flushing = False
 

@@ -19,8 +19,9 @@ from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress, apply
 from ..orders.reconcile import DELIVERED, Exit, Whose, closable, divide, trim, whose
-from ..values import Denial, OrderUpdate
+from ..values import Denial, OrderUpdate, Proposal
 from .carrying import Carrying
+from .demat import not_bought
 from .terms import Terms
 
 log = get_logger(__name__)
@@ -67,7 +68,7 @@ class Outside(Carrying):
         self._strangers: dict[str, Progress] = {}
         self._overhang: set[str] = set()  # instruments whose exits are still to shrink
         self._shrinking = False
-        self._past: dict[str, int] | None = None  # Kite's id -> units that earlier runs have booked
+        self._past: dict[str, tuple[int, float]] | None = None  # Kite's id -> units and ₹ that earlier runs have booked
 
     # -- orders of others -------------------------------------------------------------------------------
 
@@ -90,12 +91,12 @@ class Outside(Carrying):
             self.outside(key, update.product, units, fill.price, fill.time, update.order_id, ours=past)
 
     def _booked(self, update: OrderUpdate) -> Progress:
-        """What the runs before this one have booked of an order of theirs."""
+        """What the runs before this one have booked of an order of theirs; the book that tells of it may be older."""
         if self._past is None:
             self._past = self.record.booked() if self.record is not None else {}
-        units = min(self._past.get(update.order_id, 0), update.filled_quantity)
-        price = update.average_price
-        return Progress(update.order_id, filled=units, average_price=price, told=(units, price), booked=units * price)
+        units, value = self._past.get(update.order_id, (0, 0.0))
+        price = value / units if units else 0.0
+        return Progress(update.order_id, filled=units, average_price=price, told=(units, price), booked=value)
 
     def _cancel_past(self, update: OrderUpdate) -> None:
         """An order of a run before this one that nobody here knows: the strategy was told that it is no more."""
@@ -213,11 +214,25 @@ class Outside(Carrying):
                     self._shrink(order, left)
 
     def _shrink(self, order: Any, left: int) -> None:
+        order.addinfo(shrunk=True)
         self._shrinking = True
         try:
             self.modify(order, size=int(abs(order.executed.size)) + left)
         finally:
             self._shrinking = False
+
+    def _flatten(self, entry: Any, size: int) -> None:
+        """Of an entry whose exit had to shrink, no more than the account bears: the rest is closed already."""
+        exits = (one for one in self.orders.values() if one.parent is not None and one.parent.ref == entry.ref)
+        if size > 0 and any(one.info.get("shrunk") for one in exits):
+            key = self.instrument_of_order(entry).key
+            sells, buys = self.closable(key, self.product_of_order(entry))
+            way = -1 if entry.isbuy() else 1
+            offered = {one.slot: one.remaining for one in self._exits(key)[way]}
+            size = min(size, (sells if way < 0 else buys) - sum(offered.values()))
+            if size <= 0:
+                return
+        super()._flatten(entry, size)
 
     def _too_large(self, key: str) -> dict[int, int]:
         sells, buys = self.closable(key, self.product_of(key))
@@ -248,6 +263,10 @@ class Outside(Carrying):
         """Also an exit that the account could not bear, and a sale of shares that our orders have not bought."""
         return super().unfit(group) or (None if self._flattening else self._not_ours(group))
 
+    def uncovered(self, order: Any, wanted: Proposal) -> Denial | None:
+        """:meth:`_not_ours` says it, which knows what is on its way out of the market."""
+        return None
+
     def _not_ours(self, group: Sequence[Any]) -> Denial | None:
         for order in group:
             if order.parent is not None:
@@ -258,11 +277,7 @@ class Outside(Carrying):
             if self._delivers(order, product):
                 short = wanted - self._deliverable(order, key, product)
                 if short > 0:
-                    return Denial(
-                        "holdings",
-                        f"{short} of {wanted} {key} ({product}) were not bought by this strategy's orders: "
-                        "shares that are delivered cannot be sold short, and other holdings are not sold",
-                    )
+                    return not_bought(short, wanted, key, product)
             elif key in self._others and self._others[key].of(product)[1] and self.is_exit(order):
                 sells, buys = self.closable(key, product)
                 way = 1 if order.isbuy() else -1

@@ -19,10 +19,11 @@ from ..journal import Journal, canonical
 from ..kite.desk import Place, Request
 from ..kite.forms import order_fields
 from ..kite.inbox import DeskReply
-from ..linetime import from_seconds
+from ..linetime import from_seconds, seconds_of
 from ..log import get_logger
 from ..risk.ledger import Ledger
 from ..values import Proposal
+from .orders import whole_ref
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class Note(Protocol):
     def sent_on(self, day: date) -> list[datetime]:
         """When order calls were about to leave on ``day``, in their order."""
 
-    def booked(self) -> dict[str, int]:
-        """Units that were booked of each of Kite's orders, by its id."""
+    def booked(self) -> dict[str, tuple[int, float]]:
+        """What was booked of each of Kite's orders, by its id: units, and ₹ × units."""
 
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
@@ -93,7 +94,7 @@ class Record:
         self.journal.append("reply", answered(reply))
 
     def sent_at(self, tag: str) -> datetime | None:
-        for event in reversed(self.journal.events("sending")):
+        for event in reversed(self.journal.events("sending", books=False)):
             if event.data.get("tag") == tag:
                 return event.time
         return None
@@ -101,12 +102,14 @@ class Record:
     def sent_on(self, day: date) -> list[datetime]:
         return [event.time for event in self.journal.events("sending", books=False) if event.time.date() == day]
 
-    def booked(self) -> dict[str, int]:
-        units: dict[str, int] = {}
-        for event in self.journal.events("fill"):
+    def booked(self) -> dict[str, tuple[int, float]]:
+        found: dict[str, tuple[int, float]] = {}
+        for event in self.journal.events("fill", books=False):
             if order_id := str(event.data.get("order_id") or ""):
-                units[order_id] = units.get(order_id, 0) + int(event.data["quantity"])
-        return units
+                units, value = found.get(order_id, (0, 0.0))
+                more = int(event.data["quantity"])
+                found[order_id] = units + more, value + more * float(event.data["price"])
+        return found
 
     def last_book(self) -> dict[str, Any] | None:
         found = self.journal.last_book()
@@ -150,7 +153,7 @@ class Jotter:
     def sent_on(self, day: date) -> list[datetime]:
         return []
 
-    def booked(self) -> dict[str, int]:
+    def booked(self) -> dict[str, tuple[int, float]]:
         return {}
 
     def last_book(self) -> dict[str, Any] | None:
@@ -191,6 +194,8 @@ def answered(reply: DeskReply) -> dict[str, Any]:
 
 def book_of(broker: BookBroker) -> dict[str, Any]:
     """Everything that :func:`restore_money` and :func:`restore_orders` need."""
+    feeds = {id(data): number for number, data in reversed(list(enumerate(broker.cerebro.datas)))}
+    owners = {id(one): number for number, one in enumerate(getattr(broker.cerebro, "runningstrats", ()))}
     return {
         "ledger": broker.ledger.state(),
         "positions": {
@@ -203,23 +208,25 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
             }
             for key, position, since in broker.holds()
         },
-        "orders": [_row(broker, order) for order in broker.orders.values() if order.alive()],
+        "orders": [
+            *(_row(broker, order, feeds, owners) for order in broker.orders.values() if order.alive()),
+            *(_row(broker, order, feeds, owners) for order in broker.orders.parts()),
+        ],
         "groups": broker.groups.state(),
+        "demat": broker.demat.state(),
         "newest": max([broker.newest, *broker.orders]),
         **broker.account_state(),
     }
 
 
-def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
-    terms = broker.terms[order.ref]
-    owner = order.p.owner
-    strategies = getattr(broker.cerebro, "runningstrats", [])
+def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int, int]) -> dict[str, Any]:
+    terms = broker.terms[order.ref if order.alive() else whole_ref(order.ref)]
     return {
         "ref": order.ref,
         "side": order.ordtypename(),
         "key": order.info.get("instrument"),
-        "data": next((n for n, data in enumerate(broker.cerebro.datas) if data is order.data), 0),
-        "owner": next((n for n, strategy in enumerate(strategies) if strategy is owner), 0),
+        "data": feeds.get(id(order.data), 0),
+        "owner": owners.get(id(order.p.owner), 0),
         "size": order.size,
         "price": order.created.price,
         "plimit": order.created.pricelimit,
@@ -229,12 +236,13 @@ def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
         "trailpercent": order.trailpercent,
         "triggered": bool(order.triggered),
         "active": bool(order.active()),
+        "over": None if order.alive() else order.status,
         "parent": getattr(order.parent, "ref", None),
         "executed": [order.executed.size, order.executed.price, order.executed.comm],
         "terms": [terms.deadline, terms.carry, terms.after_hours],
         "closes": broker.close_after(order),
-        "given": broker.now,
-        "fills": broker.fills_of(order),
+        "given": seconds_of(order.created.dt) if order.created.dt else broker.now,
+        "fills": list(broker.fills_of(order)),
         "info": {name: value for name, value in order.info.items() if isinstance(value, _PLAIN)},
     }
 
@@ -244,6 +252,7 @@ def _row(broker: BookBroker, order: Any) -> dict[str, Any]:
 
 def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
     """Ledger and positions, before the run starts."""
+    broker.demat.restore(book.get("demat", {}))
     broker.ledger = broker.gate.ledger = Ledger.from_state(book["ledger"], margin_rate=broker.ledger_margin_rate())
     for key, row in book["positions"].items():
         broker.set_position(
@@ -270,7 +279,8 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
             _adopt_position(broker, key, datas[key])
         else:
             log.warning("a position has no feed in this run", symbol=key)
-    orders = [_revive(broker, row, datas, strategies) for row in book["orders"] if row["key"] in datas]
+    entries = {row["ref"]: row for row in book["ledger"]["orders"] if not row["alive"]}
+    orders = [_revive(broker, row, datas, strategies, entries) for row in book["orders"] if row["key"] in datas]
     broker.groups.restore(book["groups"])
     for order, row in zip(orders, [row for row in book["orders"] if row["key"] in datas], strict=True):
         _put_back(broker, order, row)
@@ -281,7 +291,7 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     for strategy in strategies:
         told = getattr(strategy, "restored", None)
         if told is not None:
-            mine = [order for order in orders if order.p.owner is strategy]
+            mine = [order for order in orders if order.p.owner is strategy and order.ref > 0]
             told(mine, {key: broker.position_of(key) for key in datas})
 
 
@@ -310,8 +320,31 @@ def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
     broker.notify(order)
 
 
-def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], strategies: Sequence[Any]) -> Any:
+def _entry_of(data: Any, row: dict[str, Any]) -> Any:
+    """An entry that is over, whose exits live: nobody's order any more, but theirs to be told by. Without it each exit
+    of a bracket would stand for itself, and two of one position look like one too many."""
+    filled = row["sign"] * row["filled"]
+    kind = _KINDS["Buy" if row["sign"] > 0 else "Sell"]
+    entry = kind(
+        owner=None, data=data, size=row["quantity"], price=row["price"], exectype=bt.Order.Market, simulated=True
+    )
+    entry.ref = row["ref"]
+    entry.executed.size, entry.executed.remsize = filled, entry.size - filled
+    entry.status = bt.Order.Canceled if entry.executed.remsize else bt.Order.Completed
+    return entry
+
+
+def _revive(
+    broker: BookBroker,
+    row: dict[str, Any],
+    datas: dict[str, Any],
+    strategies: Sequence[Any],
+    entries: dict[int, dict[str, Any]],
+) -> Any:
     data = broker.cerebro.datas[row["data"]] if row["data"] < len(broker.cerebro.datas) else datas[row["key"]]
+    parent = broker.orders.get(row["parent"])
+    if parent is None and row["parent"] in entries:
+        parent = _entry_of(data, entries[row["parent"]])
     order = _KINDS[row["side"]](
         owner=strategies[row["owner"] if row["owner"] < len(strategies) else 0],
         data=data,
@@ -322,7 +355,7 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
         tradeid=row["tradeid"],
         trailamount=row["trailamount"],
         trailpercent=row["trailpercent"],
-        parent=broker.orders.get(row["parent"]),
+        parent=parent,
         simulated=True,
     )
     order.p.simulated = False
@@ -337,6 +370,8 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
         order.executed.size, order.executed.price, order.executed.comm = size, price, charges
         order.executed.remsize = order.size - size
     order.status = bt.Order.Partial if size else bt.Order.Accepted
+    if row.get("over") is not None:  # a slice of an order that lives
+        order.status = row["over"]
     order.broker = broker
     order._active = row["active"]
     broker.put_back(order, Terms(*row["terms"]), [tuple(fill) for fill in row["fills"]], row["key"])
@@ -345,6 +380,8 @@ def _revive(broker: BookBroker, row: dict[str, Any], datas: dict[str, Any], stra
 
 def _put_back(broker: BookBroker, order: Any, row: dict[str, Any]) -> None:
     """Into the market again, held for the next open, or over: its session closed while we were away."""
+    if not order.alive():
+        return
     deadline, carry, _ = row["terms"]
     over = row["closes"] <= broker.now
     lapsed = (deadline is not None and deadline <= broker.now) or (over and not carry and deadline is None)

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..linetime import DAY, seconds_of
 from ..market.matching import Event, Quote, Working, next_event
+from ..market.permitted import largest_order
 from ..values import Instrument, Tick
 from . import depth, hours, translate
 from .book import BookBroker
+from .cutting import is_many, pieces
 from .tape import Growing, Print, Tape, span_of
 
 _NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
@@ -73,7 +76,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self._seen: dict[int, int] = {}
         self._closes: dict[int, int] = {}
         self._foreseen = True
-        self._answered_first: deque[Any] = deque()  # what the exchange will refuse, when the strategy has been told
+        self._answered_first: deque[tuple[Any, str]] = deque()  # what is being refused, and why
         self._judged: set[int] = set()  # by the last close, in ``unfit``, or as an after-market order
 
     def start(self) -> None:
@@ -226,22 +229,23 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self.pin(order)
         judged = order.ref in self._judged
         self._judged.discard(order.ref)
-        if not judged and self._refusal(order):
-            if self._market(order.data, self.instrument_of_order(order)).walking or self._flushing:
-                self._answered_first.append(order)
-            else:
-                self._refused(order)
-            return
-        self._enter(order)
+        reason = "" if judged else self._refusal(order)
+        if not reason:
+            self._enter(order)
+        elif self._market(order.data, self.instrument_of_order(order)).walking or self._flushing:
+            self._answered_first.append((order, reason))
+        else:
+            self.ended(order, "rejected", reason)
 
     def flush(self) -> None:
-        """Tell the strategies; then the exchange refuses what has come too late, unless an answer has taken it back:
-        it is on its way while the strategy hears of the fill that sent it."""
+        """Tell the strategies; then what has come too late to the exchange is refused, unless an answer has taken it
+        back: it is on its way while the strategy hears of the fill that sent it. A change comes behind it, and does
+        not save it."""
         super().flush()
         while self._answered_first and not self._flushing:
-            order = self._answered_first.popleft()
-            if order.alive() and not self._refused(order):
-                self._enter(order)
+            order, reason = self._answered_first.popleft()
+            if order.alive():
+                self.ended(order, "rejected", reason)
             super().flush()
 
     def _refused(self, order: Any) -> bool:
@@ -346,14 +350,20 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             return
         quantity = int(abs(order.executed.remsize))
         for part, price in self._executions(market, working, event, quantity):
-            quantity -= part
-            if not quantity:
-                self._withdraw(order.ref)
-            self.filled(order, part, price, self._now)
+            for piece in self._cut(market, order, part):
+                quantity -= piece
+                if not quantity:
+                    self._withdraw(order.ref)
+                self.filled(order, piece, price, self._now)
         if quantity and working.ioc:
             self.recall(order)
         elif quantity:
             working.met = number  # the rest waits for the next print
+
+    def _cut(self, market: _Market, order: Any, units: int) -> Iterable[int]:
+        """An execution of an order that goes to Kite in slices is one of each of them."""
+        most = largest_order(market.instrument, self._today) if is_many(order) else None
+        return pieces(int(abs(order.executed.size)), units, most) if most else (units,)
 
     def _executions(self, market: _Market, working: Working, event: Event, quantity: int) -> list[tuple[int, float]]:
         """Units and price of each execution, with depth and slippage as configured."""

@@ -23,6 +23,9 @@ from .outside import Others, Outside
 log = get_logger(__name__)
 _AGAIN = 5
 """Seconds until a reading that failed is made again, and until a gap is looked at a second time."""
+_LAG = 90
+"""Seconds for which the order book may lag behind positions: so long an order of ours that works may be what a gap
+is made of, and nothing is taken for an outsider's."""
 _LOCKSTEP = 900
 """Seconds between two comparisons where the market waits for us, and nothing is lost by itself."""
 
@@ -48,11 +51,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """What a look could not explain: gaps, and orders that the book did not show; and how much was booked by then."""
+    """What a look could not explain: gaps, and orders that the book did not show; and how much was booked by then.
+    ``since``: the second from which on it looked like this."""
 
     gaps: Mapping[Slot, int] = field(default_factory=dict)
     missing: frozenset[int] = frozenset()
     moves: int = -1
+    since: int = field(default=-1, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.gaps or self.missing)
@@ -134,7 +139,7 @@ class Truth(Outside):
 
     def _take_reading(self, asked: Asked, reading: Reading) -> None:
         self._looked = max(self._looked, self.now)
-        self.take_book(reading.orders, asked.number)
+        self.take_book(reading.orders, asked.number, reading.trades)
         for order_id in {trade.order_id for trade in reading.trades} & self._progress.keys():
             self.take_trades(order_id, [trade for trade in reading.trades if trade.order_id == order_id])
         self._end_doubts(asked.at)
@@ -176,10 +181,14 @@ class Truth(Outside):
         ours = {(key, self.product_of(key)): int(position.size) for key, position, _ in self.holds()}
         others = {(k, product): o.held(product) for k, o in self._others.items() for product in o.products()}
         found = gaps(account, ours, others, keys)
-        before, self._suspected = self._suspected, Suspicion(found, frozenset(self._missing), self._moves)
+        before = self._suspected
+        self._suspected = Suspicion(found, frozenset(self._missing), self._moves, self.now)
         if not found and not self._missing:
             return True
         if asked.moves != self._moves or before != self._suspected:
+            return False
+        self._suspected = before
+        if self.now - before.since < _LAG and any(self._may_be_ours(*gap) for gap in found.items()):
             return False
         prices = _prices(reading)
         for slot, units in self._converted(found).items():
@@ -189,6 +198,17 @@ class Truth(Outside):
         self._suspected = Suspicion()
         self._end_missing()
         return True
+
+    def _may_be_ours(self, slot: Slot, units: int) -> bool:
+        """Whether orders of ours that work could have made this gap, if the order book lags behind."""
+        left = sum(
+            int(abs(order.executed.remsize))
+            for order in map(self.orders.__getitem__, self.terms)  # of those that live
+            if order.isbuy() == (units > 0)
+            and (order.ref in self._order_ids or self.is_uncertain(order.ref))
+            and (self.instrument_of_order(order).key, self.product_of_order(order)) == slot
+        )
+        return left >= abs(units)
 
     def _first_sight(self, key: str, account: Mapping[Slot, int]) -> None:
         """What an instrument has when it is looked at for the first time: shares in the demat account are others'."""
@@ -236,8 +256,8 @@ class Truth(Outside):
 
     # -- orders of the last run that no book shows any more --------------------------------------------------
 
-    def take_book(self, book: Sequence[OrderUpdate], number: int) -> None:
-        super().take_book(book, number)
+    def take_book(self, book: Sequence[OrderUpdate], number: int, trades: Sequence[Trade] = ()) -> None:
+        super().take_book(book, number, trades)
         known = {update.order_id for update in book}
         for ref, since in list(self._resumed.items()):
             order = self.orders[ref]

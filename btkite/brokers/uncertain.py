@@ -61,6 +61,12 @@ class Uncertain(Looking):
         """Whether nobody knows if Kite has it."""
         return ref in self._doubt or ref in self._asked_account
 
+    def uncertain_until(self, ref: int) -> int | None:
+        """The second at which the doubt of an order is over at the latest; None if there is none."""
+        if ref in self._doubt:
+            return self._doubt.until(ref)
+        return self._asked_account.get(ref)
+
     def unfit(self, group: Sequence[Any]) -> Denial | None:
         """Also what must not be sent while an order of its symbol is uncertain."""
         return super().unfit(group) or self._waits_for_an_answer(group)
@@ -141,7 +147,7 @@ class Uncertain(Looking):
         ref, filled = order.ref, int(abs(order.executed.size))
         if filled + units < abs(order.size):
             reshape(order, filled + units)
-            self.ledger.working(ref, units)
+            self.count(order)
         self._once[ref] = int(abs(order.size))
         self.alert("warning", f"order {ref} never arrived at Kite and is sent anew, for {units}", f"anew {ref}")
         proposal = replace(
@@ -150,6 +156,11 @@ class Uncertain(Looking):
         if self.record is not None:
             self.record.intent(self, proposal)
         self._desk.submit(Place(ref, proposal))
+
+    def count(self, order: Any) -> None:
+        """The risk ledger knows what the order is now."""
+        self.ledger.allowed(self.proposal(order))
+        self.ledger.working(order.ref, abs(order.executed.remsize))
 
     # -- one tag, two orders ----------------------------------------------------------------------------
 

@@ -32,10 +32,11 @@ class Widening(Banding):
         self._resting: dict[int, tuple[str, int]] = {}  # ref -> order_id, second since which it rests where it is
 
     def widen(self, now: int) -> None:
-        """Look at what rests; once a second at most."""
+        """Look at what rests, of living orders: this is asked at every tick, and of a day's orders most have ended."""
         if self.config.broker.unfilled == "leave":
             return
-        resting = {ref: self._order_ids[ref] for ref in self._order_ids if self._rests(ref)}
+        living = [*self.terms, *(part.ref for part in self.orders.parts())]
+        resting = {ref: self._order_ids[ref] for ref in living if ref in self._order_ids and self._rests(ref)}
         self._resting = {
             ref: known if (known := self._resting.get(ref, ("", now)))[0] == order_id else (order_id, now)
             for ref, order_id in resting.items()
@@ -53,7 +54,7 @@ class Widening(Banding):
         return {
             ref: since + after
             for ref, (_, since) in self._resting.items()
-            if not (ref in self.orders and self.orders[ref].info.get("widened_out"))
+            if not ((order := self.orders.get(ref)) is not None and order.info.get("widened_out"))
         }
 
     def _rests(self, ref: int) -> bool:
@@ -92,8 +93,7 @@ class Widening(Banding):
         )
         limit = min(far, most) if order.isbuy() else max(far, most)
         limit = round_limit(limit, instrument.tick_size, way) if instrument.tick_size else limit
-        band = self.band_of(order)
-        limit = limit if band is None else band.within(limit)
+        limit = self.within_bands(order, limit)
         if (limit - progress.price) * way.sign <= 0 or self._changes.get(ref, 0) >= _MOST_CHANGES:
             if (last - progress.price) * way.sign > 0:  # it is where it may go, and the market is beyond it
                 order.addinfo(widened_out=True)

@@ -1,13 +1,17 @@
 """Winding down: what the kill switch asks of the orders that work, and of what is held.
 
 Asked again and again while the switch is engaged, on Cerebro's thread, so that whatever comes to light late (an
-order that was uncertain, a fill that raced its cancellation) is cancelled and closed like the rest.
+order that was uncertain, a fill that raced its cancellation) is cancelled and closed like the rest. Nothing waits
+for an order of another instrument, nor for one that can only add to what is closed: what that fills later is closed
+then. For an exit of which nobody knows whether Kite has it, the position waits until that is looked up: both could
+trade.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..linetime import from_seconds
 from ..log import get_logger
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ class Winding:
         self._broker = broker
         self._tries: dict[str, int] = {}
         self._again: dict[str, int] = {}
+        self._waited_for: set[int] = set()
 
     def turn(self, *, flatten: bool) -> bool:
         """Cancel what works and does not reduce; with ``flatten`` cancel everything, and close each position as soon
@@ -67,9 +72,25 @@ class Winding:
         return left
 
     def _works(self, key: str) -> bool:
-        """Whether an order of the instrument may still trade."""
-        broker = self._broker
-        return any(
-            order.alive() and order.active() and broker.instrument_of_order(order).key == key
-            for order in broker.orders.values()
-        )
+        """Whether an order of the instrument may still trade that the closing one must not meet."""
+        broker, found = self._broker, False
+        for order in broker.orders.values():
+            if not order.alive() or not order.active() or broker.instrument_of_order(order).key != key:
+                continue
+            until = broker.uncertain_until(order.ref)
+            if until is None:
+                found = True
+            elif broker.proposal(order).reduces:
+                found = True
+                self._say_that_it_waits(order, until)
+        return found
+
+    def _say_that_it_waits(self, order: Any, until: int) -> None:
+        if order.ref not in self._waited_for:
+            self._waited_for.add(order.ref)
+            self._broker.alert(
+                "warning",
+                f"{order.info.get('instrument')} is closed when it is known whether Kite has order {order.ref}, "
+                f"by {from_seconds(until):%H:%M:%S} at the latest",
+                f"kill waits {order.ref}",
+            )

@@ -75,11 +75,11 @@ def _around_the_journal(crossings: Crossings) -> None:
 
     insert, write = Journal._insert, Journal._write
 
-    def _insert(self: Journal, lines: list[Any]) -> int:
+    def _insert(self: Journal, lines: list[Any]) -> Any:
         crossings.reach(f"journal {lines[-1][_KIND]}: not written yet")
-        number = insert(self, lines)
+        written = insert(self, lines)
         crossings.reach(f"journal {lines[-1][_KIND]}: written, not durable")
-        return number
+        return written
 
     def _write(self: Journal, lines: list[Any]) -> int:
         number = write(self, lines)

@@ -6,6 +6,7 @@ imports everything once and forks for every life, so that a life costs no start.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -93,10 +94,11 @@ def _fork(life: Life) -> int:
         return os.waitstatus_to_exitcode(status)
     code = 70  # pragma: no cover - from here on this is the child
     try:
-        signal.alarm(life.seconds)
         output = os.open(Path(life.folder) / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        signal.alarm(life.seconds)
+        faulthandler.dump_traceback_later(life.seconds - 1, file=output)  # where it hung
         code = live(life)
     except BaseException:  # noqa: BLE001 - whatever it was, this process ends here and must not go on as its parent
         traceback.print_exc()

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from ..errors import BtkiteError
+from ..clock import SystemClock
+from ..errors import BtkiteError, JournalBroken
+from ..journal import Event, Journal
 from ..testing.wire import API_KEY, TOKEN, USER, KiteExchange
+from .acts import Account, Act
 from .boundaries import Boundary
 from .child import Life
 
@@ -36,7 +39,12 @@ class Death:
 class Day:
     """What came of a day. ``bars``, ``told`` (of orders) and ``closed`` (trades) are the witness's lines, oldest
     first; ``orders``, ``trades`` and ``positions`` the exchange's own. ``crossings``: the boundaries that the first
-    life came to; ``pauses``: those of them at which all was done and the market was about to move, by its time."""
+    life came to; ``pauses``: those of them at which all was done and the market was about to move, by its time.
+    ``end``: the witness's last word of the life that came to its end; ``began``: the exchange's request at which each
+    life began; ``state`` and ``requests``: all that the exchange tells a judge; ``note``: what each order that traded
+    costs by its tables, in ₹ by its id; ``events``: the journal's lines, without their books, and ``damage`` what is
+    wrong with it; ``by_hand``: ids of orders that others gave; ``killed_at``: the number of the exchange's request
+    after which the kill switch was set; ``secrets``: what nobody may have said."""
 
     deaths: tuple[Death, ...] = ()
     codes: tuple[int, ...] = ()
@@ -50,12 +58,23 @@ class Day:
     positions: tuple[Mapping[str, Any], ...] = ()
     intents: frozenset[str] = field(default=frozenset())
     output: str = ""
+    end: Mapping[str, Any] = field(default_factory=dict)
+    began: tuple[int, ...] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+    requests: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[Event, ...] = ()
+    damage: str = ""
+    by_hand: frozenset[str] = field(default=frozenset())
+    killed_at: int | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    note: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """What is run on what. ``keys`` and ``params`` as for :class:`~btkite.checks.child.Life`; ``start``: what lies
-    before it is history; ``seconds``: real ones that a life may last; ``settings`` are the exchange's."""
+    before it is history; ``seconds``: real ones that a life may last; ``settings`` are the exchange's; ``acts``: what
+    others do meanwhile; ``login``: the token lies where ``btkite login`` puts it, so that a new one can follow."""
 
     strategy: str
     candles: Mapping[str, Any]
@@ -66,6 +85,8 @@ class Script:
     start: datetime | None = None
     seconds: int = 120
     settings: Mapping[str, Any] = field(default_factory=dict)
+    acts: tuple[Act, ...] = ()
+    login: bool = False
 
 
 class Stage:
@@ -86,7 +107,7 @@ class Stage:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "BTKITE_KEYRING": "off"},
         )
         return self
 
@@ -112,15 +133,27 @@ class Stage:
         folder.mkdir()
         try:
             self._exchange.reset(dict(script.candles), start=script.start, interval=script.interval, **script.settings)
-            return self._live(script, folder, list(fatal))
+            account = Account(self._exchange, folder / "state")
+            if script.login:
+                account.keep(TOKEN)
+            for act in script.acts:
+                self._exchange.at(act.at, account.deed(act))
+            return replace(
+                self._live(script, folder, list(fatal)),
+                by_hand=frozenset(account.by_hand),
+                killed_at=account.killed_at,
+                secrets=(TOKEN, *account.tokens),
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _live(self, script: Script, folder: Path, fatal: list[Boundary]) -> Day:
         deaths: list[Death] = []
         codes: list[int] = []
+        began: list[int] = []
         while True:
             where = fatal[len(deaths)] if len(deaths) < len(fatal) else None
+            began.append(len(self._exchange.requests()))
             code = self._one(script, folder, len(codes), where)
             codes.append(code)
             if code != KILLED or where is None:
@@ -132,6 +165,7 @@ class Stage:
             raise BtkiteError(f"a life that should have gone on ended with signal {-code}; it had said:\n{last}")
         lines = [json.loads(line) for line in _read(folder / "witness.jsonl").splitlines()]
         state = self._exchange.steer.state()
+        events, damage = _journal(folder / "state")
         crossed = [_crossed(line) for line in _read(folder / "crossings-0.txt").splitlines()]
         return Day(
             deaths=tuple(deaths),
@@ -144,15 +178,22 @@ class Stage:
             orders=tuple(state["orders"]),
             trades=tuple(state["trades"]),
             positions=tuple(state["positions"]["net"]),
-            intents=_intents(folder / "state"),
+            intents=frozenset(str(event.data["proposal"]["tag"]) for event in events if event.kind == "intent"),
             output=output,
+            end=next((line for line in reversed(lines) if line["kind"] == "end"), {}),
+            began=tuple(began),
+            state=state,
+            requests=tuple(self._exchange.requests()),
+            note=self._exchange.charges(),
+            events=events,
+            damage=damage,
         )
 
     def _one(self, script: Script, folder: Path, number: int, fatal: Boundary | None) -> int:
         keys = {
             "broker.kite_connect.endpoint": self._exchange.url,
             "broker.kite_connect.api_key": API_KEY,
-            "broker.kite_connect.access_token": TOKEN,
+            **({} if script.login else {"broker.kite_connect.access_token": TOKEN}),
             "broker.kite_connect.user_id": USER,
             "data.cache": str(folder / "candles"),
             "paths.state": str(folder / "state"),
@@ -197,16 +238,16 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-def _intents(state: Path) -> frozenset[str]:
-    """The tags of all placements that the journal announces."""
-    import sqlite3
-
-    tags = set()
-    for path in state.rglob("*.sqlite"):
-        database = sqlite3.connect(path)
+def _journal(state: Path) -> tuple[tuple[Event, ...], str]:
+    """What the account's journal holds, and what is wrong with it, if anything."""
+    events: list[Event] = []
+    for path in sorted(state.rglob("journal.sqlite")):
         try:
-            for (data,) in database.execute("SELECT data FROM events WHERE kind = 'intent'"):
-                tags.add(json.loads(data)["proposal"]["tag"])
-        finally:
-            database.close()
-    return frozenset(tags)
+            with Journal(path, SystemClock(), read_only=True) as journal:
+                events += journal.events(books=False)
+                wrong = journal.verify()
+        except JournalBroken as error:
+            return tuple(events), str(error)
+        if wrong is not None:
+            return tuple(events), f"line {wrong} of the journal is not as it was written"
+    return tuple(events), ""

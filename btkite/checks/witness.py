@@ -16,6 +16,7 @@ from typing import Any
 
 import backtrader as bt
 
+from ..brokers.base import is_repaired
 from ..linetime import from_seconds, seconds_of
 
 _DEEP, _LONG = 3, 40  # how far into a container, and how many of its members
@@ -23,7 +24,7 @@ _PLAIN = (bool, int, float, str)
 
 
 class Witness(bt.Analyzer):
-    """Writes lines of the kinds ``bar``, ``order`` and ``trade`` (one that is closed).
+    """Writes lines of the kinds ``bar``, ``order``, ``trade`` (one that is closed), and one ``end`` of a run that ends.
 
     Params:
       - ``file``: a descriptor that is open for appending.
@@ -45,6 +46,8 @@ class Witness(bt.Analyzer):
             adopted=bool(order.info.get("adopted")),
             given=order.p.owner is not None,
             why=str(order.info.get("denied") or order.info.get("reason") or ""),
+            size=order.size,
+            tag=str(order.info.get("tag") or ""),
             order=described(order),
         )
 
@@ -77,12 +80,51 @@ class Witness(bt.Analyzer):
             orders=sorted(working.values()),
             given=[described(order) for order in new if not order.info.get("adopted")],
             value=_round(broker.getvalue()),
+            repaired=is_repaired(strategy.datas),
+            prices={
+                data.instrument.key: [data.open[0], data.high[0], data.low[0], data.close[0]]
+                for data in strategy.datas
+                if len(data) and data.datetime[0] == strategy.datetime[0]
+            },
+            newest=newest,
             attributes=attributes_of(strategy),
             indicators=indicators_of(strategy),
         )
 
+    def stop(self) -> None:
+        broker = self.strategy.broker
+        self._write(
+            kind="end",
+            position={
+                key: [position.size, _round(position.price)] for key, position, _ in broker.holds() if position.size
+            },
+            realized=broker.ledger.realized,
+            charges=broker.ledger.charges,
+            orders=[_known(broker, order) for _, order in sorted(broker.orders.items())],
+        )
+
     def _write(self, **line: Any) -> None:
         os.write(self.p.file, (json.dumps({"life": self.p.life, **line}) + "\n").encode())
+
+
+def _known(broker: Any, order: Any) -> dict[str, Any]:
+    """What the broker knows of an order at the end. ``there``: the market has it, as far as we know."""
+    info, alive = order.info, order.alive()
+    return {
+        "ref": order.ref,
+        "symbol": str(info.get("instrument") or order.data._name),
+        "tag": str(info.get("tag") or ""),
+        "order_id": str(info.get("order_id") or ""),
+        "status": order.getstatusname(),
+        "alive": alive,
+        "there": alive and order.active() and not info.get("watched") and order.ref not in broker.held,
+        "uncertain": broker.is_uncertain(order.ref) if hasattr(broker, "is_uncertain") else False,
+        "size": order.size,
+        "filled": order.executed.size,
+        "adopted": bool(info.get("adopted")),
+        "simulated": bool(order.p.simulated),
+        "foreign": bool(info.get("foreign")),
+    }
 
 
 def described(order: Any) -> str:

@@ -22,6 +22,11 @@ app = typer.Typer(
 )
 
 
+File = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="This file, as with `btkite --config FILE`.")
+]
+
+
 class Form(StrEnum):
     """What ``config docs`` prints."""
 
@@ -39,9 +44,10 @@ def show(
     ] = None,
     origins: Annotated[bool, typer.Option("--origins", help="Say where each value comes from.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: File = None,
 ) -> None:
     """Print the configuration in force, secrets masked."""
-    loaded = read(call_of(ctx).config_path)
+    loaded = read(config or call_of(ctx).config_path)
     values = _flat(loaded.config.snapshot())
     if keys:
         for key in keys:
@@ -56,9 +62,9 @@ def show(
 
 
 @app.command()
-def check(ctx: typer.Context) -> None:
+def check(ctx: typer.Context, config: File = None) -> None:
     """Check file, .env and environment, and list all that is wrong."""
-    loaded, problems = examine(call_of(ctx).config_path)
+    loaded, problems = examine(config or call_of(ctx).config_path)
     for problem in problems[1:]:
         print(f"error: {problem}", file=sys.stderr)
     if loaded is None or problems:
@@ -70,9 +76,9 @@ def check(ctx: typer.Context) -> None:
 
 
 @app.command()
-def path(ctx: typer.Context) -> None:
+def path(ctx: typer.Context, config: File = None) -> None:
     """Print which file is read."""
-    named = call_of(ctx).config_path
+    named = config or call_of(ctx).config_path
     file = named if named is not None else default_path({**reading.read_dotenv(Path(".env")), **os.environ})
     if file is None:
         typer.echo("no file: the defaults and the environment")

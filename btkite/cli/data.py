@@ -276,12 +276,13 @@ def _differing(cache: CandleCache, candles: Candles) -> int:
 
 def _facts(cache: CandleCache, key: str) -> dict[str, Any]:
     """What the newest archived instruments dump knows of the instrument."""
-    from ..kite.instruments import InstrumentMaster, archived, facts
+    from ..kite.archive import archived, load
+    from ..kite.made import facts
 
     folder = cache.instruments_folder / "kite"
     if not archived(folder):
         return {}
-    master = InstrumentMaster.load(folder)
+    master = load(folder)
     return facts(master.find(key)) if key in master else {}
 
 
@@ -401,8 +402,10 @@ def _interval(text: str) -> str:
 
 
 def _cache(config: Config) -> CandleCache:
+    from .. import almanac
     from ..candles import CandleCache
 
+    almanac.observe(config)
     return CandleCache(config.data.cache)
 
 

@@ -133,7 +133,9 @@ def exchange(
     """
     if ctx.invoked_subcommand is not None:
         return
+    from .. import almanac
     from ..exchange import Exchange, ExchangeError, ExchangeSettings
+    from ..exchange.hours import lay_over
     from ..series import moment
     from . import exchange_files, exchange_set
 
@@ -154,7 +156,8 @@ def exchange(
         "api_key": api_key,
         "access_token": access_token,
     }
-    config = call_of(ctx).config({f"exchange.{key}": value for key, value in given.items()}).exchange
+    told = call_of(ctx).config({f"exchange.{key}": value for key, value in given.items()})
+    known, config = almanac.observe(told), told.exchange
     begin, finish = moment(day or start), moment(day or end)
     values: dict[str, Any] = {"cash": config.cash, "user_id": config.user_id}
     if account is not None:
@@ -183,6 +186,7 @@ def exchange(
             faults=exchange_files.faults(faults) if faults is not None else (),
             **values,
         )
+        lay_over(almanac.as_rows(known))
         running = Exchange(settings)
         if day is not None and begin is not None:
             _must_trade(running, settings, begin.date())

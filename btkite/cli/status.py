@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..watch.reading import Standing
 
 _EVERY = timedelta(seconds=1)
+_BAD = ("died", "silent")
 
 
 def status(
@@ -28,7 +29,10 @@ def status(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How an account stands: its run, feeds, gate, positions, working orders, limits and last events."""
+    """How an account stands: its run, feeds, gate, positions, working orders, limits and last events.
+
+    The exit code is 1 if a run has ended without a word, or lives and does not speak; else 0.
+    """
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
     if watch and not as_json:
         _watch(config, mode)
@@ -39,8 +43,10 @@ def status(
 
         rows = json.loads(canonical({"accounts": [one.as_dict() for one in found]}))["accounts"]
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
-        return
-    typer.echo(_text(found))
+    else:
+        typer.echo(_text(found))
+    if any(one.running in _BAD for one in found):
+        raise typer.Exit(1)
 
 
 def look(config: Config, mode: str | None) -> list[Standing]:

@@ -161,9 +161,9 @@ def tax_rate(deal: Deal, day: date) -> Decimal:
     if deal.buys or deal.family == "currency":
         return ZERO
     if deal.family == "commodity":
-        if deal.kind == "opt":
-            return rate("ctt_opt_sell", day)
-        return ZERO if deal.agricultural else rate("ctt_fut_sell_nonagri", day)
+        if deal.agricultural:
+            return ZERO
+        return rate("ctt_opt_sell" if deal.kind == "opt" else "ctt_fut_sell_nonagri", day)
     return rate("stt_opt" if deal.kind == "opt" else "stt_fut", day)
 
 

@@ -186,7 +186,10 @@ def mis_cutoff(listing: Listing, terms: Terms) -> int | None:
         return closes - rules.mis_before_close[exchange] * MINUTE
     scope = f"{exchange}:cas" if terms.in_auction(listing) and f"{exchange}:cas" in rules.mis_cutoff else exchange
     seconds = rules.mis_cutoff.get(scope)
-    return None if seconds is None else terms.now - terms.now % DAY + seconds * SECOND
+    if seconds is None:
+        return None
+    usual = terms.now - terms.now % DAY + seconds * SECOND
+    return usual if usual < closes else closes - _BEFORE_SHORT_CLOSE  # a drill ends before the usual time
 
 
 def _mis_cutoff(order: Order, terms: Terms) -> None:

@@ -78,6 +78,16 @@ def day_notes(orders: Iterable[Executed], day: date) -> list[Note]:
     return [_note(exchange, by_exchange[exchange], day) for exchange in sorted(by_exchange)]
 
 
+def unrounded(order: Executed, day: date) -> Decimal:
+    """What one order costs by itself, as the charges calls reckon it: by its product, and no line rounded."""
+    deal = _deal(order, order.quantity, order.value, order.product in ("MIS", "CO"))
+    fee, fund = fee_rates(deal, day)
+    paid, sebi = brokerage(deal, day), sebi_rate(deal, day)
+    base = paid + deal.value * (fee + (sebi if day >= GST_ON_SEBI else ZERO))
+    lines = deal.value * (fee + fund + sebi + tax_rate(deal, day) + stamp_rate(deal, day))
+    return paid + lines + base * rate("gst", day)
+
+
 def _note(exchange: str, orders: Sequence[Executed], day: date) -> Note:
     parts = [part for group in _grouped(orders) for part in _split(group)]
     paid = sum((brokerage(deal, day) for deal in _per_order(parts)), ZERO)

@@ -8,7 +8,7 @@ last close.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -20,6 +20,8 @@ Session = tuple[int, int]  # open and close in seconds of the day
 ORDINARY: Session = (9 * 3600 + 15 * 60, 15 * 3600 + 30 * 60)
 CAS, FUTURES = "cas", "futures"
 CONTINUOUS, PRE_OPEN, CLOSING_AUCTION = "continuous", "pre_open", "closing_auction"
+_EVENING = 17 * 3600
+_MCX_RESTS = frozenset({(1, 26), (8, 15), (10, 2), (12, 25)})
 _LIMITS_ONLY_SINCE = date(2026, 9, 7)
 
 
@@ -28,11 +30,29 @@ def _seconds(text: str) -> int:
     return int(hours) * 3600 + int(minutes) * 60
 
 
+_laid_over: list[Mapping[str, str]] = []
+
+
+def lay_over(rows: Iterable[Mapping[str, str]]) -> None:
+    """Rows over the table, in its columns: holidays declared late, hours notified late. They take the place of those
+    that were laid over it before, for the whole process."""
+    _laid_over[:] = rows
+    for read in (_rows, _exceptions, _unknown, _closures):
+        read.cache_clear()
+
+
+@cache
+def _rows() -> tuple[Mapping[str, str], ...]:
+    own = {(row["date"], row["exchange_segment"]) for row in _laid_over}
+    table = (row for row in tables.rows("sessions.csv") if (row["date"], row["exchange_segment"]) not in own)
+    return (*table, *_laid_over)
+
+
 @cache
 def _exceptions() -> Mapping[tuple[date, str], tuple[Session, ...]]:
     """(date, exchange) -> its windows, none if closed. An opening beats a closure of the same date."""
     found: dict[tuple[date, str], tuple[Session, ...]] = {}
-    for row in tables.rows("sessions.csv"):
+    for row in _rows():
         key = (date.fromisoformat(row["date"]), row["exchange_segment"])
         if row["kind"] == "closed" or not row["open"] or not (row["close"] or row["second_close"]):
             found.setdefault(key, ())
@@ -49,7 +69,7 @@ def _unknown() -> frozenset[tuple[date, str]]:
     """(date, exchange) of the sessions that were announced without their hours."""
     return frozenset(
         (date.fromisoformat(row["date"]), row["exchange_segment"])
-        for row in tables.rows("sessions.csv")
+        for row in _rows()
         if row["kind"] == "muhurat" and not row["open"]
     )
 
@@ -57,6 +77,24 @@ def _unknown() -> frozenset[tuple[date, str]]:
 def hours_unknown(exchange: str, day: date) -> bool:
     """True if ``exchange`` has a muhurat session on ``day`` whose hours are not known: the day counts as closed."""
     return (day, "MCX" if exchange == "NCO" else exchange) in _unknown()
+
+
+@cache
+def _closures() -> Mapping[date, str]:
+    """Days on which the stock exchanges are closed, and why."""
+    rows = (row for row in _rows() if row["exchange_segment"] == "NSE" and row["kind"] == "closed")
+    return {date.fromisoformat(row["date"]): row["note"] for row in rows}
+
+
+def _by_pattern(segment: str, day: date) -> tuple[Session, ...]:
+    """A weekday without a row: currency rests with the stock exchanges; MCX, on most of those days, until 17:00, and
+    has no evening on New Year's Day."""
+    usual = regular(segment, day)
+    if day not in _closures():
+        return ((usual[0], _EVENING),) if segment == "MCX" and (day.month, day.day) == (1, 1) else (usual,)
+    if segment != "MCX" or (day.month, day.day) in _MCX_RESTS or "Good Friday" in _closures()[day]:
+        return ()
+    return ((_EVENING, usual[1]),)
 
 
 class _Hours(NamedTuple):
@@ -111,7 +149,7 @@ def windows(exchange: str, day: date) -> tuple[Session, ...]:
     segment = "MCX" if exchange == "NCO" else exchange
     if (day, segment) in table:
         return table[day, segment]
-    return () if day.weekday() >= 5 else (regular(exchange, day),)
+    return () if day.weekday() >= 5 else _by_pattern(segment, day)
 
 
 def ordinary_day(exchange: str, day: date) -> bool:

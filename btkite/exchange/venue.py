@@ -345,7 +345,7 @@ class Venue:
                 "ledger": [entry.row() for entry in self.account.ledger.entries],
             },
             "orders": [
-                {**order.latest(), "algo_id": order.algo_id, "history": order.history}
+                {**order.latest(), "algo_id": order.algo_id, "history": order.history, "serials": order.serials}
                 for order in self.book.orders.values()
             ],
             "gtt": self.gtt.rows(),

@@ -5,8 +5,9 @@ An order's *intent* and its *sending* are on the disk before its first byte is o
 changed or removed line is found by :meth:`Journal.verify`; an update or a delete is refused by the database
 itself. A second process may read while the first one writes.
 
-The *book*, what the account is after an event, lies in a column of its own: who looks for what happened does not
-read it, and the newest is found without reading anything else.
+The *book*, what the account is after an event, lies in a column of its own, as what has changed in it
+(:mod:`~btkite.journal.books`): who looks for what happened does not read it, and the newest is found without
+reading anything else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
@@ -29,8 +30,12 @@ from urllib.parse import quote
 from ..clock import Clock
 from ..errors import JournalBroken
 from . import schema
-from .schema import GENESIS, SCHEMA, digest
+from .books import WHOLE_EVERY, change_of, changed, is_whole
+from .schema import GENESIS, OWN_COLUMN, SCHEMA, digest
 
+_Line = tuple[str, str, str, Mapping[str, Any] | None]
+"""Time, kind, data, book."""
+_BACK = "SELECT book FROM events WHERE book > '' AND seq <= ? AND seq > ? ORDER BY seq DESC"
 _INSERT = "INSERT INTO events (seq, time, kind, data, prev, hash, book) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -44,6 +49,15 @@ class Event:
     kind: str
     data: dict[str, Any]
     hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What this process wrote last: the event's number, its book, and how many changes stand since a whole one."""
+
+    seq: int
+    book: Mapping[str, Any] | None = None
+    changes: int = 0
 
 
 class Journal:
@@ -60,7 +74,8 @@ class Journal:
         self.read_only = read_only
         self._clock = clock
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, str, str, str]] = []  # time, kind, data, book
+        self._waiting: list[_Line] = []
+        self._written = _Written(-1)
         with self._guard("read" if read_only else "opened"):
             self._db = self._look() if read_only else self._open()
             try:
@@ -103,9 +118,9 @@ class Journal:
                 schema.migrate(self._db, self._version)
             first, self._version = self._version, SCHEMA
             if 0 < first < SCHEMA:
-                book = canonical(self._last_of_format_1() or {})
                 said = canonical({"from": first, "to": SCHEMA})
-                self._insert([(self._moment(), "migrated", said, "" if book == "{}" else book)])
+                book = self._last_of_format_1() if first < OWN_COLUMN else None
+                self._insert([(self._moment(), "migrated", said, book)])
 
     def _last_of_format_1(self) -> dict[str, Any] | None:
         rows = self._db.execute("SELECT data FROM events WHERE book IS NULL ORDER BY seq DESC")
@@ -117,7 +132,8 @@ class Journal:
         """Write one event and return its number, once it is on the disk.
 
         ``data`` may hold what JSON knows, dates, enums and dataclasses; anything else raises
-        :class:`TypeError`, a NaN :class:`ValueError`. What it has under ``book`` goes to the column of that name.
+        :class:`TypeError`, a NaN :class:`ValueError`. What it has under ``book`` goes to the column of that name, and
+        must not be changed afterwards.
         Raises :class:`JournalBroken` if it cannot be written: what it announces must then not be done.
         """
         line = self._line(kind, data)
@@ -141,34 +157,42 @@ class Journal:
             with self._guard("written"):
                 self._write(self._waiting)
 
-    def _line(self, kind: str, data: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    def _line(self, kind: str, data: Mapping[str, Any]) -> _Line:
         facts = {name: value for name, value in data.items() if name != "book"}
-        return self._moment(), kind, canonical(facts), quick(data["book"]) if "book" in data else ""
+        return self._moment(), kind, canonical(facts), data.get("book")
 
     def _moment(self) -> str:
         return self._clock.now().isoformat(sep=" ", timespec="microseconds")
 
-    def _write(self, lines: list[tuple[str, str, str, str]]) -> int:
+    def _write(self, lines: list[_Line]) -> int:
         with self._transaction():
-            seq = self._insert(lines)
-        self._waiting = []
-        return seq
+            written = self._insert(lines)
+        self._waiting, self._written = [], written
+        return written.seq
 
-    def _insert(self, lines: list[tuple[str, str, str, str]]) -> int:
+    def _insert(self, lines: list[_Line]) -> _Written:
         last = self._db.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         seq, prev = (int(last[0]), str(last[1])) if last else (0, GENESIS)
+        # Behind what another process wrote stands a whole book.
+        written = self._written if self._written.seq == seq else _Written(seq)
         for time, kind, data, book in lines:
-            seq += 1
-            mark = digest(seq, time, kind, data, prev, book)
-            self._db.execute(_INSERT, (seq, time, kind, data, prev, mark, book))
+            seq, text = seq + 1, ""
+            if book is not None:
+                before, changes = written.book, written.changes + 1
+                if before is None or changes > WHOLE_EVERY:
+                    written, text = _Written(seq, book), quick(book)
+                else:
+                    written, text = _Written(seq, book, changes), quick(change_of(before, book))
+            mark = digest(seq, time, kind, data, prev, text)
+            self._db.execute(_INSERT, (seq, time, kind, data, prev, mark, text))
             prev = mark
-        return seq
+        return replace(written, seq=seq)
 
     # -- reading --------------------------------------------------------------------------------------
 
     def events(self, kind: str | None = None, since: int = 0, *, books: bool = True) -> list[Event]:
         """The events after number ``since``, oldest first; of one kind, or all; without their books if nobody needs
-        them, which is much quicker."""
+        them, which is much quicker. Books share what is equal in them: they are to be read only."""
         query, values = f"SELECT {self._columns(books)} FROM events WHERE seq > ?", (since,)  # noqa: S608 - our own words
         if kind is not None:
             query, values = query + " AND kind = ?", (*values, kind)  # type: ignore[assignment]
@@ -177,7 +201,7 @@ class Journal:
     def newest(self, count: int, *, books: bool = False) -> list[Event]:
         """The last ``count`` events, oldest first."""
         query = f"SELECT {self._columns(books)} FROM events ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
-        return self._read(query, (count,))[::-1]
+        return self._read(query, (count,))
 
     def last(self, kind: str) -> Event | None:
         """The newest event of a kind."""
@@ -186,20 +210,38 @@ class Journal:
 
     def last_book(self) -> Event | None:
         """The newest event that has a book: the account as it is. One look, however long the journal is."""
-        if self._version < SCHEMA:  # it is only looked at, and nobody has migrated it
+        if self._version < OWN_COLUMN:  # it is only looked at, and nobody has migrated it
             return next((event for event in reversed(self.events()) if "book" in event.data), None)
         query = f"SELECT {self._columns(True)} FROM events WHERE book > '' ORDER BY seq DESC LIMIT 1"  # noqa: S608
         return next(iter(self._read(query, ())), None)
 
     def _columns(self, books: bool) -> str:
-        book = "book" if books and self._version >= SCHEMA else "NULL"
+        book = "book > ''" if books and self._version >= OWN_COLUMN else "NULL"
         return f"seq, time, kind, data, hash, {book}"
 
     def _read(self, query: str, values: tuple[Any, ...]) -> list[Event]:
+        """Oldest first."""
         with self._lock:
             self._flush()
             with self._guard("read"):
-                return [_event(row) for row in self._db.execute(query, values)]
+                rows = sorted(self._db.execute(query, values).fetchall())
+                books = self._books([int(row[0]) for row in rows if row[5]])
+                return [_event(row, books.get(row[0])) for row in rows]
+
+    def _books(self, wanted: list[int]) -> dict[int, Mapping[str, Any]]:
+        """The books after events of these numbers, which are in order."""
+        found: dict[int, Mapping[str, Any]] = {}
+        before, book = 0, None
+        for seq in wanted:
+            changes: list[Mapping[str, Any]] = []
+            for (text,) in self._db.execute(_BACK, (seq, before)):
+                changes.append(json.loads(text))
+                if is_whole(changes[-1]):
+                    break
+            for change in reversed(changes):
+                book = changed(book, change)
+            before, found[seq] = seq, book or {}
+        return found
 
     @property
     def head(self) -> tuple[int, str]:
@@ -218,7 +260,7 @@ class Journal:
 
         With a ``head`` noted earlier, also that the journal still contains it.
         """
-        column = "book" if self._version >= SCHEMA else "NULL"
+        column = "book" if self._version >= OWN_COLUMN else "NULL"
         with self._lock:
             self._flush()
             with self._guard("read"):
@@ -272,11 +314,11 @@ class Journal:
             raise JournalBroken(f"the journal {self.path} cannot be {deed}: {error}") from error
 
 
-def _event(row: tuple[Any, ...]) -> Event:
-    seq, time, kind, text, mark, book = row
+def _event(row: tuple[Any, ...], book: Mapping[str, Any] | None) -> Event:
+    seq, time, kind, text, mark, _ = row
     data = json.loads(text)
-    if book:
-        data["book"] = json.loads(book)
+    if book is not None:
+        data["book"] = book
     return Event(seq, datetime.fromisoformat(time), kind, data, mark)
 
 

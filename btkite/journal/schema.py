@@ -18,8 +18,12 @@ from ..errors import JournalBroken
 GENESIS = "0" * 64
 """What stands for the hash before the first event."""
 
-SCHEMA = 2
-"""Of this btkite. 1: the book of an event was part of its data. 2: it has a column of its own."""
+SCHEMA = 3
+"""Of this btkite. 1: the book of an event was part of its data. 2: it has a column of its own. 3: what stands there
+may be what has changed in the book before (:mod:`~btkite.journal.books`)."""
+
+OWN_COLUMN = 2
+"""From this format on the book has a column of its own."""
 
 _TABLE = """
 CREATE TABLE events (
@@ -79,7 +83,11 @@ def _give_the_book_a_column(db: sqlite3.Connection) -> None:
     db.execute(_BY_BOOK)
 
 
-STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _give_the_book_a_column}
+def _allow_changes(db: sqlite3.Connection) -> None:
+    """The books that are there are whole ones, and stay: only an older btkite must not read what comes behind."""
+
+
+STEPS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _give_the_book_a_column, 2: _allow_changes}
 """From which format, and how to the next."""
 
 

@@ -5,6 +5,10 @@ cancels go before exits, exits before entries, and within one lane the first com
 happens *before* a request is chosen, so that a cancel that comes while an entry waits still goes
 first. Then, right before the first byte, ``before_send`` writes the durable *sending* record and looks
 at the kill state. Nothing is ever sent twice from here.
+
+In lock step it goes by turns: what one turn of Cerebro gives leaves together when the turn is over
+(:meth:`Desk.send_off`), so that it never depends on how quick a thread was whether an order that is taken
+back at once had left.
 """
 
 from __future__ import annotations
@@ -97,6 +101,7 @@ class Desk:
         writes the *sending* record and checks the kill state. A text that it returns, or an error
         that it raises, keeps the request from being sent: the reply then carries ``OrderRefused``
         with ``error_type`` ``NotSent``.
+      - ``by_turns``: lock step; nothing leaves before :meth:`send_off`.
     """
 
     def __init__(
@@ -105,6 +110,8 @@ class Desk:
         inbox: Inbox,
         clock: Clock,
         before_send: Callable[[Request], str | None],
+        *,
+        by_turns: bool = False,
     ) -> None:
         self._client = client
         self._inbox = inbox
@@ -117,7 +124,10 @@ class Desk:
         self._bell = Bell()
         self._in_flight = False
         self._open = True
+        self._by_turns = by_turns
+        self._may_send = True
         self._leaving = False
+        self._lost = False  # the session was over when there was something to send: :meth:`wake` says that it is back
         self._due: datetime | None = None
         self._thread = threading.Thread(target=self._work, name="kite-desk", daemon=True)
         self._thread.start()
@@ -133,10 +143,20 @@ class Desk:
                     self._crowded = self._client.refused  # what waits for a session goes by lane, too
                 self._queue.append(request)
                 self._due = None
+                self._may_send = not self._by_turns
         if accepted:
             self._bell.ring()
         else:
             self._reply(request, error=_not_sent("the desk is closed"))
+
+    def send_off(self) -> bool:
+        """The turn is over: what was given in it may leave; True if there is something. Only in lock step does
+        anything wait for it."""
+        with self._lock:
+            news, self._may_send = not self._may_send, True
+        if news:
+            self._bell.ring()
+        return news
 
     def withdraw(self, ref: int) -> bool:
         """Take back a placement that still waits, and what was to follow it; True if it was there and will
@@ -163,7 +183,7 @@ class Desk:
         with self._lock:
             if self._in_flight:
                 return True
-            if not self._queue or self._client.refused:
+            if not self._queue or self._lost or self._client.refused:
                 return False
             return self._due is None or self._clock.now() >= self._due
 
@@ -171,10 +191,12 @@ class Desk:
     def due(self) -> datetime | None:
         """When the request that waits for the rate limit may go; None if none waits."""
         with self._lock:
-            return self._due if self._queue and not self._client.refused else None
+            return self._due if self._queue and not (self._lost or self._client.refused) else None
 
     def wake(self) -> None:
-        """There is a session again: go on."""
+        """There is a session again, and what must not leave any more has been taken back: go on."""
+        with self._lock:
+            self._lost = False
         self._bell.ring()
 
     def waiting(self) -> list[Request]:
@@ -196,7 +218,7 @@ class Desk:
         """
         unsent: list[Request] = []
         with self._lock:
-            self._open = False
+            self._open, self._may_send = False, True
             if not entries:
                 unsent = [request for request in self._queue if request.lane is Lane.ENTRY]
                 self._queue = [request for request in self._queue if request.lane is not Lane.ENTRY]
@@ -245,7 +267,8 @@ class Desk:
         pace = self._client.pace
         while True:
             with self._lock:
-                request = None if self._client.refused else self._first()
+                self._lost = self._lost or (self._client.refused and bool(self._queue))
+                request = self._first() if self._may_send and not self._lost else None
                 if request is None and (self._leaving or not self._open):
                     return None
                 if request is not None:
@@ -288,7 +311,7 @@ class Desk:
         if not (isinstance(request, Place) or request.order_id or request.ref in self._placed):
             raise _not_sent("it was to follow a placement that failed or was not answered")
         try:
-            client.pace.take(Kind.ORDER, request.lane)
+            counted = client.pace.take(Kind.ORDER, request.lane)
         except BtkiteError as error:
             raise _not_sent(str(error)) from error
         try:
@@ -298,6 +321,13 @@ class Desk:
             raise _not_sent(f"the record before sending failed: {type(error).__name__}: {redact(error)}") from error
         if reason is not None:
             raise _not_sent(reason)
+        try:
+            return self._call(request)
+        finally:
+            client.pace.answered(Kind.ORDER, counted)
+
+    def _call(self, request: Request) -> str:
+        client = self._client
         if isinstance(request, Place):
             order_id = self._placed[request.ref] = client.place(request.proposal, paced=True)
             return order_id

@@ -222,8 +222,8 @@ class Door:
     def _once(self, route: str, method: str, order: bool, args: Any, kwargs: Any) -> Any:
         if self.refused and route not in _LOGIN:
             raise SessionExpired(_OVER)
-        if not getattr(self._answer, "paced", False):
-            self.pace.take(*self._turn(route, order))
+        kind, lane = self._turn(route, order)
+        counted = None if getattr(self._answer, "paced", False) else self.pace.take(kind, lane)
         self._answer.response = None
         token = self.access_token
         try:
@@ -238,6 +238,8 @@ class Door:
             raise translated from None
         finally:
             response, self._answer.response = self._answer.response, None
+            if counted is not None:
+                self.pace.answered(kind, counted)
         if self._debug:
             log.debug("%s %s: %s", method, self._path(route), getattr(response, "status_code", 0))
         return data

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..clock import Clock
 from ..errors import ConfigError, DataError
 from ..values import INTERVALS, Instrument
-from .instruments import facts
+from .made import facts
 
 if TYPE_CHECKING:
     import numpy.typing as npt

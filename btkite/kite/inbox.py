@@ -76,8 +76,12 @@ class Inbox:
         self.bell = Bell()
 
     def put(self, event: Any) -> None:
-        self._events.append(event)
+        self.add(event)
         self.bell.ring()
+
+    def add(self, event: Any) -> None:
+        """Without the bell, which the caller rings when all is said."""
+        self._events.append(event)
 
     def take(self) -> list[Any]:
         """All events so far, oldest first."""

@@ -2,16 +2,18 @@
 
 Kite counts order calls per account in calendar seconds of its own clock: 10 a second, 400 a minute,
 5000 a day (https://kite.trade/docs/connect/v3/exceptions/); quotes 1 a second, candles 3, the rest
-10. We keep each limit in *every* window of 1.1 s, which satisfies any calendar second and leaves
-0.1 s for jitter on the way. Entries may not use the last part of a budget, so that an exit or a
-cancel always finds room.
+10. We keep each limit in *every* window of 1.1 s, which satisfies any calendar second of any clock. A call
+counts from the moment of its answer, when that is known: Kite has counted it by then, however long it was on the
+way. Entries may use no more than eight tenths of a window in eight tenths of its length: so they keep up nine a
+second, and an exit or a cancel finds room at once, or within 0.22 s. Of a minute's and a day's budget the last
+part is not theirs at all.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from enum import IntEnum, StrEnum
 from ..clock import Bell, Clock, ExchangeClock
 from ..errors import RuleViolation
 
-WINDOW = 1.1  # seconds: one calendar second and 0.1 s of jitter
+WINDOW = 1.1  # seconds: one calendar second, and 0.1 s for two clocks that do not run alike
 _STEP = timedelta(milliseconds=5)
 _LOCKSTEP_PATIENCE = 30.0  # real seconds without any market time before we give up
 
@@ -65,7 +67,9 @@ class Budget:
 
 
 BUDGETS: Mapping[Kind, Budget] = {
-    Kind.ORDER: Budget((Limit(10, WINDOW, 8), Limit(400, 60.0 + WINDOW - 1.0, 360)), 5000, 4500),
+    Kind.ORDER: Budget(
+        (Limit(10, WINDOW, 10), Limit(10, 0.8 * WINDOW, 8), Limit(400, 60.0 + WINDOW - 1.0, 360)), 5000, 4500
+    ),
     Kind.QUOTE: Budget((Limit(1, WINDOW, 1),)),
     Kind.HISTORICAL: Budget((Limit(3, WINDOW, 3),)),
     Kind.OTHER: Budget((Limit(10, WINDOW, 10),)),
@@ -123,24 +127,35 @@ class Pace:
         with self._lock:
             return self._ready_at(kind, lane, self._clock.now())
 
-    def take(self, kind: Kind, lane: Lane = Lane.ENTRY) -> None:
-        """Wait for the turn and count the call.
+    def take(self, kind: Kind, lane: Lane = Lane.ENTRY) -> datetime:
+        """Wait for the turn and count the call; the moment at which it counts, for :meth:`answered`.
 
         Raises:
             RuleViolation: if the day's budget is used up.
         """
         if self._lockstep and kind is not Kind.ORDER:
-            return
+            return self._clock.now()
         bell = Bell()
         waiter = (kind, lane)
         with self._lock:
             self._waiting[waiter] += 1
         try:
-            while (until := self._try(kind, lane)) is not None:
-                self.wait(bell, until, _LOCKSTEP_PATIENCE)
+            while True:
+                counted, moment = self._try(kind, lane)
+                if counted:
+                    return moment
+                self.wait(bell, moment, _LOCKSTEP_PATIENCE)
         finally:
             with self._lock:
                 self._waiting[waiter] -= 1
+
+    def answered(self, kind: Kind, moment: datetime) -> None:
+        """The call that was counted at ``moment`` is over: Kite has counted it now at the latest."""
+        with self._lock:
+            calls, now = self._calls[kind], self._clock.now()
+            if moment in calls and now > moment:
+                calls.remove(moment)
+                insort(calls, now)
 
     def wait(self, bell: Bell, until: datetime, patience: float | None = None) -> None:
         """Until the bell rings or market time is at ``until``. In lock step others move it.
@@ -160,19 +175,19 @@ class Pace:
                     "in lock step, orders are sent by the desk while the store pumps"
                 )
 
-    def _try(self, kind: Kind, lane: Lane) -> datetime | None:
-        """Count the call and return None, or say until when to wait."""
+    def _try(self, kind: Kind, lane: Lane) -> tuple[bool, datetime]:
+        """Whether the call was counted, and when; or until when to wait."""
         with self._lock:
             now = self._clock.now()
             ready = self._ready_at(kind, lane, now)
             if ready > now:
-                return ready
+                return False, ready
             if any(self._waiting[kind, Lane(first)] for first in range(lane)):
-                return now + _STEP
+                return False, now + _STEP
             self._calls[kind].append(now)
             if kind is Kind.ORDER:
                 self._used_today += 1
-            return None
+            return True, now
 
     def _turn_day(self, now: datetime) -> None:
         if now.date() != self._day:

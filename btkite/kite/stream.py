@@ -266,7 +266,7 @@ class KiteStream:
         """A data frame was read: into the inbox, then into the count, then the bell."""
         self.heard = self.clock.now()
         if event is not None:
-            self.inbox.put(event)
+            self.inbox.add(event)
         with self.lock:
             if address in self._frames:
                 self._frames[address] += 1

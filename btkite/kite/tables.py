@@ -53,20 +53,34 @@ def _dates(stamps: Sequence[str]) -> NDArray[np.datetime64]:
 
 
 def instrument_table(text: bytes | str) -> pd.DataFrame:
-    """The instruments dump as a typed table: ``expiry`` is a date or NaT, the rest as kiteconnect gives it."""
-    import pandas as pd
+    """The instruments dump as a typed table: ``expiry`` is a date or NaT, the rest as kiteconnect gives it.
+
+    :raises ValueError: for what is no dump.
+    """
+    import pyarrow as pa
+    from pyarrow import compute, csv
 
     raw = text.encode() if isinstance(text, str) else text
-    names = {"exchange_token": str, "tradingsymbol": str, "name": str, "instrument_type": str, "segment": str}
-    table = pd.read_csv(
+    whole = ("instrument_token", "lot_size")
+    prices = ("last_price", "strike", "tick_size")
+    texts = ("exchange_token", "tradingsymbol", "name", "instrument_type", "segment", "exchange", "expiry")
+    kinds = {
+        **dict.fromkeys(whole, pa.int64()),
+        **dict.fromkeys(prices, pa.float64()),
+        **dict.fromkeys(texts, pa.string()),
+    }
+    read = csv.read_csv(
         io.BytesIO(raw),
-        dtype={**names, "exchange": str, "expiry": str},
-        keep_default_na=False,
-        na_values={name: [""] for name in ("last_price", "strike", "tick_size")},
+        convert_options=csv.ConvertOptions(column_types=kinds, strings_can_be_null=False, null_values=[""]),
     )
-    for column in ("instrument_token", "lot_size"):
+    days = compute.strptime(read["expiry"], format="%Y-%m-%d", unit="s", error_is_null=True)
+    for column in prices:
+        place = read.schema.get_field_index(column)
+        read = read.set_column(place, column, compute.fill_null(read[column], 0.0))
+    table: pd.DataFrame = read.set_column(read.schema.get_field_index("expiry"), "expiry", days).to_pandas()
+    missing = set(kinds) - set(table.columns)
+    if missing:
+        raise KeyError(", ".join(sorted(missing)))
+    for column in whole:
         table[column] = table[column].astype("int64")
-    for column in ("last_price", "strike", "tick_size"):
-        table[column] = table[column].fillna(0.0).astype("float64")
-    table["expiry"] = pd.to_datetime(table["expiry"], format="%Y-%m-%d", errors="coerce")
     return table

@@ -1,8 +1,8 @@
 """When Indian exchanges trade, by date: sessions, holidays, halts, muhurat hours, and where bars end.
 
 Regular hours come from ``data/hours.csv``, exceptions from ``data/sessions.csv`` (both name their
-sources), an overlay of the user's own rows comes last: holidays are declared with days' notice.
-Unknown hours stay unknown: such a session has no parts, counts as a trading day, and is never open.
+sources), an overlay of the user's own rows comes last (:mod:`.overlay`): holidays are declared with days'
+notice. Unknown hours stay unknown: such a session has no parts, counts as a trading day, and is never open.
 
 Exchanges: NSE BSE NFO BFO CDS BCD MCX. All times are naive IST.
 """
@@ -12,24 +12,20 @@ from __future__ import annotations
 import difflib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from .intervals import DAY_SECONDS, Interval, parse_interval
+from .overlay import laid_over
+from .sessions import ExceptionRow, InstrumentClass, Part, Session, SessionKind, time_of
+from .squareoff import square_off_time
 from .tables import read_table
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-InstrumentClass = Literal["noncas", "cas", "futures", "options", "currency", "commodity"]
-"""``cas``: shares with derivatives, whose continuous trading ends at 15:15 since 2026-08-03."""
-
-SessionKind = Literal["continuous", "pre_open", "closing_auction", "post_close"]
-Part = tuple[datetime, datetime]
 
 _EPOCH = datetime(1970, 1, 1)
 EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
@@ -40,82 +36,9 @@ VALID_UNTIL = date(2026, 12, 31)
 # 2025 and 2026 lists; Good Friday is found by its name).
 _MCX_SHUT = frozenset({(1, 26), (8, 15), (10, 2), (12, 25)})
 _MCX_EVENING = time(17, 0)
+_POST_CLOSE_AFTER = timedelta(minutes=10)
 # Currency holidays of their own were compiled from this year on; before, only the equity ones are known.
 _CURRENCY_COMPILED = 2024
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One exchange's trading on one date.
-
-    ``parts`` are its uninterrupted stretches, each open inclusive and close exclusive; they are
-    empty if the hours are unknown (``times_known`` false). ``verified`` is false where no source
-    vouches for the date: before 2016, past the calendar's ``valid_until``, or by a pattern only.
-    ``kind`` is ``regular`` or the exception's: special, muhurat, halt, early.
-    """
-
-    exchange: str
-    date: date
-    parts: tuple[Part, ...]
-    kind: str = "regular"
-    times_known: bool = True
-    verified: bool = True
-    note: str = ""
-
-    @property
-    def open(self) -> datetime:
-        """Start of the first part. :raises DataError: if the hours are unknown."""
-        return self._known()[0][0]
-
-    @property
-    def close(self) -> datetime:
-        """End of the last part. :raises DataError: if the hours are unknown."""
-        return self._known()[-1][1]
-
-    def is_open(self, moment: datetime) -> bool:
-        """Whether ``moment`` lies in one of the parts."""
-        return any(start <= moment < end for start, end in self.parts)
-
-    def _known(self) -> tuple[Part, ...]:
-        if not self.parts:
-            raise DataError(
-                f"the hours of {self.exchange} on {self.date} ({self.kind}) are not known; "
-                "add a row with them to the calendar's overlay"
-            )
-        return self.parts
-
-
-class ExceptionRow(NamedTuple):
-    """One row of ``sessions.csv``. ``kind`` is closed, or what trades at the given hours."""
-
-    date: date
-    exchange: str
-    kind: str
-    open: time | None = None
-    close: time | None = None
-    second_open: time | None = None
-    second_close: time | None = None
-    note: str = ""
-
-    @classmethod
-    def parse(cls, row: Mapping[str, str]) -> ExceptionRow:
-        """From the columns of ``sessions.csv``. :raises ConfigError: for a malformed row."""
-        try:
-            return cls(
-                date=date.fromisoformat(row["date"]),
-                exchange=row["exchange_segment"],
-                kind=row["kind"],
-                open=_time(row.get("open", "")),
-                close=_time(row.get("close", "")),
-                second_open=_time(row.get("second_open", "")),
-                second_close=_time(row.get("second_close", "")),
-                note=row.get("note", ""),
-            )
-        except (KeyError, ValueError) as error:
-            raise ConfigError(
-                f"calendar row {dict(row)} is not usable ({error}); it needs date (YYYY-MM-DD), exchange_segment, "
-                "kind, and HH:MM in open and close unless closed"
-            ) from error
 
 
 class _Hours(NamedTuple):
@@ -123,6 +46,7 @@ class _Hours(NamedTuple):
     open: time
     close: time
     close_winter: time
+    source: str
 
 
 class Calendar:
@@ -145,7 +69,8 @@ class Calendar:
                     date.fromisoformat(row["from"]),
                     time.fromisoformat(row["open"]),
                     close,
-                    _time(row["close_winter"]) or close,
+                    time_of(row["close_winter"]) or close,
+                    row.get("source", ""),
                 )
             )
         for regimes in self._hours.values():
@@ -155,11 +80,11 @@ class Calendar:
     def with_overlay(self, rows: Iterable[ExceptionRow], *, valid_until: date | None = None) -> Calendar:
         """A calendar with these rows on top, e.g. a holiday declared this week or next year's list.
 
-        A row ``NSE, closed`` alone closes the other exchanges as equity holidays do.
+        A row of NSE alone speaks for the exchanges that follow it (:func:`.overlay.laid_over`).
         """
         other = Calendar.__new__(Calendar)
         other.valid_until = valid_until or self.valid_until
-        other._exceptions = {**self._exceptions, **{(row.exchange, row.date): row for row in rows}}
+        other._exceptions = laid_over(self._exceptions, rows)
         other._hours = self._hours
         other._cache = {}
         return other
@@ -194,6 +119,30 @@ class Calendar:
             first = self._hours[exchange, "", "continuous"][0]
             hours = (first.open, first.close)
         return Session(exchange, day, _parts(day, *hours), verified=False)
+
+    def exception(self, exchange: str, day: date) -> ExceptionRow | None:
+        """What makes ``day`` an exception on ``exchange``, with its source; also of a closed one. None: a usual day."""
+        _check(exchange, None)
+        return self._exceptions.get((exchange, day)) or self._implied(exchange, day)
+
+    def square_off(
+        self, exchange: str, day: date, *, instrument_class: InstrumentClass | None = None
+    ) -> datetime | None:
+        """When Zerodha itself closes intraday (MIS) positions on ``day``, and takes no new ones; None if the day has no
+        session, or no time is known. On a short day (muhurat, a drill) it is ten minutes before the end."""
+        session = self.session(exchange, day, instrument_class=instrument_class)
+        if session is None or not session.parts:
+            return None
+        return square_off_time(exchange, session.open, session.close, cas=instrument_class == "cas")
+
+    def overlaid(self) -> list[ExceptionRow]:
+        """The rows that the shipped calendar has not, with the regular hours written out."""
+        rows = []
+        for key, row in self._exceptions.items():
+            if shipped()._exceptions.get(key) != row:
+                hours = self._regular_hours(row.exchange, row.date, "", "continuous")
+                rows.append(row._replace(open=hours[0], close=hours[1]) if row.kind == "regular" and hours else row)
+        return rows
 
     def is_open(self, exchange: str, moment: datetime, *, instrument_class: InstrumentClass | None = None) -> bool:
         """Whether continuous trading runs at ``moment``; false where the hours are unknown."""
@@ -387,29 +336,69 @@ class Calendar:
             hours = self._regular_hours(exchange, day, instrument_class, kind)
             if hours is None:
                 return None if kind != "continuous" else self.regular(exchange, day)
-            return Session(exchange, day, _parts(day, *hours), verified=verified)
+            source = self._source(exchange, day, instrument_class, kind)
+            return Session(exchange, day, _parts(day, *hours), verified=verified, source=source)
         if row.kind == "closed":
             return None
         verified = verified and not implied
-        windows = (row.open, row.close, row.second_open, row.second_close)
-        known = windows[:2] if windows[2:] == (None, None) else windows
-        # The table has continuous hours for the exchange as a whole: where the class or the kind asked
-        # for has hours of its own, an exceptional day's are unknown.
-        own = self._regime(exchange, instrument_class, "continuous", day) if instrument_class else None
-        if kind != "continuous" or own is not None or None in known:
-            return Session(exchange, day, (), row.kind, False, verified, row.note)
+        if row.kind == "regular":
+            hours = self._regular_hours(exchange, day, instrument_class, kind)
+            parts = _parts(day, *hours) if hours is not None else ()
+            return Session(exchange, day, parts, "regular", True, verified, row.note, row.source) if hours else None
+        written = (row.open, row.close, row.second_open, row.second_close)
+        known = written[:2] if written[2:] == (None, None) else written
         times = [moment for moment in known if moment is not None]
-        return Session(exchange, day, _parts(day, *times), row.kind, True, verified, row.note)
+        windows: tuple[Part, ...] | None = None
+        if len(times) == len(known):
+            windows = self._windows(exchange, day, instrument_class, kind, row.kind, _parts(day, *times))
+        if windows is None:
+            return Session(exchange, day, (), row.kind, False, verified, row.note, row.source)
+        return Session(exchange, day, windows, row.kind, True, verified, row.note, row.source) if windows else None
+
+    def _windows(
+        self, exchange: str, day: date, instrument_class: str, kind: SessionKind, what: str, parts: tuple[Part, ...]
+    ) -> tuple[Part, ...] | None:
+        """What the continuous ``parts`` of an exceptional day mean for a class and a kind of window; None: unknown.
+
+        The other windows keep their distances to the open and the close, as the circulars of muhurat days, drills
+        and reopenings have them: entry for the open begins 15 minutes before each part, a closing auction ends
+        continuous trading 15 minutes before the day's end, closing prices are traded from 10 minutes after it.
+        """
+        usual = self._regular_hours(exchange, day, instrument_class, kind)
+        general = self._regular_hours(exchange, day, "", "continuous")
+        if usual is None or general is None:
+            return ()
+        opens, closes = (datetime.combine(day, moment) for moment in general)
+        first, last = (datetime.combine(day, moment) for moment in usual)
+        if kind == "pre_open":
+            return tuple((first + (start - opens), last + (start - opens)) for start, _ in parts)
+        end = parts[-1][1]
+        if kind == "closing_auction":
+            return ((first + (end - closes), last + (end - closes)),)
+        if kind == "post_close":
+            if what == "muhurat" or (what == "special" and len(parts) > 1):
+                return ((end + _POST_CLOSE_AFTER, end + 2 * _POST_CLOSE_AFTER),)
+            return ((first + (end - closes), last + (end - closes)),)
+        if usual == general:
+            return parts
+        if exchange == "MCX":  # agricultural contracts: their own hours, as far as the exchange is open
+            if what == "muhurat":
+                return None
+            cut = ((max(start, first), min(stop, last)) for start, stop in parts)
+            return tuple((start, stop) for start, stop in cut if start < stop)
+        *earlier, (start, _) = parts
+        stop = end + (last - closes)
+        return (*earlier, (start, stop)) if start < stop else tuple(earlier)
 
     def _implied(self, exchange: str, day: date) -> ExceptionRow | None:
         """What an equity holiday means for an exchange without a row of its own on that date."""
         equity = None if exchange == "NSE" else self._exceptions.get(("NSE", day))
         if exchange != "MCX":
             return equity if equity is not None and equity.kind == "closed" else None
-        if day.weekday() >= 5:
-            return None
+        if equity is not None and equity.kind == "muhurat":  # MCX keeps the hour too, on a Sunday as well
+            return ExceptionRow(day, "MCX", "muhurat", note="hours not found")
         hours = self._regular_hours("MCX", day, "", "continuous")
-        if hours is None:
+        if hours is None or day.weekday() >= 5:
             return None
         if equity is None:
             if (day.month, day.day) == (1, 1):
@@ -419,8 +408,6 @@ class Calendar:
             if (day.month, day.day) in _MCX_SHUT or "Good Friday" in equity.note:
                 return equity
             return ExceptionRow(day, "MCX", "special", _MCX_EVENING, hours[1], note=f"evening only: {equity.note}")
-        if equity.kind == "muhurat":
-            return ExceptionRow(day, "MCX", "muhurat", note="hours not found")
         return None
 
     def _regular_hours(
@@ -431,6 +418,10 @@ class Calendar:
             return None
         return hours.open, hours.close if us_daylight_saving(day) else hours.close_winter
 
+    def _source(self, exchange: str, day: date, instrument_class: str, kind: str) -> str:
+        regime = self._regime(exchange, instrument_class, kind, day) or self._regime(exchange, "", kind, day)
+        return regime.source if regime is not None else ""
+
     def _regime(self, exchange: str, instrument_class: str, kind: str, day: date) -> _Hours | None:
         regimes = self._hours.get((exchange, instrument_class, kind), ())
         place = bisect_right([regime.since for regime in regimes], day)
@@ -438,9 +429,25 @@ class Calendar:
 
 
 @cache
-def calendar() -> Calendar:
+def shipped() -> Calendar:
     """The calendar of the shipped tables."""
     return Calendar(ExceptionRow.parse(row) for row in read_table("sessions"))
+
+
+_in_force: list[Calendar] = []
+
+
+def calendar() -> Calendar:
+    """The calendar in force: the shipped tables, and on top of them what this process was told."""
+    return _in_force[-1] if _in_force else shipped()
+
+
+def put_in_force(known: Calendar | None) -> Calendar:
+    """From now on :func:`calendar` is ``known`` (None: the shipped one), in the whole process: when a market trades is
+    a fact about the world, not about a run. Returns what was in force."""
+    before = calendar()
+    _in_force[:] = [known] if known is not None else []
+    return before
 
 
 def us_daylight_saving(day: date) -> bool:
@@ -470,7 +477,3 @@ def _parts(day: date, *times: time) -> tuple[Part, ...]:
 
 def _seconds(moment: time) -> int:
     return moment.hour * 3600 + moment.minute * 60 + moment.second
-
-
-def _time(text: str) -> time | None:
-    return time.fromisoformat(text) if text else None

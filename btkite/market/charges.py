@@ -1,37 +1,37 @@
-"""What a trade costs at Zerodha: brokerage, STT or CTT, exchange and SEBI fees, stamp duty, GST.
+"""What an order costs at Zerodha: brokerage, STT or CTT, exchange and SEBI fees, stamp duty, GST.
 
-Rates by date are in ``data/charges.csv``. Charges are per *order*: all fills of one order together,
-so that the cap on brokerage counts once. Three surfaces round differently, and none equals another to
-the paisa:
+Rates by date are in ``data/charges.csv`` (:mod:`~btkite.market.rates`). Charges are per *order*: all fills of one
+order together, so that the cap on brokerage counts once. Three surfaces round differently, and none equals another
+to the paisa:
 
 ``exact``
     Nothing is rounded. For running profit and loss; a delivery order's brokerage is 0.
 ``kite``
-    As Kite's ``/charges/orders`` answered in 2023: exact, but stamp duty in whole rupees, and the
+    As Kite's ``/charges/orders`` answers: exact, but stamp duty in whole rupees (in paise before 2023-04), and the
     investor protection fund (IPFT) outside the base of GST.
+``margins``
+    As Kite's ``/margins/orders`` and ``/margins/basket`` show them: so, but without the fund, and with the least
+    brokerage of a note on a delivery.
 ``note``
-    As the contract note: orders are added up per exchange, then each line is rounded (STT and stamp
-    to the rupee, on MCX stamp to the paisa, the rest to the paisa, halves up).
+    As the contract note: :mod:`~btkite.market.notes`.
 
-Not here, because they are not on the note: DP charges, pledges, interest, auto square-off. Not modelled:
-the exchange's netting of STT over a day (intraday STT is taken on the sale value), exercise and physical
-settlement. Dates before 2020 take the first rates of the table.
+What is on no note (DP charges, square-off by the broker, interest, exercise and delivery at an expiry) is in
+:mod:`~btkite.market.levies`. Dates before 2020 take the first rates of the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..errors import ConfigError, DataError
 from ..values import Side
 from .prices import exact
+from .rates import has, rate
 from .segments import classify
-from .tables import read_table
 
 if TYPE_CHECKING:
     from ..values import Instrument
@@ -42,10 +42,12 @@ Security = Literal["share", "equity_etf", "other_etf", "bse_X", "bse_SS"]
 
 _ZERO = Decimal(0)
 _PERCENT = Decimal("0.01")
-_PAISA = Decimal("0.01")
-_RUPEE = Decimal(1)
+PAISA = Decimal("0.01")
+RUPEE = Decimal(1)
 _UNIFORM_STAMP = date(2020, 7, 1)
 _SEBI_FEE_IN_GST = date(2022, 7, 18)
+_STAMP_IN_RUPEES = date(2023, 4, 1)  # Kite's samples of 2023-01 and 2023-07 bracket it
+_FLAT_OPTIONS = date(2024, 3, 1)  # first seen; before, a currency or commodity option paid a percentage up to the cap
 
 # MCX commodities that pay no CTT and SEBI's lower fee. Processed ones (crude palm oil, mentha oil) are
 # left out: no source was found for them, and the dearer rate is the safer guess.
@@ -64,6 +66,8 @@ _FEES: dict[tuple[str, Segment], str] = {
     ("BCD", "cur_opt"): "bcd_opt",
     ("MCX", "com_fut"): "mcx_fut",
     ("MCX", "com_opt"): "mcx_opt",
+    ("NCO", "com_fut"): "nco_fut",
+    ("NCO", "com_opt"): "nco_opt",
 }
 _STAMP: dict[Segment, str] = {
     "fut": "stamp_futures_buy",
@@ -77,7 +81,8 @@ _STAMP: dict[Segment, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Charges:
-    """The parts of a charge, in rupees. ``exchange`` holds ``ipft`` already, as on the note."""
+    """The parts of a charge, in rupees. ``exchange`` holds ``ipft`` already, as on the note; ``depository`` is the DP
+    charge of a delivery sale, GST included, which is on the ledger alone."""
 
     brokerage: float = 0.0
     transaction_tax: float = 0.0
@@ -86,12 +91,13 @@ class Charges:
     stamp: float = 0.0
     gst: float = 0.0
     ipft: float = 0.0
+    depository: float = 0.0
 
     @property
     def total(self) -> float:
         """What is paid, in rupees, clean of the noise of float addition."""
         parts = (self.brokerage, self.transaction_tax, self.exchange, self.sebi, self.stamp, self.gst)
-        return float(sum((Decimal(repr(part)) for part in parts), _ZERO))
+        return float(sum((Decimal(repr(part)) for part in (*parts, self.depository)), _ZERO))
 
     def __add__(self, other: Charges) -> Charges:
         return Charges(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
@@ -112,7 +118,8 @@ class Terms:
     for orders by phone or forced square-off. ``state_stamp``: percent for delivery and for the rest, both
     sides, before 2020-07-01 (default: Maharashtra, Gujarat, Delhi, Kerala). ``split_gst``: a Karnataka
     address, where the note rounds CGST and SGST apart. ``ipft_in_gst``: notes of 2025 have it inside.
-    ``note_minimum``: brokerage in rupees of a note with deliveries only; None: the table's.
+    ``note_minimum``: brokerage in rupees of a note with deliveries only; None: the table's. ``woman``: the first
+    holder is one, which makes the DP charge less.
     """
 
     extra_per_order: float = 0.0
@@ -120,6 +127,7 @@ class Terms:
     split_gst: bool = False
     ipft_in_gst: bool = True
     note_minimum: float | None = None
+    woman: bool = False
 
 
 class Order(NamedTuple):
@@ -150,16 +158,20 @@ class ZeroCharges:
 class ZerodhaCharges:
     """Zerodha's charges, unrounded or as Kite shows them."""
 
-    def __init__(self, terms: Terms | None = None, *, rounding: Literal["exact", "kite"] = "exact") -> None:
+    def __init__(self, terms: Terms | None = None, *, rounding: Literal["exact", "kite", "margins"] = "exact") -> None:
         self._terms = terms or Terms()
         self._rounding = rounding
 
     def charge(self, order: Order, on: date) -> Charges:
-        lines = _lines(order, on, self._terms)
+        lines = lines_for(order, on, self._terms)
         if self._rounding == "exact":
             return lines.with_gst(on, self._terms)
-        lines = lines._replace(stamp=lines.stamp.quantize(_RUPEE, ROUND_HALF_UP))
-        return lines.with_gst(on, Terms(ipft_in_gst=False))
+        lines = lines._replace(stamp=half_up(lines.stamp, RUPEE if on >= _STAMP_IN_RUPEES else PAISA))
+        if self._rounding == "margins":
+            delivered = classify(order.instrument) == "eq" and not lines.brokerage and bool(order.fills)
+            least = rate("brokerage_note_minimum", on) if delivered else lines.brokerage
+            lines = lines._replace(ipft=_ZERO, brokerage=least)
+        return lines.with_gst(on, replace(self._terms, ipft_in_gst=False))
 
 
 def tariff(*, enabled: bool = True, terms: Terms | None = None) -> Tariff:
@@ -168,14 +180,19 @@ def tariff(*, enabled: bool = True, terms: Terms | None = None) -> Tariff:
 
 
 def charge_order(
-    instrument: Instrument, side: Side, product: str, fills: Sequence[tuple[int, float]], on: date
+    instrument: Instrument,
+    side: Side,
+    product: str,
+    fills: Sequence[tuple[int, float]],
+    on: date,
+    terms: Terms | None = None,
 ) -> Charges:
     """The unrounded charges of one order with all its fills so far, each (quantity, price in rupees).
 
     :raises ConfigError: for a product that the segment does not have.
     :raises DataError: where no rates are known.
     """
-    return ZerodhaCharges().charge(Order(instrument, side, product, fills), on)
+    return ZerodhaCharges(terms).charge(Order(instrument, side, product, fills), on)
 
 
 def order_charges(
@@ -189,46 +206,28 @@ def order_charges(
     multiplier: float = 1.0,
     *,
     name: str = "",
+    strike: float = 0.0,
     security: Security = "share",
     terms: Terms | None = None,
 ) -> Charges:
     """As :func:`charge_order`, for one fill and without an instrument; ``name`` is the underlying's."""
     terms = terms or Terms()
-    turnover = exact(quantity) * exact(price) * exact(multiplier)
-    return _lines_of(segment, exchange, side, product, turnover, on, name, security, terms).with_gst(on, terms)
-
-
-def contract_note(orders: Iterable[Order], on: date, terms: Terms | None = None) -> Charges:
-    """The charges of a day's orders as the contract note rounds them.
-
-    Lines are added up and rounded per exchange; a note of deliveries alone carries the minimum brokerage.
-    """
-    terms = terms or Terms()
-    columns: dict[str, _Lines] = {}
-    deliveries = False
-    for order in orders:
-        column = order.instrument.exchange
-        columns[column] = columns.get(column, _Lines()) + _lines(order, on, terms)
-        deliveries = deliveries or (classify(order.instrument) == "eq" and order.product == "CNC" and bool(order.fills))
-    if deliveries and not any(lines.brokerage for lines in columns.values()):
-        least = _rate("brokerage_note_minimum", on) if terms.note_minimum is None else exact(terms.note_minimum)
-        first = next(iter(columns))
-        columns[first] = columns[first]._replace(brokerage=least)
-    note = NO_CHARGES
-    for column, lines in columns.items():
-        note = note + _round_column(lines, column, on, terms)
-    return Charges(*(float(exact(getattr(note, part.name))) for part in fields(note)))
+    units = exact(quantity) * exact(multiplier)
+    lines = lines_of(
+        segment, exchange, side, product, units * exact(price), on, name, security, terms, units * exact(strike)
+    )
+    return lines.with_gst(on, terms)
 
 
 def turnover(order: Order) -> float:
     """Rupees traded by an order, of options: the premium."""
-    return float(_turnover(order))
+    return float(value_of(order))
 
 
-# -- inside -------------------------------------------------------------------------------------------
+# -- the parts, exact ------------------------------------------------------------------------------------
 
 
-class _Lines(NamedTuple):
+class Lines(NamedTuple):
     """The parts without GST, exact. ``exchange`` is without ``ipft`` here."""
 
     brokerage: Decimal = _ZERO
@@ -238,10 +237,10 @@ class _Lines(NamedTuple):
     stamp: Decimal = _ZERO
     ipft: Decimal = _ZERO
 
-    def __add__(self, other: object) -> _Lines:
-        if not isinstance(other, _Lines):
+    def __add__(self, other: object) -> Lines:
+        if not isinstance(other, Lines):
             return NotImplemented
-        return _Lines(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Lines(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
     def gst(self, on: date, terms: Terms) -> Decimal:
         base = self.brokerage + self.exchange
@@ -249,7 +248,7 @@ class _Lines(NamedTuple):
             base += self.ipft
         if on >= _SEBI_FEE_IN_GST:
             base += self.sebi
-        return base * _rate("gst", on) * _PERCENT
+        return base * rate("gst", on) * _PERCENT
 
     def with_gst(self, on: date, terms: Terms) -> Charges:
         return Charges(
@@ -263,53 +262,40 @@ class _Lines(NamedTuple):
         )
 
 
-def _round_column(lines: _Lines, exchange: str, on: date, terms: Terms) -> Charges:
-    tax = _half_up(_half_up(lines.transaction_tax, _PAISA), _RUPEE)
-    # GST is taken from the lines as they are printed.
-    fee = _half_up(lines.exchange + lines.ipft, _PAISA)
-    printed = lines._replace(
-        brokerage=_half_up(lines.brokerage, _PAISA),
-        exchange=fee if terms.ipft_in_gst else _half_up(lines.exchange, _PAISA),
-        sebi=_half_up(lines.sebi, _PAISA),
-        ipft=_ZERO,
-    )
-    gst = printed.gst(on, terms)
-    return Charges(
-        brokerage=float(printed.brokerage),
-        transaction_tax=float(tax),
-        exchange=float(fee),
-        sebi=float(printed.sebi),
-        stamp=float(_half_up(lines.stamp, _PAISA if exchange == "MCX" else _RUPEE)),
-        gst=float(2 * _half_up(gst / 2, _PAISA) if terms.split_gst else _half_up(gst, _PAISA)),
-        ipft=float(_half_up(lines.ipft, _PAISA)),
-    )
-
-
-def _half_up(amount: Decimal, unit: Decimal) -> Decimal:
+def half_up(amount: Decimal, unit: Decimal) -> Decimal:
+    """To the paisa or the rupee, halves up."""
     return amount.quantize(unit, ROUND_HALF_UP)
 
 
-def _turnover(order: Order) -> Decimal:
+def units_of(order: Order) -> Decimal:
+    """Quantity in what a price is of: on MCX and in currency more than the lots that Kite counts."""
+    return sum((exact(quantity) for quantity, _ in order.fills), _ZERO) * exact(order.instrument.multiplier)
+
+
+def value_of(order: Order) -> Decimal:
+    """Rupees traded, exact."""
     value = sum((exact(quantity) * exact(price) for quantity, price in order.fills), _ZERO)
     return value * exact(order.instrument.multiplier)
 
 
-def _lines(order: Order, on: date, terms: Terms) -> _Lines:
+def lines_for(order: Order, on: date, terms: Terms) -> Lines:
+    """The parts of one order's charge."""
     instrument = order.instrument
-    return _lines_of(
+    return lines_of(
         classify(instrument),
         instrument.exchange,
         order.side,
         order.product,
-        _turnover(order),
+        value_of(order),
         on,
         instrument.name,
         order.security,
         terms,
+        units_of(order) * exact(instrument.strike),
     )
 
 
-def _lines_of(
+def lines_of(
     segment: Segment,
     exchange: str,
     side: Side,
@@ -319,14 +305,16 @@ def _lines_of(
     name: str,
     security: Security,
     terms: Terms,
-) -> _Lines:
+    struck: Decimal = _ZERO,
+) -> Lines:
+    """The parts of the charge of ``value`` rupees traded; ``struck``: of an option, rupees at its strike."""
     fee = _FEES.get((exchange, segment))
     if fee is None:
         raise DataError(
             f"no charges are known for segment {segment!r} on exchange {exchange!r}; switch charges off for it"
         )
     if not value:
-        return _Lines()
+        return Lines()
     delivery = _is_delivery(segment, product)
     agricultural = segment in ("com_fut", "com_opt") and name in AGRICULTURAL
     ipft = f"{fee}_ipft"
@@ -335,13 +323,13 @@ def _lines_of(
     elif fee == "bse_eq" and security in ("bse_X", "bse_SS"):
         fee = f"bse_eq_{security.removeprefix('bse_')}"
     share = value * _PERCENT
-    return _Lines(
-        brokerage=_brokerage(segment, product, share, on, terms),
-        transaction_tax=share * _tax_rate(segment, side, delivery, on, security, agricultural),
-        exchange=share * _rate(fee, on),
-        sebi=share * _rate("sebi_agri" if agricultural else "sebi", on),
+    return Lines(
+        brokerage=brokerage(segment, product, value, on, terms, struck),
+        transaction_tax=share * tax_rate(segment, side, delivery, on, security, agricultural),
+        exchange=share * rate(fee, on),
+        sebi=share * rate("sebi_agri" if agricultural else "sebi", on),
         stamp=share * _stamp_rate(segment, side, delivery, on, terms),
-        ipft=share * _rate(ipft, on) if ipft in _rates() else _ZERO,
+        ipft=share * rate(ipft, on) if has(ipft) else _ZERO,
     )
 
 
@@ -352,34 +340,41 @@ def _is_delivery(segment: Segment, product: str) -> bool:
     return product in ("CNC", "MTF")
 
 
-def _brokerage(segment: Segment, product: str, share: Decimal, on: date, terms: Terms) -> Decimal:
+def brokerage(
+    segment: Segment, product: str, value: Decimal, on: date, terms: Terms, struck: Decimal = _ZERO
+) -> Decimal:
+    """Of one executed order of ``value`` rupees."""
     if segment == "eq" and product == "CNC":
         return _ZERO
-    extra = exact(terms.extra_per_order)
+    extra, cap = exact(terms.extra_per_order), rate("brokerage_cap", on)
     if segment in ("opt", "cur_opt", "com_opt"):
-        return _rate("brokerage_option", on) + extra
-    rate = _rate("brokerage_mtf_pct" if product == "MTF" else "brokerage_pct", on)
-    return min(share * rate, _rate("brokerage_cap", on)) + extra
+        flat = rate("brokerage_option", on)
+        if segment == "opt" or on >= _FLAT_OPTIONS:
+            return flat + extra
+        return min((value + struck) * _PERCENT * rate("brokerage_pct", on), flat) + extra
+    percent = rate("brokerage_mtf_pct" if product == "MTF" else "brokerage_pct", on)
+    return min(value * _PERCENT * percent, cap) + extra
 
 
-def _tax_rate(
-    segment: Segment, side: Side, delivery: bool, on: date, security: Security, agricultural: bool
+def tax_rate(
+    segment: Segment, side: Side, delivery: bool, on: date, security: Security = "share", agricultural: bool = False
 ) -> Decimal:
+    """STT or CTT in per cent of the value."""
     sells = side is Side.SELL
     if segment == "eq":
         if security == "other_etf":
             return _ZERO
         if delivery and security == "equity_etf":
-            return _rate("stt_equity_etf_sell", on) if sells else _ZERO
+            return rate("stt_equity_etf_sell", on) if sells else _ZERO
         if delivery:
-            return _rate("stt_delivery_both", on)
-        return _rate("stt_intraday_sell", on) if sells else _ZERO
+            return rate("stt_delivery_both", on)
+        return rate("stt_intraday_sell", on) if sells else _ZERO
     if not sells or agricultural:
         return _ZERO
     key = {"fut": "stt_fut", "opt": "stt_opt", "com_fut": "ctt_fut_sell_nonagri", "com_opt": "ctt_opt_sell"}.get(
         segment
     )
-    return _rate(key, on) if key else _ZERO
+    return rate(key, on) if key else _ZERO
 
 
 def _stamp_rate(segment: Segment, side: Side, delivery: bool, on: date, terms: Terms) -> Decimal:
@@ -388,22 +383,5 @@ def _stamp_rate(segment: Segment, side: Side, delivery: bool, on: date, terms: T
     if side is not Side.BUY:
         return _ZERO
     if segment == "eq":
-        return _rate("stamp_delivery_buy" if delivery else "stamp_intraday_buy", on)
-    return _rate(_STAMP[segment], on)
-
-
-@cache
-def _rates() -> dict[str, list[tuple[date, Decimal]]]:
-    rates: dict[str, list[tuple[date, Decimal]]] = {}
-    for row in read_table("charges"):
-        rates.setdefault(row["key"], []).append((date.fromisoformat(row["from"]), Decimal(row["value"])))
-    for dated in rates.values():
-        dated.sort()
-    return rates
-
-
-@cache
-def _rate(key: str, on: date) -> Decimal:
-    """The rate in force on a date; before the first row, the first."""
-    dated = _rates()[key]
-    return next((rate for since, rate in reversed(dated) if since <= on), dated[0][1])
+        return rate("stamp_delivery_buy" if delivery else "stamp_intraday_buy", on)
+    return rate(_STAMP[segment], on)

@@ -7,14 +7,15 @@ is held to what was in force on its day.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 from ..values import Denial, OrderType
+from .dated import in_force
 from .prices import INDEX_NAMES, freeze_quantity, whole_lots
+from .squareoff import square_off_time
 from .tables import read_table
 
 if TYPE_CHECKING:
@@ -26,17 +27,8 @@ CASH = frozenset({"NSE", "BSE"})
 LONGEST_TTL = 120
 FEWEST_LEGS = 2
 _CRORE = 1e7
-
-
-def in_force(rule: str, scope: str, day: date) -> str | None:
-    """The value of a dated rule on ``day``: of ``scope`` (an exchange) if it has one of its own; None if none is
-    known."""
-    for where in (scope, ""):
-        since = _rows().get((rule, where), [])
-        place = bisect_right([begin for begin, _ in since], day)
-        if place:
-            return since[place - 1][1]
-    return None
+_NO_AUCTION = frozenset({"BSE:BSE", "BSE:CDSL"})
+"""BSE leaves itself and its depository out."""
 
 
 def largest_order(instrument: Instrument, day: date) -> int | None:
@@ -50,6 +42,16 @@ def largest_order(instrument: Instrument, day: date) -> int | None:
 def is_stock_option(instrument: Instrument) -> bool:
     """An option on a share: Kite takes no market orders in it."""
     return instrument.is_option and instrument.exchange in ("NFO", "BFO") and instrument.name not in INDEX_NAMES
+
+
+def mis_cutoff(instrument: Instrument, session: tuple[datetime, datetime]) -> datetime | None:
+    """From when on Kite takes no new MIS order in ``session`` (its open and close); None if it is not known.
+
+    Exits are refused, too, then, but that is Kite's to say: what would be left without them is a position.
+    """
+    where = instrument.exchange
+    of_auction = where in CASH and instrument.key not in _NO_AUCTION and instrument.tradingsymbol in _with_derivatives()
+    return square_off_time(where, *session, cas=of_auction)
 
 
 def forbidden(order: Proposal, day: date, *, amo: bool = False) -> Denial | None:
@@ -105,12 +107,15 @@ def _iceberg(order: Proposal, day: date) -> Denial | None:
 
 def _freeze(order: Proposal, day: date) -> Denial | None:
     most = largest_order(order.instrument, day)
-    size = order.iceberg_quantity if order.variety == "iceberg" else order.quantity
+    iceberg = order.variety == "iceberg"
+    size = order.iceberg_quantity if iceberg else order.quantity
     if most is None or size <= most:
         return None
-    return Denial(
-        "freeze", f"{size} of {order.instrument.key} are more than one order may have ({most}): give smaller ones"
-    )
+    slices = 1 if iceberg else int(in_force("slices", order.instrument.exchange, day) or 1)
+    if size <= slices * most:
+        return None
+    how = f"more than one order may have ({most})" if slices == 1 else f"more than {slices} slices of {most}"
+    return Denial("freeze", f"{size} of {order.instrument.key} are {how}: give smaller ones")
 
 
 def _size(order: Proposal, day: date) -> Denial | None:
@@ -147,8 +152,6 @@ _LOOKS: tuple[Callable[[Proposal, date], Denial | None], ...] = (
 
 
 @cache
-def _rows() -> dict[tuple[str, str], list[tuple[date, str]]]:
-    found: dict[tuple[str, str], list[tuple[date, str]]] = {}
-    for row in read_table("rules"):
-        found.setdefault((row["rule"], row["scope"]), []).append((date.fromisoformat(row["from"]), row["value"]))
-    return {name: sorted(rows) for name, rows in found.items()}
+def _with_derivatives() -> frozenset[str]:
+    """Shares that have derivatives, whose day ends in the closing auction."""
+    return frozenset(row["name"] for row in read_table("lots")) - INDEX_NAMES

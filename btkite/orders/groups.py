@@ -25,6 +25,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from ..values import Side
 
@@ -67,6 +68,10 @@ class Member:
     leaving: bool = False
     closed: int = 0
 
+    def state(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @property
     def open(self) -> int:
         """Units of it that rest on the book."""
@@ -87,6 +92,11 @@ class Group:
     flattened: int = 0
     first: int = 0
     alone: bool = True
+
+    def state(self) -> dict[str, Any]:
+        """For JSON. (``asdict`` copies each field deeply, at twenty times the price, and a book has hundreds.)"""
+        own = {name: getattr(self, name) for name in self.__slots__}
+        return {**own, "members": [member.state() for member in self.members]}
 
     @property
     def parent(self) -> Member | None:

@@ -8,10 +8,11 @@ one; each trade counts once, and only what neither source had said before is a f
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..values import Fill, OrderUpdate
+from ..values import Fill, OrderUpdate, Trade
 
 Weight = tuple[bool, int, datetime, int, str, int, float, float]
 
@@ -52,12 +53,15 @@ class Progress:
         return 0 if self.terminal else max(0, self.quantity - self.filled)
 
 
-def apply(progress: Progress | None, update: OrderUpdate, now: datetime) -> tuple[Progress, Fill | None]:
+def apply(
+    progress: Progress | None, update: OrderUpdate, now: datetime, trades: Sequence[Trade] = ()
+) -> tuple[Progress, Fill | None]:
     """The facts after ``update``, and the fill that it brought to light, if any.
 
-    ``progress`` is None for the first message of an order. ``now`` (naive IST) dates a fill for which Kite
-    gives no time. A fill told without an average price waits for a message that has one. Raises
-    :class:`ValueError` for a message of another order.
+    ``progress`` is None for the first message of an order. ``trades``: those of the order that were read with it,
+    which know when it was filled; ``update`` has the time of its last change, which may be a cancellation. ``now``
+    (naive IST) dates a fill for which Kite gives no time. A fill told without an average price waits for a message
+    that has one. Raises :class:`ValueError` for a message of another order.
     """
     if progress is None:
         progress = Progress(update.order_id)
@@ -80,7 +84,18 @@ def apply(progress: Progress | None, update: OrderUpdate, now: datetime) -> tupl
         )
     if update.average_price > 0 and update.filled_quantity > progress.told[0]:
         progress = replace(progress, told=(update.filled_quantity, update.average_price))
-    return _advance(progress, update.exchange_time or update.order_time or now, "")
+    when = _filled_at(trades, progress.told[0]) or update.exchange_time or update.order_time or now
+    return _advance(progress, when, "")
+
+
+def _filled_at(trades: Iterable[Trade], units: int) -> datetime | None:
+    """When the order had traded ``units``; None if its trades do not say."""
+    done = 0
+    for trade in sorted((one for one in trades if one.time is not None), key=lambda one: one.time or datetime.min):
+        done += trade.quantity
+        if done >= units:
+            return trade.time
+    return None
 
 
 def apply_trade(progress: Progress, trade: Fill) -> tuple[Progress, Fill | None]:

@@ -68,6 +68,8 @@ class RunResult:
     sentence, by config key, empty if nothing was · ``rejections``, ``rejected``: what the market refused, counted
     and in one sentence · ``halted``: why the gate had stopped all entries at the end, empty if it had not ·
     ``mistake``: the reason against the first order that no market takes, such as a quantity off the lot size ·
+    ``margin``: the first day on which the account could not have kept what it held on margin, by an approximation, and
+    how many; empty if there was always enough · ``margin_used``: ₹ that positions blocked at the most ·
     ``overnight``: the first MIS position that was held over a night, which Kite would have squared off, and how
     many times; empty if none was · ``untraded``: why ``next()`` was never called, empty if there were bars enough
     for the indicators · ``left_open``: orders and positions that were there at the end, a line each ·
@@ -89,6 +91,8 @@ class RunResult:
     halted: str = ""
     mistake: str = ""
     overnight: str = ""
+    margin: str = ""
+    margin_used: float = 0.0
     untraded: str = ""
     left_open: tuple[str, ...] = ()
     stopped: str = ""
@@ -171,6 +175,7 @@ class RunResult:
                 self.rejected,
                 self.halted and f"halted: {self.halted}",
                 self.overnight,
+                self.margin,
                 self.untraded,
             )
             if sentence
@@ -216,6 +221,8 @@ class RunResult:
             "halted": self.halted,
             "mistake": self.mistake,
             "overnight": self.overnight,
+            "margin": self.margin,
+            "margin_used": self.margin_used,
             "untraded": self.untraded,
             "left_open": list(self.left_open),
             "stopped": self.stopped,

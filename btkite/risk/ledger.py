@@ -286,6 +286,11 @@ class Ledger:
         low, high = self._range(record.key, record)
         return low >= 0 if held > 0 else high <= 0
 
+    def short_by(self, order: Proposal) -> int:
+        """Units by which the position would be short in the worst case, with ``order``."""
+        low, _ = self._range(order.instrument.key, self._record(order))
+        return max(0, -low)
+
     def exposure(self, order: Proposal) -> float:
         """₹ that the position would be worth on the order's side, if it and all that works there trades.
 
@@ -429,7 +434,7 @@ class Ledger:
             "loss_from": self.loss_from,
             "latched": None if self.latched is None else asdict(self.latched),
             "positions": {key: list(held) for key, held in self.positions().items()},
-            "orders": [asdict(order) for order in self._orders.values()],
+            "orders": [order.state() for order in self._orders.values()],
             "entries": {name: list(refs) for name, refs in self._entries.items()},
         }
 

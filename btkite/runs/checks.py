@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import almanac
 from ..errors import ConfigError
+from ..kite import archive
 from ..log import get_logger
 from ..report.table import inr, number
 from ..risk.rules import can_ever_pass
@@ -47,6 +49,8 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
         return
     if user != plan.confirm:
         raise ConfigError(f"the access token is {user}'s, not {plan.confirm}'s: log in as {plan.confirm}")
+    check_calendar(store)
+    check_instruments(plan, store)
     if plan.ends_flat:  # it opens nothing, so that no limit can stand in its way
         return
     prices = store.ltp(*plan.symbols)
@@ -61,6 +65,28 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
         if denial is not None:
             lot = f"{number(instrument.lot_size, 0)} at {inr(price)}"
             raise ConfigError(f"not even one lot of {key} ({lot}) can pass: {denial}; nothing was started")
+
+
+def check_calendar(store: KiteStore) -> None:
+    """Whether the calendar knows this day's holidays, or may be taken for knowing them."""
+    unknown = almanac.beyond(store.clock.now().date())
+    if unknown and store.config.calendar.unverified == "refuse":
+        raise ConfigError(
+            f"{unknown}: {almanac.HOW}, or take every weekday for a session with calendar.unverified: weekdays; "
+            "nothing was started"
+        )
+
+
+def check_instruments(plan: Run, store: KiteStore) -> None:
+    """Whether lots, ticks and tokens are today's. Kite renews its dump once a day, and uses tokens again."""
+    now = store.clock.now()
+    reason = archive.stale(store.master, now)
+    if reason:
+        raise ConfigError(f"{reason}; nothing was started: try again in a few minutes")
+    for key in plan.symbols:
+        expiry = store.instrument(key).expiry
+        if expiry is not None and expiry < now.date():
+            raise ConfigError(f"{key} has expired on {expiry}; nothing was started")
 
 
 def _first_price(plan: Run, key: str) -> float:

@@ -106,9 +106,11 @@ def _count_ends(journal: Any, store: KiteStore, broker: Any, stack: ExitStack, e
         store.on_probation(unclean.CAUSE, f"{why}: btkite arm, or ten minutes", wall.now() + unclean.WITHIN)
 
     def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
-        crashed = type(error) is BtkiteError or isinstance(error, JournalBroken)  # the strategy's error, or worse
-        if not crashed and (not isinstance(error, Exception) or isinstance(error, BtkiteError)):
-            unclean.end(journal, wall.now(), ending.why or (str(error) if error else "as planned"))
+        if isinstance(error, Exception) and (not isinstance(error, BtkiteError) or isinstance(error, JournalBroken)):
+            return  # nobody knows how
+        failed = type(error) is BtkiteError  # the strategy's error, say; all the rest was stopped in good order
+        why = ending.why or (str(error) if error else "as planned")
+        unclean.end(journal, wall.now(), why, found if failed else ())
 
     ending.last_words = lambda reason: unclean.end(journal, wall.now(), f"{reason}, in haste")
     stack.push(ended)

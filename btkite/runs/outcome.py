@@ -33,6 +33,8 @@ def outcome(plan: Run, strategy: Any, broker: Any, ending: Ending) -> RunResult:
         halted=halted,
         mistake=mistake,
         overnight=str(getattr(broker, "overnight", "")),
+        margin=str(getattr(broker, "upkeep", "")),
+        margin_used=broker.upkeep.most if hasattr(broker, "upkeep") else 0.0,
         untraded=words.untraded(strategy),
         left_open=tuple(words.left_open(broker, strategy.datas)),
         stopped=ending.why,

@@ -14,6 +14,7 @@ from .. import simulator
 from ..connection import unstored
 from ..errors import ConfigError, DataError, UnknownSymbol
 from ..kite import instruments
+from ..market.naming import named
 from ..series import Candles
 from ..sources import SOURCES
 from ..values import Instrument
@@ -176,8 +177,4 @@ def _framed(plan: Run, source: Any) -> _Read:
         else:
             read = SOURCES["frame"]
             candles[key] = read(key, plan.interval, plan.begin, plan.end, warmup_bars=warmup, frame=frame)
-    known = {}
-    for key in plan.symbols:
-        where, _, symbol = key.partition(":")
-        known[key] = Instrument(exchange=where, tradingsymbol=symbol, name=symbol, segment=where)
-    return candles, known, "the given candles"
+    return candles, {key: named(key) for key in plan.symbols}, "the given candles"

@@ -132,6 +132,7 @@ class Teller:
             "interval": plan.interval,
             "link": "" if stream is None else str(stream.link),
             "malformed": 0 if stream is None else stream.decoder.damaged + stream.decoder.unknown,
+            "postbacks": _postbacks(store.postbacks),
             "tick_age": None if store.ticked is None else max(0.0, (now - store.ticked).total_seconds()),
             "feeds": [_feed(data) for data in self._cerebro.datas],
             "gate": {"state": str(gate.state), "reason": gate.reason, "flatten": bool(gate.kill and gate.kill.flatten)},
@@ -175,7 +176,7 @@ def _positions(broker: Any) -> list[dict[str, Any]]:
 
 
 def _order(broker: Any, order: Any) -> dict[str, Any]:
-    unresolved = getattr(broker, "is_uncertain", None)
+    until = broker.uncertain_until(order.ref)
     return {
         "ref": order.ref,
         "symbol": order.info.get("instrument"),
@@ -187,9 +188,17 @@ def _order(broker: Any, order: Any) -> dict[str, Any]:
         "status": order.getstatusname(),
         "active": bool(order.active()),
         "order_id": order.info.get("order_id"),
-        "uncertain": bool(unresolved is not None and unresolved(order.ref)),
+        "uncertain": until is not None,
+        "uncertain_until": None if until is None else from_seconds(until),
         "held_until": None if order.ref not in broker.held else from_seconds(broker.held[order.ref]),
     }
+
+
+def _postbacks(listener: Any) -> dict[str, int] | None:
+    """How many were taken, were not sealed by Kite, could not be read; None if nobody listens."""
+    if listener is None:
+        return None
+    return {"heard": listener.heard, "forged": listener.forged, "unread": listener.unread}
 
 
 def _feed(data: Any) -> dict[str, Any]:

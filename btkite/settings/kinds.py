@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -73,6 +74,24 @@ def _addresses(value: Any) -> Any:
     if value is None:
         return ()
     return tuple(_NEXT_ADDRESS.split(value.strip())) if isinstance(value, str) else value
+
+
+def _rows(value: Any) -> Any:
+    """From an environment variable, rows stand between semicolons."""
+    if value is None:
+        return ()
+    return tuple(row.strip() for row in value.split(";") if row.strip()) if isinstance(value, str) else value
+
+
+def _date(value: Any) -> Any:
+    if value in (None, ""):
+        return None
+    if isinstance(value, datetime) or not isinstance(value, (date, str)):
+        raise ValueError("must be null or a date as 2027-12-31")
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be null or a date as 2027-12-31") from None
 
 
 def _symbol(value: str) -> str:
@@ -173,6 +192,8 @@ Proxy = Annotated[SecretStr, AfterValidator(_proxy), BeforeValidator(_credential
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)]
 ClockTime = Annotated[str | None, BeforeValidator(_clock_time)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]
+Rows = Annotated[tuple[str, ...], BeforeValidator(_rows)]
+Day = Annotated[date | None, BeforeValidator(_date)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Redirect = Annotated[str, AfterValidator(_redirect)]
 Protection = Annotated[Number, AfterValidator(_protection)]

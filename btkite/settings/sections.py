@@ -99,6 +99,16 @@ class Broker(Section):
         description="Per cent a MARKET or SL-M order may slip from the last price; -1 is Kite's own figure. Kite "
         "refuses such orders without it.",
     )
+    out_of_band: Literal["deny", "clamp"] = Field(
+        default="deny",
+        description="Live: what becomes of a limit outside the day's band. clamp: it is moved to the band's edge, if "
+        "that is no worse a price than was asked for; else, and with deny, the order is denied.",
+    )
+    mis_cutoff: Literal["deny", "send"] = Field(
+        default="deny",
+        description="A MIS order that opens a position after the hour from which Kite takes none (15:25 for most "
+        "shares, 15:12 for those with derivatives): deny it, in every mode, or send it all the same.",
+    )
     unfilled: Literal["widen", "leave", "cancel"] = Field(
         default="widen",
         description="Live: what becomes of a MARKET or SL-M order that rests because the market ran beyond its "
@@ -151,7 +161,11 @@ class Broker(Section):
         default="path", description="Fill convention of the simulator (docs/fills.md); backtrader is BackBroker's own."
     )
     leverage: Number = Field(
-        default=1.0, ge=1, le=20, description="Times its capital that the simulator lets a strategy hold."
+        default=1.0,
+        ge=1,
+        le=20,
+        description="Times its capital that a strategy may hold in MIS and MTF shares, as far as Kite's table of the "
+        "day goes; delivery is paid in full, contracts need their margin.",
     )
     tick_rounding: bool = Field(
         default=True, description="Round prices to the tick, to the safe side; false: refuse a price off the tick."
@@ -175,6 +189,28 @@ class Broker(Section):
         "theirs; halt: adopt, and only reduce until `btkite arm`.",
     )
     kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
+
+
+class Client(Section):
+    """What charges depend on besides the trade: who the client is."""
+
+    woman: bool = Field(default=False, description="The first holder is a woman, whose DP charge is less.")
+    karnataka: bool = Field(
+        default=False, description="An address in Karnataka, where the note rounds CGST and SGST apart."
+    )
+    in_debit: bool = Field(
+        default=False, description="The account owes Zerodha money: ₹20 more for every executed order."
+    )
+    stamp_delivery_pct: Number = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Stamp duty on deliveries before 2020-07-01, when it was the state's, both sides, per cent "
+        "(Maharashtra, Gujarat, Delhi, Kerala; Tamil Nadu 0.006).",
+    )
+    stamp_other_pct: Number = Field(
+        default=0.002, ge=0, le=1, description="The same on all other trades before 2020-07-01."
+    )
 
 
 class Data(Section):
@@ -220,6 +256,25 @@ class Data(Section):
         default=False,
         description="Let entries be given on a bar that came from history after an outage; orders that reduce a "
         "position always may.",
+    )
+
+
+class Calendar(Section):
+    """When the exchanges trade: rows of your own over the shipped calendar (`btkite calendar show DATE`)."""
+
+    overlay: kinds.Rows = Field(
+        default=(),
+        description='Rows over the shipped calendar, such as "2026-12-16 NSE closed polling" or "2027-10-29 NSE '
+        'muhurat 18:00-19:00"; between semicolons in the environment. NSE speaks for BSE, NFO and BFO too.',
+    )
+    valid_until: kinds.Day = Field(
+        default=None,
+        description="Last date of which you vouch that the calendar knows its holidays; null: as shipped or imported.",
+    )
+    unverified: Literal["refuse", "weekdays"] = Field(
+        default="refuse",
+        description="Live, past the calendar's last date: no orders, or every weekday is taken for a session, with an "
+        "alert a day.",
     )
 
 

@@ -69,7 +69,12 @@ def plain_config(
 
     if isinstance(config, Config):
         return config
-    changes: dict[str, Any] = {"broker.charges": charges, "risk.enabled": bool(risk), "log.file": False}
+    changes: dict[str, Any] = {
+        "broker.charges": charges,
+        "broker.mis_cutoff": "deny" if risk else "send",
+        "risk.enabled": bool(risk),
+        "log.file": False,
+    }
     if isinstance(risk, Mapping):
         changes |= {f"risk.{key}": value for key, value in risk.items()}
     return Config().with_(**{**changes, **(config or {})})

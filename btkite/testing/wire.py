@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ..exchange import Exchange, ExchangeSettings
+from ..exchange.clock import day_of, stamp
+from ..exchange.contract_note import unrounded
 from ..market.calendar import calendar
 from ..series import moment
 from ..simulator import candle_series
@@ -117,6 +119,12 @@ class KiteExchange:
         """The account; what ``confirm=`` must say in live."""
         return USER
 
+    def at(self, when: datetime, action: Callable[[Any], bool]) -> None:
+        """Do ``action(venue)`` on the exchange's thread when the market comes to ``when`` (naive IST); true if an
+        order changed by it, which ends a pull of the lock step."""
+        server = self._exchange._server
+        server.call(lambda: server.venue.market.at(stamp(when), lambda _: action(server.venue)))
+
     # -- a client of it -------------------------------------------------------------------------------
 
     def config(self, *, risk: bool | Mapping[str, Any] = False, charges: bool = False, **changes: Any) -> Config:
@@ -197,6 +205,19 @@ class KiteExchange:
     def positions(self) -> list[dict[str, Any]]:
         """Net positions, as ``kite.positions()["net"]``."""
         return list(self._state()["positions"]["net"])
+
+    def charges(self) -> dict[str, float]:
+        """₹ that each order of the day that traded costs by the exchange's tables, nothing rounded, by its id."""
+        server = self._exchange._server
+
+        def totals() -> dict[str, float]:
+            venue = server.venue
+            day = day_of(venue.now)
+            done = venue.account.executed
+            return {str(order_id): float(unrounded(order, day)) for order_id, order in done.items()}
+
+        found: dict[str, float] = server.call(totals)
+        return found
 
     def requests(self) -> list[dict[str, Any]]:
         """Every request since the reset: method, path, status …"""

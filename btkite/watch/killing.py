@@ -19,7 +19,7 @@ from ..config import Config, load
 from ..errors import BtkiteError, ConfigError
 from ..modes import Mode
 from ..risk.gate import KillSwitch
-from .places import Place, places
+from .places import Place, likeliest, places
 from .reading import Standing, standing
 
 _PATIENCE = timedelta(seconds=30)
@@ -82,7 +82,7 @@ def kill(
     found = places(mode, config, endpoint, purpose="killed")
     set_now = {place: KillSwitch(place.kill).engage(reason, clock.now(), flatten=flatten) for place in found}
     running = [place for place in found if standing(place, clock).is_running]
-    shown = running or [max(found, key=lambda place: place.touched)]
+    shown = running or [likeliest(found)]
     return [_awaited(place, again=not set_now[place], clock=clock, patience=patience) for place in shown]
 
 
@@ -113,11 +113,16 @@ def _answer(now: Standing, *, wanted: bool) -> dict[str, Any]:
 def open_of(said: Any) -> tuple[str, ...]:
     """Orders and positions in a run's word or in a book, as short texts."""
     orders, positions = said.get("orders", ()), said.get("positions", ())
-    texts = [f"order {row['ref']} {row.get('symbol') or row.get('key')}" for row in orders]
+    texts = [f"order {row['ref']} {row.get('symbol') or row.get('key')}{_doubt(row)}" for row in orders]
     if isinstance(positions, dict):
         positions = [{"symbol": key, **row} for key, row in positions.items()]
     texts += [f"position {row['size']:g} {row['symbol']}" for row in positions if row["size"]]
     return tuple(texts)
+
+
+def _doubt(row: Mapping[str, Any]) -> str:
+    until = row.get("uncertain_until")
+    return f" (Kite has not answered: looked up until {until[11:19]})" if until else ""
 
 
 def close_down(

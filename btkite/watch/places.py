@@ -44,8 +44,9 @@ class Place:
 
     @property
     def touched(self) -> datetime:
-        """When anything of it was last written, by the file system; to choose among several."""
-        beside = [*self.folder.glob("journal.sqlite*"), self.status, self.kill, Path(f"{self.lock}.owner")]
+        """When a run last wrote anything of it, by the file system; to choose among several. (A kill switch is set for
+        all of them at once.)"""
+        beside = [*self.folder.glob("journal.sqlite*"), self.status, Path(f"{self.lock}.owner")]
         stamps = [path.stat().st_mtime for path in beside if path.exists()]
         return datetime.fromtimestamp(max(stamps, default=0.0))
 

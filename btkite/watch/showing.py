@@ -62,7 +62,10 @@ def _feed(said: Mapping[str, Any]) -> str:
     link = said["link"] or "none"
     parts = [f"link {link}", "no tick yet" if age is None else f"last tick {_seconds(age)} ago"]
     if said["malformed"]:
-        parts.append(f"{number(said['malformed'], 0)} malformed")
+        frames = "frame" if said["malformed"] == 1 else "frames"
+        parts.append(f"{number(said['malformed'], 0)} malformed {frames}")
+    if (posts := said.get("postbacks")) is not None:
+        parts.append(_posts(posts))
     bars = [row["last_bar"] for row in said["feeds"] if row["last_bar"]]
     if bars:
         parts.append(f"last bar {max(bars)[11:16]}")
@@ -71,6 +74,12 @@ def _feed(said: Mapping[str, Any]) -> str:
         parts.append(", ".join(states))
     parts.append(f"market time {said['market'][:19].replace('T', ' ')}")
     return " · ".join(parts)
+
+
+def _posts(posts: Mapping[str, int]) -> str:
+    """``4 postbacks (1 forged)``."""
+    bad = ", ".join(f"{number(posts[name], 0)} {name}" for name in ("forged", "unread") if posts[name])
+    return f"{number(posts['heard'], 0)} postback{'' if posts['heard'] == 1 else 's'}{f' ({bad})' if bad else ''}"
 
 
 def _gate(now: Standing, gate: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..brokers.orders import whole_ref
 from ..clock import SystemClock
 from ..errors import ConfigError, DataError
 from ..journal import Journal
@@ -159,7 +160,8 @@ def stories(events: Iterable[Event]) -> list[Story]:
         if kind == "strategy":
             strategies[event["digest"]] = event
             continue
-        rows = {row["ref"]: row for row in event.get("orders") or [] if isinstance(row, Mapping)}
+        told = event.get("orders")  # a number, where a restart says how many it has found
+        rows = {row["ref"]: row for row in told if isinstance(row, Mapping)} if isinstance(told, list) else {}
         for ref in _refs(event):
             if kind in ("order", "denied") and ref in rows:
                 now.pop(ref, None)
@@ -179,11 +181,11 @@ def _refs(event: Event) -> list[int]:
     if "refs" in event:
         return [int(ref) for ref in event["refs"]]
     if event["kind"] == "intent":
-        return [int(event["proposal"]["ref"])]
+        return [whole_ref(int(event["proposal"]["ref"]))]
     if event["kind"] == "alert":  # its key ends with the ref that it is about
         last = str(event.get("key", "")).rpartition(" ")[2]
         return [int(last)] if last.isdigit() else []
-    return [int(event["ref"])] if event.get("ref") is not None else []
+    return [whole_ref(int(event["ref"]))] if event.get("ref") is not None else []
 
 
 def _tag(event: Event) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from btkite.testing import bars as canned
 from tests.brokers.scene import Order
 from tests.faults.scene import run, wait_for
 
@@ -85,7 +86,7 @@ def test_what_lies_outside_the_band_is_denied_and_what_lies_on_it_is_taken(kite_
     ran = run(kite_exchange, Once(kite_exchange, do))
     for order, (_, _, words) in zip(given, OUTSIDE, strict=False):
         assert words in order.info.denied
-        assert order.info.denied_by == "band"
+        assert order.info.denied_by == "broker.out_of_band"
     assert all("denied" not in order.info for order in given[len(OUTSIDE) :])
     assert set(statuses(kite_exchange)) <= {"OPEN", "TRIGGER PENDING", "CANCELLED"}
     assert {row["status"] for row in kite_exchange.steer.requests() if row["path"].startswith("/orders")} == {200}
@@ -101,6 +102,47 @@ def test_a_limit_that_only_protects_ends_where_the_band_does(kite_exchange):
     run(kite_exchange, Once(kite_exchange, do), **{"broker.stop_as": "SL"})
     (row,) = kite_exchange.orders()
     assert (row["order_type"], row["trigger_price"], row["price"]) == ("SL", 90.5, 90.0)
+
+
+def test_a_limit_is_moved_to_the_bands_edge_if_that_is_wanted_and_no_worse(kite_exchange):
+    given: list[Any] = []
+
+    def do(strategy: Any, until: Any) -> None:
+        given.extend(getattr(strategy, side)(size=1, **how) for side, how, _ in OUTSIDE)
+        until(lambda: len(kite_exchange.orders()) == 3, "those that could be moved")
+        assert strategy.broker.modify(given[2], price=112.0) is False  # nor is a sale sold for more
+
+    kite_exchange.reset([100.0] * 30, speed=60, **STRICT)
+    run(kite_exchange, Once(kite_exchange, do), **{"broker.out_of_band": "clamp"})
+    moved = [number for number, order in enumerate(given) if "denied" not in order.info]
+    assert moved == [0, 3, 6]  # a purchase for no more, a sale for no less
+    assert [given[number].info.clamped for number in moved] == [110.05, 89.95, 110.05]
+    assert [row["price"] for row in kite_exchange.orders()] == [110.0, 90.0, 110.0]
+    assert given[0].created.price == 110.0
+    assert given[6].created.pricelimit == 110.0
+    assert {row["status"] for row in kite_exchange.steer.requests() if row["path"].startswith("/orders")} == {200}
+
+
+FUTURE = "NFO:NIFTY26NOVFUT"
+
+
+def test_a_derivatives_limit_far_from_its_last_price_is_denied_and_one_at_the_edge_is_taken(kite_exchange):
+    """2 per cent for a future on an index at 24,000."""
+    given: list[Any] = []
+
+    def do(strategy: Any, until: Any) -> None:
+        for price in (24_480.0, 24_480.5, 23_520.0, 23_519.5):
+            given.append(strategy.buy(size=65, exectype=LIMIT, price=price))
+        given.append(strategy.buy(size=65, exectype=STOP_LIMIT, price=24_900.0, plimit=24_950.0))
+        until(lambda: len(kite_exchange.orders()) == 3, "those inside")
+
+    settings = {**STRICT, "checks": ("circuit", "lpp"), "lot_sizes": {FUTURE: 65}, "cash": 1e9, "lpp_seconds": 0}
+    kite_exchange.reset({FUTURE: canned.from_rows([24_000.0] * 30, symbol=FUTURE)}, speed=60, **settings)
+    run(kite_exchange, Once(kite_exchange, do), symbol=FUTURE, **{"broker.capital": 1e9})
+    assert ["denied" in order.info for order in given] == [False, True, False, True, False]
+    assert "a price of 24480.5 lies outside" in given[1].info.denied
+    assert "range about its last price, 23520 to 24480" in given[3].info.denied
+    assert not [row for row in kite_exchange.orders() if row["status"].startswith("REJECTED")]
 
 
 def test_in_lock_step_no_band_is_asked_for(kite_exchange):

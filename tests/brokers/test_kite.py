@@ -17,6 +17,7 @@ from tests.brokers.wire import (
     held_until,
     kept,
     lost,
+    on_its_way,
     passes,
     release,
 )
@@ -224,7 +225,7 @@ def test_an_order_may_be_cancelled_while_it_is_on_its_way(live):
 
     def give(s):
         order = s.buy(size=3, exectype=LIMIT, price=99.0)
-        live.middle.wait_for("POST", 1)
+        on_its_way(s, live, "POST")
         s.cancel(order)
         assert s.broker.modify(order, price=98.0) is False
         go.set()
@@ -242,7 +243,7 @@ def test_an_order_that_has_not_left_is_withdrawn_and_never_sent(live):
 
     def give(s):
         first, second = s.buy(size=1, exectype=LIMIT, price=90.0), s.buy(size=2, exectype=LIMIT, price=90.0)
-        live.middle.wait_for("POST", 1)
+        on_its_way(s, live, "POST")
         s.broker.modify(second, size=5)
         s.cancel(second)
         go.set()
@@ -260,7 +261,7 @@ def test_an_order_may_be_changed_while_it_is_on_its_way(live):
 
     def give(s):
         order = s.buy(size=3, exectype=LIMIT, price=90.0)
-        live.middle.wait_for("POST", 1)
+        on_its_way(s, live, "POST")
         assert s.broker.modify(order, size=4, price=99.0)
         go.set()
         return order

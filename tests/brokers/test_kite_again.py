@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from btkite.brokers.record import Record
+from btkite.brokers.winding import Winding
 from btkite.clock import ManualClock
 from btkite.journal import Journal
-from btkite.testing import bars as canned
 from tests.brokers.scene import CALM, UP, Order, buy
 from tests.brokers.test_kite_day import HOURS, LOW, says
-from tests.brokers.wire import Told, done_but, held_until, lost, passes
+from tests.brokers.wire import Told, done_but, held_until, lost, on_its_way, passes
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
 LONG = [CALM] * 12
 NO = (400, "application/json", {"status": "error", "error_type": "InputException", "message": "Try later."})
 NOTHING = (200, "application/json", {"status": "success", "data": []})
+
 
 # ---- cancels ----
 
@@ -55,7 +56,7 @@ def test_a_cancel_behind_a_placement_whose_answer_was_lost_is_kept(live):
 
     def give(s):
         order = s.buy(size=3, exectype=LIMIT, price=90.0)
-        live.middle.wait_for("POST", 1)
+        on_its_way(s, live, "POST")
         s.cancel(order)
         go.set()
         return order
@@ -161,7 +162,7 @@ def test_a_book_that_was_asked_for_before_a_change_failed_does_not_decide_on_it(
 
     def change(s):
         s.cancel(s.given[1])
-        live.middle.wait_for("DELETE", 1)
+        on_its_way(s, live, "DELETE")
         s.broker.modify(s.given[0], price=91.0)
 
     live.middle.on("DELETE", lost(NO))
@@ -298,6 +299,24 @@ def test_exits_whose_process_ended_before_they_left_are_sent_after_a_restart(liv
     assert after.position.size == live.held() == 4
 
 
+@pytest.mark.parametrize("exits", ["one", "two"])
+def test_exits_of_a_filled_entry_stay_exits_after_a_restart(live, tmp_path, exits):
+    """Nothing that only reducing orders survive takes them, and they are no entries of the day."""
+    plan = {
+        2: lambda s: s.buy_bracket(size=4, exectype=Order.Market, stopprice=90.0, limitprice=110.0),
+        5: lambda s: s.env.runstop(),
+    }
+
+    def winds(s):
+        assert Winding(s.broker).turn(flatten=False)
+
+    _, after = twice(live, tmp_path, LONG, plan, {2: winds, 3: winds}, **{"groups.exits": exits})
+    ledger = after.broker.ledger
+    assert [order.getstatusname() for order in after.kept] == ["Accepted", "Accepted"]
+    assert {row["status"] for row in live.book()} <= {"COMPLETE", "OPEN", "TRIGGER PENDING"}
+    assert (ledger.entries_today, ledger.committed(), ledger.worst_case("NSE:TEST")) == (1, 0.0, (4, 0))
+
+
 def test_an_order_held_for_the_open_is_sent_after_a_restart_whatever_its_tag(live, tmp_path):
     plan = {7: lambda s: [buy(size=2, tag="swing")(s), s.env.runstop()][:1]}
     _, after = twice(live, tmp_path, HOURS + [LOW] * 2, plan, interval="60minute")
@@ -333,11 +352,3 @@ def test_the_legs_of_an_iceberg_are_one_order(live):
     assert ran.story() == ["Submitted", "Accepted", "Partial", "Completed"]
     assert ran.position.size == 10
     assert [news for news in ran.news if news.startswith("foreign")] == []
-
-
-def test_what_kite_would_slice_is_denied_before_it_leaves(live):
-    future = canned.from_rows([24_000.0] * 4, symbol="NFO:NIFTY26NOVFUT")
-    plan = {1: buy(size=65 * 30, autoslice=True), 2: buy(size=65, autoslice=True)}
-    ran = live.run({"NFO:NIFTY26NOVFUT": future}, plan, settings={"cash": 1e9}, **{"broker.capital": 1e9})
-    assert [ran.story(n)[-1] for n in (0, 1)] == ["Rejected", "Completed"]
-    assert "are more than one order may have" in ran.given[0].info.denied

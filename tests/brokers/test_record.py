@@ -8,7 +8,7 @@ import backtrader as bt
 import numpy as np
 import pytest
 
-from btkite.brokers.record import Record
+from btkite.brokers.record import Record, book_of
 from btkite.clock import ManualClock
 from btkite.config import Config
 from btkite.engine import Cerebro
@@ -165,3 +165,30 @@ def test_live_orders_come_back_by_their_ids_without_a_second_order(exchange, tmp
         book = Record(first).last_book()
     assert len(ids) == 3
     assert {row["info"]["order_id"] for row in book["orders"]} == ids
+
+
+def containers(value, where=""):
+    """Every list and object of a tree, by identity."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = {id(value): where} if isinstance(value, dict | list) else {}
+    for name, item in inner:
+        found |= containers(item, f"{where}/{name}")
+    return found
+
+
+def test_a_book_is_changed_by_nobody_later(exchange, tmp_path):
+    """The journal keeps it, and writes what is different in the next one."""
+    shared, sizes = [], []
+
+    class Looks(Stateless):
+        def next(self):
+            super().next()
+            one, other = book_of(self.broker), book_of(self.broker)
+            mine, theirs = containers(one), containers(other)
+            shared.extend(mine[place] for place in mine.keys() & theirs.keys())
+            sizes.append((len(one["orders"]), len(one["groups"]["groups"]), len(one["positions"])))
+
+    with Journal(tmp_path / "journal", ManualClock(DAY)) as journal:
+        go(exchange, tmp_path, Record(journal), DAY + timedelta(hours=9), strategy=Looks)
+    assert max(sizes) >= (3, 1, 1)
+    assert shared == []

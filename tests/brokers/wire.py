@@ -290,3 +290,9 @@ class Live:
     def held(self) -> int:
         """The exchange's own position."""
         return sum(int(row["quantity"]) for row in self.exchange.positions())
+
+
+def on_its_way(s, live, method):
+    """What was given so far leaves now, as on a market that does not wait for the strategy."""
+    s.broker.store.desk.send_off()
+    live.middle.wait_for(method, 1)

@@ -275,6 +275,19 @@ def test_config_check_lists_every_problem(own_folder: Path, capsys: Capture) -> 
     assert "interactive" in err
 
 
+def test_config_takes_its_file_after_the_verb_too(own_folder: Path, capsys: Capture) -> None:
+    (own_folder / "bad.yaml").write_text("riks: 1\n", encoding="utf-8")
+    (own_folder / "good.yaml").write_text("broker: {capital: 12345}\n", encoding="utf-8")
+    assert main(["config", "check", "--config", "bad.yaml"]) == 2
+    assert "did you mean risk?" in capsys.readouterr().err
+    assert main(["config", "check", "--config", "good.yaml"]) == 0
+    assert capsys.readouterr().out.startswith("good.yaml: right; 1 key set")
+    assert main(["config", "show", "--config", "good.yaml", "broker.capital"]) == 0
+    assert "12345" in capsys.readouterr().out
+    assert main(["config", "path", "--config", "good.yaml"]) == 0
+    assert capsys.readouterr().out.strip().endswith("good.yaml")
+
+
 def test_config_check_warns_of_a_secret_that_others_may_read(own_folder: Path, capsys: Capture) -> None:
     file = own_folder / ".env"
     file.write_text("KITE_API_SECRET=Zx81hidden\n", encoding="utf-8")

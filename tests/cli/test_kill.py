@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from btkite.clock import SystemClock
 from btkite.journal import Journal
 from btkite.risk.gate import KillSwitch
 from btkite.testing import Steering
+from btkite.watch.killing import open_of
 from tests.watch.running import PATIENCE, USER, held, here, holding, lively, market, open_orders, run, until
 
 Btkite = Callable[..., tuple[int, str, str]]
@@ -111,3 +113,17 @@ def test_no_account_and_no_such_mode_are_refused(btkite: Btkite, alone: Path) ->
     code, _, err = btkite("kill", "--mode", "backtest")
     assert code == 2
     assert "backtest keeps no account that could be killed: use paper or live" in err
+
+
+def test_what_is_waited_for_is_said() -> None:
+    row = {"ref": 4, "symbol": "NSE:INFY", "uncertain_until": "2026-11-02T09:21:30"}
+    (text,) = open_of({"orders": [row], "positions": []})
+    assert text == "order 4 NSE:INFY (Kite has not answered: looked up until 09:21:30)"
+
+
+def test_kill_and_arm_name_the_same_endpoint(btkite: Btkite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The built-in simulator has an account of an exchange that serves, too."""
+    here(monkeypatch, tmp_path)
+    (tmp_path / "config.yaml").write_text(f"paths:\n  state: {tmp_path / 'state'}\n", encoding="utf-8")
+    said = [btkite("kill")[1], btkite("arm")[2], btkite("arm", "--confirm", USER)[1], btkite("arm")[1]]
+    assert len({re.findall(r"live on (\S+)\)", text)[0] for text in said}) == 1, said

@@ -327,7 +327,7 @@ def test_a_quantity_off_the_lot_is_exit_code_1(btkite: Btkite, own_folder: Path)
     given = ("mine.py", "-s", future, "-i", "15minute", "--from", f"{begin:%Y-%m-%d}", "--capital", 1e8, "--no-save")
     code, out, err = btkite(*given)
     assert code == 1
-    assert "denied: lot size" in out.split("\n\n", 1)[1].splitlines()[0]
+    assert "× lot size" in out.split("\n\n", 1)[1].splitlines()[0]
     assert err == (
         "error: the strategy gave orders that no market takes: quantity 3 is not a multiple of "
         f"{future}'s lot of 65: use 65\n"

@@ -4,9 +4,13 @@ The positions and orders that it shows are compared with the exchange's own book
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +20,7 @@ import pytest
 
 from btkite.cli.app import main
 from btkite.testing import Steering
+from tests.faults.process import live
 from tests.watch.running import (
     PATIENCE,
     TOKEN,
@@ -43,6 +48,7 @@ class Seen:
     watched: str = ""
     watch_code: int | None = None
     files: dict[str, list[str]] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +61,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         def look(stage: str) -> None:
             capture = subprocess.run(
                 [sys.executable, "-m", "btkite", "status", "--mode", "live", "--json"],
-                cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=True,
+                cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
             )  # fmt: skip
+            found.codes[stage] = capture.returncode
             (found.data[stage],) = json.loads(capture.stdout)
             found.text[stage] = capture.stdout
 
@@ -151,6 +158,10 @@ def test_a_run_that_died_is_told_from_one_that_lives_and_the_journal_speaks_for_
     assert {row["info"]["order_id"] for row in now["book"]["orders"]} == seen.orders
 
 
+def test_the_exit_code_says_whether_somebody_should_look(seen: Seen) -> None:
+    assert seen.codes == {"never": 0, "running": 0, "died": 1}
+
+
 def test_looking_writes_nothing(seen: Seen) -> None:
     assert seen.files["before"] == seen.files["after"]
     assert seen.files["never"] == ["config.yaml", "holder.py"]
@@ -167,3 +178,30 @@ def test_a_mode_without_an_account_is_refused(btkite: Btkite, tmp_path: Path, mo
     assert (code, out) == (2, "")
     assert "backtest keeps no account that could be looked at" in err
     assert main(["status"]) == 0
+
+
+def test_malformed_frames_and_postbacks_are_counted_on_it(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
+    with live(tmp_path, postback_url=address) as running:
+        running.start(BTKITE_BROKER__KITE_CONNECT__POSTBACK_PORT=port)
+        running.hears("order", "Completed", "BUY")
+        running.steer.arm("malformed_frame", times=2)
+        forged = {"order_id": "1", "order_timestamp": "2025-03-03 10:00:00", "checksum": "0" * 64}
+        request = urllib.request.Request(address, json.dumps(forged).encode(), method="POST")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=10)
+        status = next((tmp_path / "state").rglob("status.json"))
+
+        def counted() -> bool:
+            said = json.loads(status.read_text())
+            return said["malformed"] == 2 and said["postbacks"]["forged"] == 1 and said["postbacks"]["heard"] >= 1
+
+        until(counted, "a word of both", None)
+        assert running.command("status", "--mode", "live").wait(PATIENCE) == 0
+        (text,) = [path.read_text() for path in tmp_path.glob("out-status.txt")]
+        said = " ".join(text.split())
+        assert "2 malformed frames" in said
+        assert re.search(r"\d+ postbacks? \(1 forged\)", said)

@@ -59,11 +59,11 @@ class Scripted(bt.Strategy):
             self.trades.append(trade.pnl)
 
 
-def run(exchange: KiteExchange, step: Any, *, journal: Any = None, **config: Any) -> Scripted:
+def run(exchange: KiteExchange, step: Any, *, journal: Any = None, symbol: str = SYMBOL, **config: Any) -> Scripted:
     """One life of a live process, to the end of its market or until ``step`` stops it."""
     store = exchange.store("live", config=exchange.config(**config))
     engine = Cerebro(stdstats=False)
-    engine.adddata(store.getdata(SYMBOL, interval="minute"), name=SYMBOL)
+    engine.adddata(store.getdata(symbol, interval="minute"), name=symbol)
     if journal is None:
         engine.setbroker(store.getbroker())
     else:

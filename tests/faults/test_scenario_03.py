@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from btkite.clock import to_ist
 from tests.faults.lives import life, sent_after
 from tests.faults.scene import held
 
@@ -58,3 +59,18 @@ def test_an_entry_is_neither_doubled_nor_lost(kite_exchange, tmp_path, death, ag
     once_more = life(kite_exchange, tmp_path, "enter")
     assert [one for one in sent_after(kite_exchange, before) if one.startswith("POST /orders")] == [] or not rows
     assert said(once_more, "end")[0]["size"] == held(kite_exchange)
+
+
+@pytest.mark.parametrize(("plan", "death", "side"), [("enter", "intent", "BUY"), ("leave", "exit intent", "SELL")])
+def test_what_never_was_on_the_wire_leaves_at_once_after_the_restart(kite_exchange, tmp_path, plan, death, side):
+    """An intent without *sending* behind it: nothing has to be looked up, so nothing waits for the look-up's window."""
+    kite_exchange.reset([100.0] * 40)
+    life(kite_exchange, tmp_path, plan, death)
+    before, began = len(kite_exchange.requests()), kite_exchange.steer.now()
+    life(kite_exchange, tmp_path, plan)
+    (sent,) = [row for row in kite_exchange.requests()[before:] if row["method"] == "POST"]
+    assert sent["form"]["transaction_type"] == side
+    assert to_ist(datetime.fromisoformat(sent["time"])) - began <= timedelta(seconds=10)
+    sides = [row["transaction_type"] for row in kite_exchange.orders()]
+    assert sides == (["BUY"] if side == "BUY" else ["BUY", "SELL"])
+    assert len({row["tag"] for row in kite_exchange.orders()}) == len(sides)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from btkite.watch.explaining import explained
+from btkite.watch.stories import events_of_journal, find, stories
 from tests.faults.lives import life
 from tests.faults.scene import held
 from tests.faults.test_scenario_03 import said
@@ -38,3 +40,31 @@ def test_fills_and_ends_while_we_are_down_are_delivered_once(kite_exchange, tmp_
     assert {name: said(third, "end")[0][name] for name in ("size", "price", "value", "charges")} == {
         name: end[name] for name in ("size", "price", "value", "charges")
     }
+
+
+def test_a_fill_that_was_made_while_we_were_down_has_the_exchanges_time(kite_exchange, tmp_path):
+    """Of an order that was cancelled minutes later, too: the order book has the time of the cancellation."""
+    kite_exchange.reset([100.0] * 60)
+    life(kite_exchange, tmp_path, "rest", "resting")
+    steer = kite_exchange.steer
+    steer.advance(20)
+    steer.put_depth("NSE:TEST", sell=[[97.0, 4]])
+    steer.put_price("NSE:TEST", 100.0)
+    steer.advance(100)
+    steer.cancel(kite_exchange.orders()[0]["order_id"])
+    steer.advance(60)
+    (traded,) = kite_exchange.steer.trades()
+    book = kite_exchange.orders()[0]
+    assert (book["status"], book["filled_quantity"]) == ("CANCELLED", 4)
+    filled, over = traded["fill_timestamp"], book["exchange_update_timestamp"]
+    assert filled < over
+
+    heard = life(kite_exchange, tmp_path, "rest")
+    (partial,) = [one for one in said(heard, "order") if one["status"] == "Partial"]
+    assert partial["at"][:19] == filled
+    (trade,) = said(heard, "trade")
+    assert trade["opened"][:19] == filled
+    assert trade["told"] > over  # the bar at which the strategy heard of it
+    told = find(stories(events_of_journal(tmp_path / "journal.sqlite")), str(partial["ref"]))
+    (course,) = [line for line in explained(told) if "filled 4" in line]
+    assert filled in course

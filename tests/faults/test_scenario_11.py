@@ -52,7 +52,8 @@ def outage(kite_exchange: Any, begin: datetime, end: datetime) -> None:
 def go(kite_exchange: Any, market: dict[str, Any], *outages: tuple[datetime, datetime], **more: Any) -> Trader:
     config = {"data.warmup": 3, **more.pop("config", {})}
     engine = more.pop("engine", Cerebro)
-    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9), **more.pop("settings", {}))
+    if more.pop("reset", True):
+        kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9), **more.pop("settings", {}))
     for begin, end in outages:
         outage(kite_exchange, begin, end)
     store = kite_exchange.store("live", config=kite_exchange.config(**config))
@@ -112,6 +113,30 @@ def test_every_missed_bar_comes_once_in_order_as_the_exchange_has_it_and_no_entr
     sent = [end for end, (order,) in ran.given.items() if not order.info.get("denied")]
     assert len(buys(kite_exchange)) == len(sent) == 30 - len(repaired)
     assert sorted(buys(kite_exchange)) == sent  # each at its bar's end, none while bars were caught up with
+
+
+def test_a_bar_that_ticks_were_lost_of_is_flagged_and_every_other_is_the_exchanges_candle(kite_exchange):
+    """Frames that cannot be read, before the stream breaks: what was built without them differs, and it is said of
+    each such bar, once, with both figures; nothing else differs."""
+    market = three()
+    kite_exchange.reset(market, start=TUESDAY + timedelta(hours=9))
+    kite_exchange.steer.arm("malformed_frame", how="half", at=at(18, 1), until=at(19, 1), times=0)
+    ran = go(kite_exchange, market, (at(20, 30), at(27, 30)), reset=False)
+    differs = [
+        (key, ours[0], ours[5], theirs[5])
+        for key, given in market.items()
+        for ours, theirs in zip(ran.traded[key], after(given, TUESDAY), strict=True)
+        if ours != theirs
+    ]
+    assert differs
+    assert {end for _, end, *_ in differs} <= {at(19), at(20)}  # what a cut volume lacks, the next bar has too much
+    flagged = [news for news in ran.told if "built from ticks with" in news]
+    assert len(flagged) == len(differs)
+    for key, end, ours, theirs in differs:
+        (said,) = [news for news in flagged if news.startswith(f"{key} {end}")]
+        assert ours == theirs or f"volume {ours:g} instead of {theirs:g}" in said
+    assert any(ours != theirs for _, _, ours, theirs in differs)
+    assert len(ran.together) == 3 + 30  # next() once a bar, whatever was lost
 
 
 @ENGINES

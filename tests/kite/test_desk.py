@@ -65,10 +65,12 @@ def replies(inbox: Inbox) -> Replies:
 def make(rest: FakeRest, inbox: Inbox, clock: ManualClock) -> Iterator[Callable[..., Desk]]:
     made: list[Desk] = []
 
-    def build(before_send: Callable[[Request], str | None] = lambda request: None, **changed: Any) -> Desk:
+    def build(
+        before_send: Callable[[Request], str | None] = lambda request: None, *, by_turns: bool = False, **changed: Any
+    ) -> Desk:
         its_clock = changed.pop("clock", clock)
         client = KiteClient(rest.endpoint, KEY, TOKEN, armed=True, clock=its_clock, **changed)
-        desk = Desk(client, inbox, its_clock, before_send)
+        desk = Desk(client, inbox, its_clock, before_send, by_turns=by_turns)
         made.append(desk)
         return desk
 
@@ -176,8 +178,8 @@ def test_the_kill_state_is_seen_after_the_wait_for_the_rate_limit(
     for ref in range(9):
         desk.submit(place(ref))
     replies.wait(9)
-    assert looked_at == [0.0] * 8 + [1.1]
-    assert clock.now() == NOON + timedelta(seconds=1.1)
+    assert looked_at == [0.0] * 8 + [0.88]
+    assert clock.now() == NOON + timedelta(seconds=0.88)
 
 
 def test_a_reason_before_sending_keeps_the_order_here(
@@ -312,6 +314,26 @@ def test_a_placement_that_waits_can_be_withdrawn(rest: FakeRest, make: Callable[
     assert len(rest.asked) == 1
 
 
+def test_by_turns_nothing_leaves_before_the_turn_is_over(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    rest.on("/orders/regular", echo)
+    desk = make(by_turns=True)
+    assert not desk.send_off()
+    desk.submit(place(1))
+    desk.submit(place(2))
+    assert desk.busy
+    replies.inbox.bell.wait(0.1)  # time enough for a thread that would send it
+    assert not rest.asked
+    assert desk.withdraw(1)
+    assert desk.send_off()
+    assert not desk.send_off()
+    assert [reply.ref for reply in replies.wait(1)] == [2]
+    desk.submit(place(3))
+    assert desk.stop()  # the end is the end of the last turn, too
+    assert [reply.ref for reply in replies.wait(2)] == [2, 3]
+
+
 def test_a_cancel_that_comes_while_an_entry_waits_goes_first(
     rest: FakeRest, make: Callable[..., Desk], replies: Replies
 ) -> None:
@@ -362,7 +384,7 @@ def test_stop_refuses_what_it_could_not_send_in_time(
 def test_in_lock_step_an_order_that_waits_lets_the_exchange_move_on(
     rest: FakeRest, inbox: Inbox, make: Callable[..., Desk], replies: Replies
 ) -> None:
-    """The ninth entry of one instant is due 1.1 s of market time later, and goes when the clock is there."""
+    """The ninth entry of one instant is due 0.88 s of market time later, and goes when the clock is there."""
     market = {"now": NOON}
 
     def clock_answer(asked: Asked) -> Reply:
@@ -386,11 +408,11 @@ def test_in_lock_step_an_order_that_waits_lets_the_exchange_move_on(
     end = wall.now() + timedelta(seconds=10)
     while desk.busy:
         assert wall.now() < end
-    assert desk.due == NOON + timedelta(seconds=1.1)
+    assert desk.due == NOON + timedelta(seconds=0.88)
     assert not desk.idle()
     clock.wait(inbox.bell, NOON)  # a ring may be left over; the exchange does not move for it
     while clock.now() < desk.due:
         clock.wait(inbox.bell, desk.due)
     replies.wait(9)
-    assert clock.now() == NOON + timedelta(seconds=1.1)
+    assert clock.now() == NOON + timedelta(seconds=0.88)
     clock.close()

@@ -14,8 +14,10 @@ import pytest
 from btkite.candles import CandleCache, Candles
 from btkite.clock import ManualClock
 from btkite.errors import ConfigError, DataError, UnknownSymbol
+from btkite.kite.archive import archived, current, dump_day
 from btkite.kite.client import KiteClient
-from btkite.kite.instruments import InstrumentMaster, archived, current, dump_day, facts, from_candles, parse_key
+from btkite.kite.instruments import InstrumentMaster, parse_key
+from btkite.kite.made import facts, from_candles
 from btkite.kite.tables import instrument_table
 from btkite.values import Instrument
 from tests.kite.fakes import NOON, FakeRest, Reply
@@ -123,7 +125,9 @@ def test_the_archive_gives_back_every_instrument(master: InstrumentMaster, tmp_p
     back = InstrumentMaster.load(tmp_path, DAY)
     assert list(back) == list(master)
     assert back.day == DAY
-    assert [path.name for path in tmp_path.iterdir()] == ["2026-11-23.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2026-11-23.arrow", "2026-11-23.parquet"]
+    (tmp_path / "2026-11-23.arrow").unlink()
+    assert list(InstrumentMaster.load(tmp_path, DAY)) == list(master)
 
 
 def test_the_newest_of_the_archive_is_taken_if_no_day_is_named(master: InstrumentMaster, tmp_path: Path) -> None:

@@ -320,10 +320,10 @@ def test_a_count_never_runs_ahead_of_the_inbox(wire: FakeStream) -> None:
     counts: list[int] = []
 
     class Watched(Inbox):
-        def put(self, event: Any) -> None:
+        def add(self, event: Any) -> None:
             if isinstance(event, Ticks):
                 counts.extend(stream.frames_read.values())
-            super().put(event)
+            super().add(event)
 
     inbox = Watched()
     listener = Listener(inbox)

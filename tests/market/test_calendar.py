@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import time as timer
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btkite.errors import ConfigError, DataError
+from btkite.exchange import hours as exchange_hours
 from btkite.market.calendar import EXCHANGES, Calendar, ExceptionRow, calendar, us_daylight_saving
 from btkite.market.intervals import Interval
-
-SHARED = Path(os.environ.get("BTKITE_SHARED") or Path(__file__).resolve().parents[2].parent / "shared")
 
 moments = st.datetimes(datetime(2016, 1, 1), datetime(2027, 3, 1))
 exchanges = st.sampled_from(EXCHANGES)
@@ -233,14 +229,107 @@ def test_unknown_hours_are_refused_not_guessed(exchange: str, day: str) -> None:
         _ = session.open
 
 
-def test_an_auction_shares_hours_on_a_special_day_after_the_auction_began_are_unknown() -> None:
-    special = calendar().with_overlay([ExceptionRow(date(2026, 11, 8), "NSE", "muhurat", time(18), time(19))])
-    share = special.session("NSE", date(2026, 11, 8), instrument_class="cas")
-    assert share is not None
-    assert not share.times_known
-    other = special.session("NSE", date(2026, 11, 8))
-    assert other is not None
-    assert other.close == datetime(2026, 11, 8, 19)
+def test_a_special_day_has_the_other_windows_at_their_distances() -> None:
+    """SEBI's rules of the closing auction hold for special sessions with the same durations; entry for the open
+    begins 15 minutes before it, as on every muhurat day of the record."""
+    day = date(2026, 11, 8)
+    special = calendar().with_overlay([ExceptionRow(day, "NSE", "muhurat", time(18), time(19))])
+
+    def window(**asked: str) -> list[str]:
+        session = special.session("NSE", day, **asked)  # type: ignore[arg-type]
+        return [f"{start:%H:%M}-{end:%H:%M}" for start, end in session.parts] if session else []
+
+    assert window() == ["18:00-19:00"]
+    assert window(instrument_class="cas") == ["18:00-18:45"]
+    assert window(kind="closing_auction", instrument_class="cas") == ["18:45-19:05"]
+    assert window(kind="pre_open") == ["17:45-17:55"]
+    assert window(kind="post_close") == ["19:10-19:20"]
+
+
+@pytest.mark.parametrize(
+    ("day", "kind", "expected"),
+    [  # as the notices of those days had them
+        ("2018-11-07", "pre_open", ["17:15-17:23"]),
+        ("2020-11-14", "pre_open", ["18:00-18:08"]),
+        ("2025-10-21", "pre_open", ["13:30-13:38"]),
+        ("2024-03-02", "pre_open", ["09:00-09:08", "11:15-11:23"]),
+        ("2021-02-24", "pre_open", ["09:00-09:08", "15:30-15:38"]),
+        ("2023-11-12", "post_close", ["19:25-19:35"]),
+        ("2024-11-01", "post_close", ["19:10-19:20"]),
+        ("2024-03-02", "post_close", ["12:40-12:50"]),
+        ("2021-02-24", "post_close", ["17:10-17:30"]),
+        ("2025-02-01", "post_close", ["15:40-16:00"]),
+    ],
+)
+def test_the_other_windows_of_special_days(day: str, kind: str, expected: list[str]) -> None:
+    assert hours("NSE", day, kind=kind) == expected
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2026-11-03", {"": "09:00-23:55", "agri_linked": "09:00-21:30", "agri": "09:00-17:00"}),
+        ("2026-10-30", {"": "09:00-23:30", "agri_linked": "09:00-21:00", "agri": "09:00-17:00"}),
+        ("2026-09-14", {"": "17:00-23:30", "agri_linked": "17:00-21:00", "agri": ""}),
+        ("2026-01-01", {"": "09:00-17:00", "agri_linked": "09:00-17:00", "agri": "09:00-17:00"}),
+        ("2017-06-01", {"": "10:00-23:30", "agri_linked": "10:00-21:00", "agri": "10:00-17:00"}),
+    ],
+)
+def test_agricultural_contracts_end_earlier(day: str, expected: dict[str, str]) -> None:
+    found = {name: "".join(hours("MCX", day, **({"instrument_class": name} if name else {}))) for name in expected}
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("exchange", "day", "of", "expected"),
+    [
+        ("NSE", "2024-06-10", None, "15:20"),
+        ("NSE", "2026-08-03", None, "15:25"),
+        ("NSE", "2026-08-03", "cas", "15:12"),
+        ("NSE", "2026-07-31", "cas", "15:25"),
+        ("NFO", "2018-06-11", None, "15:20"),
+        ("NFO", "2026-08-03", None, "15:25"),
+        ("CDS", "2024-06-10", None, "16:45"),
+        ("MCX", "2024-06-10", None, "23:05"),
+        ("MCX", "2024-12-10", None, "23:30"),
+        ("MCX", "2026-11-03", None, "23:45"),
+        ("MCX", "2022-08-31", None, "23:05"),
+        ("NSE", "2025-10-21", None, "14:35"),
+        ("NSE", "2024-03-02", None, "12:20"),
+        ("NSE", "2026-12-25", None, None),
+        ("NSE", "2026-11-08", None, None),
+    ],
+)
+def test_square_off_by_segment_and_date(exchange: str, day: str, of: str | None, expected: str | None) -> None:
+    at = calendar().square_off(exchange, date.fromisoformat(day), instrument_class=of)  # type: ignore[arg-type]
+    assert (f"{at:%H:%M}" if at else None) == expected
+
+
+def test_every_exception_and_every_regular_session_names_its_source() -> None:
+    for exchange in EXCHANGES:
+        for days in range((date(2026, 12, 31) - date(2016, 1, 1)).days + 1):
+            day = date(2016, 1, 1) + timedelta(days)
+            session = calendar().session(exchange, day)
+            row = calendar().exception(exchange, day)
+            assert session is None or session.source or not session.verified, f"{exchange} {day}"
+            assert row is None or row.source or row.note, f"{exchange} {day}"
+
+
+def test_the_exchange_reads_the_same_days_and_hours() -> None:
+    """Two codes read the tables; what they make of them is the same on every date, by table and by pattern."""
+    for exchange in EXCHANGES:
+        for days in range(4200):
+            day = date(2016, 1, 1) + timedelta(days)
+            session = calendar().session(exchange, day)
+            if session is not None and not session.times_known:
+                continue  # a stop whose time is unknown: the exchange plays it as one window
+            ours = (
+                []
+                if session is None
+                else [(start.hour * 60 + start.minute, end.hour * 60 + end.minute) for start, end in session.parts]
+            )
+            theirs = [(start // 60, end // 60) for start, end in exchange_hours.windows(exchange, day)]
+            assert ours == theirs, f"{exchange} {day}"
 
 
 @pytest.mark.parametrize(
@@ -417,31 +506,6 @@ def _cpu_seconds(starts: np.ndarray) -> float:
     begun = timer.process_time()
     calendar().bar_ends("NSE", starts, "5minute")
     return timer.process_time() - begun
-
-
-# -- real candles -------------------------------------------------------------------------------------
-
-
-@pytest.mark.shared
-def test_every_traded_day_of_the_real_candles_is_a_session_and_no_other_is() -> None:
-    path = SHARED / "data" / "daily" / "RELIANCE_day.csv"
-    if not path.exists():
-        pytest.skip(f"no real candles: set BTKITE_SHARED to the folder with {path.name}")
-    with path.open() as lines:
-        traded = {date.fromisoformat(row["date"][:10]) for row in csv.DictReader(lines)}
-    ours = {session.date for session in calendar().sessions("NSE", min(traded), max(traded))}
-    assert ours == traded
-
-
-@pytest.mark.shared
-def test_real_hourly_candles_start_where_our_bars_do() -> None:
-    path = SHARED / "data" / "hourly" / "SBIN_60minute.csv"
-    if not path.exists():
-        pytest.skip(f"no real candles: set BTKITE_SHARED to the folder with {path.name}")
-    with path.open() as lines:
-        starts = [datetime.fromisoformat(row["date"]).replace(tzinfo=None) for row in csv.DictReader(lines)]
-    assert len(starts) > 1000
-    assert [calendar().bar_start("NSE", start, "60minute") for start in starts] == starts
 
 
 def test_a_calendar_of_ones_own_needs_no_tables() -> None:

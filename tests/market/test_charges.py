@@ -19,11 +19,11 @@ from btkite.market.charges import (
     ZeroCharges,
     ZerodhaCharges,
     charge_order,
-    contract_note,
     order_charges,
     tariff,
     turnover,
 )
+from btkite.market.notes import contract_note
 from btkite.values import Instrument, Side
 
 NSE = Instrument("NSE", "INFY", name="INFOSYS")
@@ -331,8 +331,8 @@ def test_a_product_of_another_segment_is_refused(instrument: Instrument, product
 
 
 def test_an_exchange_without_rates_is_refused() -> None:
-    with pytest.raises(DataError, match="NCO"):
-        charge_order(Instrument("NCO", "X", instrument_type="FUT"), Side.BUY, "NRML", [(1, 1.0)], date(2026, 6, 1))
+    with pytest.raises(DataError, match="NYSE"):
+        charge_order(Instrument("NYSE", "X"), Side.BUY, "CNC", [(1, 1.0)], date(2026, 6, 1))
 
 
 def test_the_total_is_the_exact_sum_of_the_parts() -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from btkite.market.permitted import forbidden, in_force, is_stock_option, largest_order
+from btkite.market.dated import in_force
+from btkite.market.permitted import forbidden, is_stock_option, largest_order
 from btkite.values import Instrument, OrderType, Proposal, Side
 
 NOW = date(2026, 11, 18)

@@ -45,6 +45,13 @@ def bracket(s):
     return s.buy_bracket(size=1, exectype=ORDER.Limit, price=99.0, stopprice=98.0, limitprice=101.0)
 
 
+def late(s, change):
+    """A stop that the price has passed, and a change of it in the same breath."""
+    stop = s.sell(size=1, exectype=ORDER.Stop, price=102.0)
+    change(stop)
+    return [stop]
+
+
 CASES = {
     "denied by the last close": (
         lambda s: [s.buy(size=1, exectype=ORDER.Stop, price=100.0)], None, UP, [["Rejected"]], "denied",
@@ -56,6 +63,14 @@ CASES = {
     "an answer to a fill": (
         enter, lambda s: [s.sell(size=1, exectype=ORDER.Stop, price=102.0)], UP,
         [["Submitted", "Accepted", "Completed"], ["Submitted", "Rejected"]], "reason",
+    ),
+    "an answer to a fill, changed at once to what would stand": (
+        enter, lambda s: late(s, lambda stop: s.broker.modify(stop, price=90.0)), UP,
+        [["Submitted", "Accepted", "Completed"], ["Submitted", "Rejected"]], "reason",
+    ),
+    "an answer to a fill, taken back at once": (
+        enter, lambda s: late(s, s.cancel), UP,
+        [["Submitted", "Accepted", "Completed"], ["Submitted", "Canceled"]], "reason",
     ),
     "a bracket in answer to a fill": (
         enter, lambda s: s.sell_bracket(size=1, exectype=ORDER.Stop, price=102.5, stopprice=120.0, limitprice=90.0), UP,

@@ -71,6 +71,8 @@ def test_its_json_is_valid_and_has_the_documented_keys(made):
         "halted",
         "mistake",
         "overnight",
+        "margin",
+        "margin_used",
         "untraded",
         "left_open",
         "stopped",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import pytest
 
 from btkite.config import Config
 from btkite.errors import ConfigError, SessionExpired
+from btkite.exchange import InstrumentRow
+from btkite.testing import Steering
 from tests.runs.scene import (
     at,
     go,
@@ -75,3 +77,29 @@ def test_limits_under_which_no_lot_can_pass_stop_a_live_run_before_it_starts(
             go(at(config, exchange), mode="live", capital=1000)
         assert orders_sent(exchange) == []
     assert not (Path(config.paths.runs)).exists()
+
+
+def test_live_refuses_a_dump_that_was_not_renewed(config: Config, made: Any, begin: datetime) -> None:
+    """What expired yesterday is still in it, and its tokens may be somebody else's by now."""
+    expired = [
+        InstrumentRow(
+            exchange="NFO",
+            tradingsymbol=f"NIFTY26X{21000 + 50 * number}CE",
+            name="NIFTY",
+            expiry=begin.date() - timedelta(days=1),
+            strike=21000 + 50 * number,
+            lot_size=65,
+            instrument_type="CE",
+            segment="NFO-OPT",
+        )
+        for number in range(20)
+    ]
+    with served(made, instruments=expired) as exchange:
+        Steering(exchange.url).arm("instruments_of_yesterday", times=0, missing=["NSE:NOBODY"])
+        with pytest.raises(ConfigError, match="20 contracts of the instruments have expired before"):
+            go(at(config, exchange), mode="live")
+        assert orders_sent(exchange) == []
+        go(at(config, exchange), mode="paper")
+    with served(made, instruments=expired) as exchange:
+        go(at(config, exchange), mode="live")
+        assert orders_sent(exchange) != []

@@ -29,7 +29,7 @@ from tests.runs.scene import (
 
 
 def test_denied_orders_are_the_first_thing_a_result_says(config: Config, begin: datetime) -> None:
-    result = go(config, start=begin, params={"size": 50})
+    result = go(config.with_(**{"broker.mis_cutoff": "send"}), start=begin, params={"size": 50})
     assert result.denied.startswith(f"{len(result.orders)} of {len(result.orders)} orders denied: max position 10 %")
     assert "(risk.max_position_pct)" in result.denied
     assert result.exit_code == 0

@@ -1,0 +1,66 @@
+"""Charging: what orders have cost so far. Brokerage is capped per order, not per fill, so all fills of one are kept."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import reduce
+from operator import add
+from typing import Any
+
+from ..commissions import InstrumentCommission, terms_of
+from ..linetime import from_seconds
+from ..market.charges import Charges, charge_order
+from ..market.permitted import largest_order
+from ..values import Instrument
+from . import translate
+from .base import GatedBroker
+from .cutting import by_slice, is_many
+from .demat import Demat
+
+
+class Charging(GatedBroker):
+    """The charges of an account's orders; Cerebro's thread only."""
+
+    config: Any
+
+    def init(self) -> None:
+        super().init()
+        self._fills: dict[int, list[tuple[int, float]]] = {}
+        self._charged: dict[int, float] = {}
+        self._parts: dict[int, Charges] = {}
+        self._terms = terms_of(self.config.client)
+        self.demat = Demat()
+
+    def charge(self, order: Any, instrument: Instrument, product: str, quantity: int, price: float, when: int) -> float:
+        """₹ that this execution adds to the order's charges."""
+        if not isinstance(order.comminfo, InstrumentCommission):  # of the user's own making
+            return float(order.comminfo.getcommission(quantity, price))
+        if not self.config.broker.charges:
+            return 0.0
+        fills = self._fills.setdefault(order.ref, [])
+        fills.append((quantity, price))
+        day, side, terms = from_seconds(when).date(), translate.side(order), self._terms
+        most = largest_order(instrument, day) if is_many(order) else None
+        orders = by_slice(fills, most) if most else [fills]  # each slice is an order with a brokerage of its own
+        total = reduce(add, [charge_order(instrument, side, product, one, day, terms) for one in orders])
+        owed = self.demat.charge(order.ref, instrument.key, product, side.sign * quantity, day, woman=terms.woman)
+        total = replace(total, depository=owed)
+        added = float(total.total) - self._charged.get(order.ref, 0.0)
+        self._charged[order.ref] = float(total.total)
+        self._parts[order.ref] = total
+        return added
+
+    def charged_for(self, ref: int) -> dict[str, float]:
+        """₹ that the order has cost so far, part by part; empty where the tables were not asked."""
+        parts = self._parts.get(ref)
+        return {} if parts is None else asdict(parts)
+
+    def fills_of(self, order: Any) -> list[tuple[int, float]]:
+        """Quantity and price of each execution so far."""
+        return self._fills.get(order.ref, [])
+
+    def settled(self, ref: int) -> None:
+        """Nothing more will be charged for this order."""
+        for table in (self._fills, self._charged, self._parts):
+            table.pop(ref, None)
+        self.demat.drop(ref)

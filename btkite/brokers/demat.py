@@ -1,0 +1,68 @@
+"""Demat: which shares have left the demat account today, for the depository's charge.
+
+The charge is taken once a share and day, whatever the quantity, when more of it was sold for delivery than bought that
+day. It is booked with the fill that makes it so; shares that are bought back later on the day do not undo it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from ..market.levies import depository_charge
+from ..values import Denial
+
+DELIVERY = ("CNC", "MTF")
+_CASH = ("NSE", "BSE")
+
+
+def not_bought(short: int, wanted: int, key: str, product: str) -> Denial:
+    """A delivery sale of shares that are not there, or not the strategy's to sell."""
+    return Denial(
+        "holdings",
+        f"{short} of {wanted} {key} ({product}) were not bought by this strategy's orders: shares that are delivered "
+        "cannot be sold short (MIS can), and other holdings are not sold",
+    )
+
+
+class Demat:
+    """Cerebro's thread only; :meth:`state` is what a restart needs."""
+
+    def __init__(self) -> None:
+        self._day: date | None = None
+        self._net: dict[str, int] = {}  # bought less sold today, by symbol: one ISIN on both exchanges
+        self._sold: set[str] = set()
+        self._paid: dict[int, float] = {}
+
+    def charge(self, ref: int, key: str, product: str, signed: int, day: date, *, woman: bool = False) -> float:
+        """Book a fill of ``signed`` units of ``EXCHANGE:TRADINGSYMBOL`` by order ``ref``; the ₹ that this order owes
+        the depository in all."""
+        exchange, _, symbol = key.partition(":")
+        if product in DELIVERY and exchange in _CASH:
+            if self._day is None or day > self._day:
+                self._day, self._net, self._sold = day, {}, set()
+            self._net[symbol] = self._net.get(symbol, 0) + signed
+            if self._net[symbol] < 0 and symbol not in self._sold:
+                self._sold.add(symbol)
+                self._paid[ref] = self._paid.get(ref, 0.0) + depository_charge(day, woman=woman)
+        return self._paid.get(ref, 0.0)
+
+    def drop(self, ref: int) -> None:
+        """Nothing will ever be asked of this order again."""
+        self._paid.pop(ref, None)
+
+    def state(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return {
+            "day": None if self._day is None else self._day.isoformat(),
+            "net": dict(self._net),
+            "sold": sorted(self._sold),
+            "paid": {str(ref): paid for ref, paid in self._paid.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """What :meth:`state` was."""
+        self._day = date.fromisoformat(state["day"]) if state.get("day") else None
+        self._net, self._sold = dict(state.get("net", {})), set(state.get("sold", ()))
+        self._paid = {int(ref): float(paid) for ref, paid in state.get("paid", {}).items()}

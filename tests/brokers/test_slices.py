@@ -1,0 +1,179 @@
+"""Orders above the freeze quantity: one here, several at Kite. The exchange freezes as Kite does, and is the judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from btkite.brokers.record import Record
+from btkite.clock import ManualClock
+from btkite.journal import Journal
+from btkite.testing import run_strategy
+from tests.brokers.scene import CALM, DAY, UP, Order, Planned, buy
+from tests.brokers.test_permitted import INDEX, Described, kite, market
+from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
+
+MOST = 1755
+SIZE = 2 * MOST + 390
+CUT = [MOST, MOST, 390]
+REFUSED = (400, "application/json", {"status": "error", "error_type": "InputException", "message": "No such luck."})
+LIMIT = {"exectype": Order.Limit, "price": 99.0}
+ROWS = [CALM] * 8
+
+
+def quantities(exchange: Any, side: str = "BUY") -> list[int]:
+    return [int(row["quantity"]) for row in exchange.orders() if row["transaction_type"] == side]
+
+
+def go(live: Any, plan: Any, rows: Any = ROWS, **more: Any) -> Any:
+    settings = {**kite(INDEX), **more.pop("settings", {})}
+    rows = None if rows is None else market(INDEX, rows)
+    return live.run(rows, plan, settings=settings, **{"broker.capital": 1e9, **more})
+
+
+def bracket(strategy: Any) -> Any:
+    return strategy.buy_bracket(
+        size=SIZE, exectype=Order.Market, price=None, stopprice=99.0, limitprice=101.0, stopexec=Order.Stop
+    )
+
+
+PLANS = {
+    "market": {2: buy(size=SIZE)},
+    "round trip": {2: buy(size=SIZE), 4: lambda s: s.close()},
+    "limit": {2: buy(size=SIZE, **LIMIT), 3: lambda s: s.broker.modify(s.given[0], price=100.5)},
+    "stop": {2: buy(size=SIZE, exectype=Order.Stop, price=101.0)},
+    "autoslice": {2: buy(size=SIZE, autoslice=True)},
+    "grows": {
+        2: buy(size=SIZE, **LIMIT),
+        3: lambda s: s.broker.modify(s.given[0], size=4 * MOST),
+        4: lambda s: s.broker.modify(s.given[0], size=MOST + 65),
+        5: lambda s: s.broker.modify(s.given[0], price=100.0),
+    },
+    "bracket": {2: bracket},
+}
+
+
+@pytest.mark.parametrize("plan", list(PLANS.values()), ids=list(PLANS))
+def test_a_large_order_is_the_same_in_every_mode(kite_exchange, plan):
+    rows = [CALM] * 5 + [UP] * 3
+    told = {}
+    for mode in ("history", "paper", "live"):
+        if mode == "history":
+            ran = run_strategy(Described, market(INDEX, rows), cash=1e9, charges=True, plan=plan)
+        else:
+            ran = kite_exchange.run_strategy(
+                Planned, market(INDEX, rows), mode=mode, cash=1e9, charges=True, plan=plan, settings=kite(INDEX)
+            )
+        one = ran.strategy
+        first = min(ref for ref, _, _ in one.told)
+        told[mode] = (
+            [(ref - first, status, bar) for ref, status, bar in one.told],
+            [(ref - first, *fill) for ref, *fill in one.fills],
+            one.position.size,
+            one.broker.getvalue(),
+        )
+    assert told["paper"] == told["live"]
+    assert told["history"] == told["live"]
+    assert all(quantity <= MOST for quantity in quantities(kite_exchange) + quantities(kite_exchange, "SELL"))
+    assert {row["status"] for row in kite_exchange.requests() if row["method"] == "POST"} <= {200}
+    held = sum(row["quantity"] for row in kite_exchange.positions())
+    assert held == told["live"][2]
+
+
+def test_each_slice_has_a_tag_and_a_record_of_its_own(live, tmp_path):
+    record = Record(Journal(tmp_path / "journal.sqlite", ManualClock(DAY)))
+    ran = go(live, {2: buy(size=SIZE, tag="mine")}, record=record)
+    assert quantities(live.exchange) == CUT
+    tags = [row["tag"] for row in live.book()]
+    assert len(set(tags)) == 3
+    assert all(tag.startswith("mine") and len(tag) <= 20 for tag in tags)
+    assert [event.data["tag"] for event in record.journal.events("sending")] == tags
+    assert [event.data["proposal"]["tag"] for event in record.journal.events("intent")] == tags
+    assert not any("autoslice" in post.form for post in live.middle.calls("POST"))
+    assert ran.story() == ["Submitted", "Accepted", "Partial", "Partial", "Completed"]
+    assert ran.position.size == live.held() == SIZE
+
+
+def test_a_slice_that_is_refused_leaves_the_others(live):
+    live.middle.on("POST", passes, lost(REFUSED), passes)
+    ran = go(live, {2: buy(size=SIZE)})
+    assert quantities(live.exchange) == [MOST, 390]
+    assert ran.position.size == live.held() == MOST + 390
+    assert ran.story()[-1] == "Rejected"
+    assert ran.given[0].executed.size == MOST + 390
+    assert any("a slice of order" in one and "No such luck" in one for one in ran.news)
+
+
+@pytest.mark.parametrize("fault", [done_but(TIMED_OUT), done_but(None)], ids=["400 timed out", "cut"])
+def test_a_slice_whose_answer_was_lost_is_looked_up_by_its_own_tag(live, fault):
+    live.middle.on("POST", passes, fault, passes)
+    ran = go(live, {2: buy(size=SIZE)})
+    assert quantities(live.exchange) == CUT
+    assert ran.position.size == live.held() == SIZE
+    assert ran.story()[-1] == "Completed"
+
+
+def test_a_slice_that_never_arrived_is_given_up_and_its_order_ends_with_what_the_others_have(live):
+    live.middle.on("POST", passes, lost(None), passes)
+    ran = go(live, {2: buy(size=SIZE), 3: buy(size=65)})
+    assert ran.given[1].info.denied_by == "uncertain"
+    assert quantities(live.exchange) == [MOST, 390]
+    assert ran.position.size == live.held() == MOST + 390
+    assert ran.story()[-1] == "Rejected"
+    assert "unresolved" in ran.given[0].info.reason
+
+
+def test_an_exits_slice_that_never_arrived_is_sent_anew(live):
+    live.middle.on("POST", passes, passes, passes, passes, lost(None), passes)
+    ran = go(live, {2: buy(size=SIZE), 3: lambda s: s.close()})
+    assert ran.story(1)[-1] == "Completed"
+    assert sorted(quantities(live.exchange, "SELL")) == sorted(CUT)
+    assert ran.position.size == live.held() == 0
+
+
+def test_a_cancel_takes_all_slices_out(live):
+    ran = go(live, {2: buy(size=SIZE, **LIMIT), 4: lambda s: s.cancel(s.given[0])})
+    assert [row["status"] for row in live.book()] == ["CANCELLED"] * 3
+    assert ran.story() == ["Submitted", "Accepted", "Canceled"]
+
+
+def test_a_slice_whose_cancel_raced_a_fill_counts(live):
+    live.middle.on("DELETE", passes, lost(REFUSED), lost(REFUSED))
+    plan = {2: buy(size=SIZE, **LIMIT), 4: lambda s: s.cancel(s.given[0])}
+    ran = go(live, plan, [CALM] * 4 + [(98.0, 98.0, 98.0, 98.0)] * 4)
+    done = sum(int(row["filled_quantity"]) for row in live.book())
+    assert 0 < done < SIZE
+    assert ran.position.size == live.held() == done
+    assert ran.story()[-1] == "Canceled"
+
+
+def test_what_went_as_one_order_cannot_grow_beyond_one(live):
+    plan = {2: buy(size=MOST, **LIMIT), 3: lambda s: s.broker.modify(s.given[0], size=SIZE)}
+    ran = go(live, plan)
+    assert "it went as one, give another" in ran.given[0].info.denied_change
+    assert quantities(live.exchange) == [MOST]
+
+
+def stop(strategy: Any) -> None:
+    strategy.env.runstop()
+
+
+@pytest.mark.parametrize("plan", [(), (2,)], ids=["fills", "cancel"])
+def test_slices_come_back_after_a_restart(live, tmp_path, plan):
+    def once() -> Record:
+        return Record(Journal(tmp_path / "journal.sqlite", ManualClock(DAY)))
+
+    first = go(live, {2: buy(size=SIZE, **LIMIT), 3: stop}, [CALM] * 8 + [(98.0, 98.0, 98.0, 98.0)] * 4, record=once())
+    ref = first.given[0].ref
+    assert quantities(live.exchange) == CUT
+    plan = {number: lambda s: s.cancel(s.broker.orders[ref]) for number in plan}
+    again = go(live, plan, None, record=once())
+    assert quantities(live.exchange) == CUT
+    statuses = {row["status"] for row in live.book()}
+    last = [status for one, status, _ in again.told if one == ref][-1]
+    if plan:
+        assert (statuses, last, live.held()) == ({"CANCELLED"}, "Canceled", 0)
+    else:
+        assert (statuses, last, live.held()) == ({"COMPLETE"}, "Completed", SIZE)
+    assert again.position.size == live.held()

@@ -1,0 +1,84 @@
+"""Winding down while an order is uncertain. The exchange's book is the judge."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from btkite.brokers.winding import Winding
+from btkite.testing import bars as canned
+from tests.brokers.scene import CALM, Order, buy
+from tests.brokers.wire import Live, kept, lost, passes, release
+
+KEYS = ("NSE:TEST", "NSE:OTHER")
+START = 5
+
+
+def flattens(first: dict[int, Any]) -> dict[int, Any]:
+    """The plan of a run that winds down at bar 5, and looks again at each bar after it, as a run does at each turn."""
+
+    def wind(s: Any) -> None:
+        if not hasattr(s, "winding"):
+            s.winding, s.done = Winding(s.broker), []
+        s.done.append(s.winding.turn(flatten=True))
+
+    return {**first, **dict.fromkeys(range(START, 14), wind)}
+
+
+def both(s: Any) -> list[Any]:
+    return [s.buy(data=data, size=3) for data in s.datas]
+
+
+def sold(live: Live, symbol: str) -> list[datetime]:
+    return [
+        datetime.fromisoformat(row["order_timestamp"])
+        for row in live.book()
+        if (row["tradingsymbol"], row["transaction_type"], row["status"]) == (symbol, "SELL", "COMPLETE")
+    ]
+
+
+def two(live: Live, plan: dict[int, Any]) -> Any:
+    return live.run({key: canned.from_rows([CALM] * 14, symbol=key, interval="minute") for key in KEYS}, plan)
+
+
+def test_an_uncertain_exit_holds_its_own_symbol_for_the_window_and_no_other(live: Live) -> None:
+    live.middle.on("POST", passes, passes, lost(None))  # the exit never arrives, and nobody knows
+    ran = two(live, flattens({2: both, 4: lambda s: s.sell(data=s.datas[0], size=3, exectype=Order.Stop, price=90.0)}))
+    began = ran.steps[START - 1]
+    ((other,), (mine,)) = (sold(live, "OTHER"), sold(live, "TEST"))
+    assert (other - began).total_seconds() < 5
+    assert 30 <= (mine - began).total_seconds() <= 90 + 60  # the window, to the next bar's look
+    assert live.held() == 0
+    assert ran.done[0] is False
+    assert ran.done[-1] is True
+
+
+def test_an_uncertain_entry_holds_nothing_and_what_it_fills_later_is_closed_too(live: Live) -> None:
+    live.middle.on("POST", passes, kept)
+
+    def arrives(s: Any) -> None:
+        release(live.middle)
+        s.winding.turn(flatten=True)
+
+    plan = flattens({2: buy(size=3), 4: buy(size=2)})
+    ran = live.run([CALM] * 14, {**plan, 6: arrives})
+    began = ran.steps[START - 1]
+    times = sold(live, "TEST")
+    assert (times[0] - began).total_seconds() < 5
+    assert sum(row["quantity"] for row in live.book() if row["transaction_type"] == "SELL") == 5
+    assert live.held() == 0
+    assert ran.done[-1] is True
+
+
+def test_it_says_for_what_it_waits(live: Live) -> None:
+    heard: list[str] = []
+
+    def exits(s: Any) -> Any:
+        s.broker.on_alert = lambda level, sentence, key: heard.append(sentence)
+        return s.sell(size=3)
+
+    live.middle.on("POST", passes, lost(None))
+    live.run([CALM] * 14, flattens({2: buy(size=3), 4: exits}))
+    assert live.held() == 0
+    (said,) = [one for one in heard if "is closed when it is known" in one]
+    assert "NSE:TEST is closed when it is known whether Kite has order" in said
