@@ -120,6 +120,12 @@ class Analysts:
         self.events: list[tuple[int, Call]] = []
         self.money: list[tuple[bool, Callable[..., None]]] = []
         self.arrange()
+        self.touches: list[tuple[int, Call]] = [
+            (unit.place, partial(self._touch, unit.analyzer.datas))
+            for unit in self.units
+            if unit.place in self.sleeping and type(unit.analyzer) is bt.analyzers.PositionsValue
+        ]
+        """What sleepers would do to others: once, in the first step."""
         for unit in self.units:
             if unit.place in self.sleeping:
                 fall_asleep(unit.analyzer, partial(self.wake, unit))
@@ -172,9 +178,9 @@ class Analysts:
     def after_next(self, stage: int, news: bool) -> None:
         """All turns of one step; ``news``: something was said of an order."""
         self.stage = stage
-        calls = self.calls[stage]
-        if news and self.events:
-            calls = sorted([*calls, *self.events], key=lambda one: one[0])
+        calls, touches, self.touches = self.calls[stage], self.touches, []
+        if touches or (news and self.events):
+            calls = sorted([*calls, *touches, *(self.events if news else ())], key=lambda one: one[0])
         number = 0
         while number < len(calls):
             self.place, call = calls[number]
@@ -187,6 +193,11 @@ class Analysts:
                     calls = sorted([*calls, *self.events], key=lambda one: one[0])
                 number = sum(place <= self.place for place, _ in calls)
         self.place = -1
+
+    def _touch(self, datas: list[Any]) -> None:
+        """Who asks a broker for a position makes it, and the account is added up in the order of their making."""
+        for data in datas:
+            self.strategy.broker.getposition(data)
 
     @property
     def step(self) -> int:

@@ -229,7 +229,7 @@ class _Run:
         """The rest of a strategy's part of a step."""
         strategy, analysts, onlookers = crew.strategy, crew.analysts, crew.onlookers
         news = bool(strategy._orderspending or strategy._tradespending)
-        if analysts.calls[stage] or news:
+        if analysts.calls[stage] or news or analysts.touches:
             analysts.after_next(stage, news)
         onlookers.cursor.i = step
         if self.fleet.over:

@@ -58,6 +58,27 @@ def test_periods_of_every_length_are_equal(market):
     assert_pair(Case(MARKETS[market], "backtrader", (Quiet2,), analyzers=tuple(PERIODS)))
 
 
+class LastFirst(Quiet):
+    """Trades its feeds from the last to the first: positions are made in another order than the feeds'."""
+
+    def play(self) -> None:
+        number = len(self)
+        if number % 3 == 0 or number < 11:
+            data = self.datas[-1 - number // 3 % len(self.datas)] if number > 10 else self.datas[-1]
+            self.order_target_size(data, target=0 if number % 30 == 0 else 1 + number * 7 % 97)
+
+
+@pytest.mark.parametrize("analyzers", [(), ("PyFolio",), (Counter, "PositionsValue")])
+def test_the_account_is_added_up_in_the_order_in_which_positions_were_made(analyzers):
+    for market in ("three", "holes", "late"):
+        assert_pair(Case(MARKETS[market], "backtrader", (LastFirst,), analyzers=analyzers, setup=slipping))
+
+
+def slipping(cerebro: Any) -> None:
+    """Prices that are no round numbers."""
+    cerebro.broker.set_slippage_perc(0.00037)
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("quick", [False, True])
 @pytest.mark.parametrize(
