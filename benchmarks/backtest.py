@@ -31,7 +31,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 import paired
 
-AT_LEAST = {"sma": 30.0, "all": 8.0, "path": 25.0, "orders": 12.0, "symbols": 25.0, "brackets": 12.0}
+AT_LEAST = {"sma": 30.0, "all": 8.0, "path": 25.0, "orders": 12.0, "symbols": 25.0, "brackets": 5.0}
 START = "2015-02-02"
 SYMBOLS = 50
 
