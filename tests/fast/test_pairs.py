@@ -110,6 +110,7 @@ def test_what_only_backtraders_rule_has_is_equal(more):
 EXAMPLES = int(os.environ.get("BTKITE_EXAMPLES", 2000 if os.environ.get("BTKITE_SOAK") else 40))
 
 
+@pytest.mark.timeout(3600 if EXAMPLES > 200 else 120)
 @settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
