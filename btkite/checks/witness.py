@@ -80,6 +80,7 @@ class Witness(bt.Analyzer):
             orders=sorted(working.values()),
             given=[described(order) for order in new if not order.info.get("adopted")],
             value=_round(broker.getvalue()),
+            worst={data.instrument.key: list(broker.ledger.worst_case(data.instrument.key)) for data in strategy.datas},
             repaired=is_repaired(strategy.datas),
             prices={
                 data.instrument.key: [data.open[0], data.high[0], data.low[0], data.close[0]]
