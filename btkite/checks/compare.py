@@ -15,8 +15,8 @@ from typing import Any
 from .lives import Day
 
 _PAISA = 0.01
-LASTING = ("position", "orders", "value")
-"""What of a bar must be equal."""
+LASTING = ("position", "orders", "value", "worst")
+"""What of a bar must be equal. ``worst``: how long and how short each position may become, by the risk ledger."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class Witness(bt.Analyzer):
             orders=sorted(working.values()),
             given=[described(order) for order in new if not order.info.get("adopted")],
             value=_round(broker.getvalue()),
+            worst={key: list(broker.ledger.worst_case(key)) for key in sorted(_keys(strategy))},
             repaired=is_repaired(strategy.datas),
             prices={
                 data.instrument.key: [data.open[0], data.high[0], data.low[0], data.close[0]]
@@ -105,6 +106,11 @@ class Witness(bt.Analyzer):
 
     def _write(self, **line: Any) -> None:
         os.write(self.p.file, (json.dumps({"life": self.p.life, **line}) + "\n").encode())
+
+
+def _keys(strategy: Any) -> set[str]:
+    """The instruments of its feeds; a slot that is still empty has none."""
+    return {data.instrument.key for data in strategy.datas if len(data)}
 
 
 def _known(broker: Any, order: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import SessionExpired
 from .inbox import Answer, Inbox
 from .secret import redact
 
@@ -66,7 +67,9 @@ class Reader:
             try:
                 answer = Answer(kind, subject, fn())
             except Exception as error:  # noqa: BLE001 - whatever it is, the asker must hear of it
-                log.warning("reading %s of %s failed: %s", kind, subject, redact(error))
+                # While there is no session, each question fails, and that was said once.
+                level = logging.DEBUG if isinstance(error, SessionExpired) else logging.WARNING
+                log.log(level, "reading %s of %s failed: %s", kind, subject, redact(error))
                 answer = Answer(kind, subject, error=error)
             self._inbox.put(answer)
             with self._lock:

@@ -16,7 +16,17 @@ KILL = Boundary("journal fill: durable", 1)
 
 def bar(minute, life=0, **more):
     at = f"2026-11-18 09:{minute:02}:00"
-    return {"kind": "bar", "life": life, "at": at, "position": {}, "orders": [], "given": [], "value": 100.0, **more}
+    return {
+        "kind": "bar",
+        "life": life,
+        "at": at,
+        "position": {},
+        "orders": [],
+        "given": [],
+        "value": 100.0,
+        "worst": {},
+        **more,
+    }
 
 
 def order(tag, filled=5, status="COMPLETE", price=100.0):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from btkite.clock import SystemClock
-from btkite.errors import KiteUnavailable
+from btkite.errors import BtkiteError, KiteUnavailable, SessionExpired
 from btkite.kite.inbox import Answer, Inbox
 from btkite.kite.reader import Reader
 
@@ -48,6 +49,19 @@ def test_an_error_comes_as_an_answer_and_the_worker_lives_on(inbox: Inbox, reade
     reader.ask("history", 2, lambda: "fine")
     got = answers(inbox, 5)
     assert sorted(str(answer.error or answer.value) for answer in got) == ["down"] * 4 + ["fine"]
+
+
+@pytest.mark.parametrize(("error", "warned"), [(KiteUnavailable("down"), 1), (SessionExpired("over"), 0)])
+def test_a_session_that_is_over_is_not_said_at_each_question(
+    inbox: Inbox, reader: Reader, caplog: pytest.LogCaptureFixture, error: BtkiteError, warned: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with caplog.at_level(logging.INFO, "btkite.kite.reader"):
+        reader.ask("orders", 1, fail)
+        answers(inbox, 1)
+    assert len(caplog.records) == warned
 
 
 def test_a_slow_question_does_not_hold_another(inbox: Inbox, reader: Reader) -> None:

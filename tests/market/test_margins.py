@@ -84,6 +84,8 @@ def margin(*legs: Leg, spot: float | None = None) -> float:
 def test_one_alone_needs_what_an_order_needs() -> None:
     assert margin(leg(FUTURE, -65, 25_000.0)) == pytest.approx(0.15 * 25_000 * 65)
     assert margin(leg(CALL, -65, 120.0)) == pytest.approx(0.15 * 25_000 * 65)
+    assert margin(leg(FUTURE, 65, 25_000.0)) == pytest.approx(0.15 * 25_000 * 65)
+    assert margin(leg(PUT, -65, 110.0)) == pytest.approx(0.15 * 25_000 * 65)
     assert margin(leg(SHARE, 100, 500.0, "MIS")) == pytest.approx(0.2 * 50_000)
     assert margin(leg(CALL, 65, 120.0)) == 0
 
