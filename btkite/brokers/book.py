@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import backtrader as bt
@@ -277,6 +277,10 @@ class BookBroker(Changes):
     def is_leaving(self, order: Any) -> bool:
         """Whether it can not be changed: its cancellation is under way, or nobody knows whether it exists."""
         return False
+
+    def going(self) -> Collection[int]:
+        """Refs of orders whose cancellation is on its way."""
+        return ()
 
     def uncertain_until(self, ref: int) -> int | None:
         """The second until which nobody may know whether the market has it; None if that is known."""

@@ -8,7 +8,7 @@ are never sold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,9 @@ from ..orders.progress import Progress, apply
 from ..orders.reconcile import DELIVERED, Exit, Whose, closable, divide, trim, whose
 from ..values import Denial, OrderUpdate, Proposal
 from .carrying import Carrying
+from .changes import reshape
 from .demat import not_bought
+from .orders import whole_ref
 from .terms import Terms
 
 log = get_logger(__name__)
@@ -66,6 +68,7 @@ class Outside(Carrying):
         self._runs: set[str] = set()  # names of this run and of those before it, in the tags of their orders
         self._others: dict[str, Others] = {}  # of instruments that were looked at
         self._strangers: dict[str, Progress] = {}
+        self._closing: set[int] = set()  # refs of what waits to close what another order may still close
         self._overhang: set[str] = set()  # instruments whose exits are still to shrink
         self._shrinking = False
         self._past: dict[str, tuple[int, float]] | None = None  # Kite's id -> units and ₹ that earlier runs have booked
@@ -298,15 +301,34 @@ class Outside(Carrying):
         exchange = self.instrument_of_order(order).exchange
         return product in DELIVERED and exchange in ("NSE", "BSE") and not order.isbuy()
 
+    def going(self) -> Collection[int]:
+        refs = {whole_ref(ref) for ref in self._leaving} - self._replacing
+        return {ref for ref in refs if ref in self.orders and self._goes(self.orders[ref])} if refs else ()
+
     def follows(self, order: Any) -> bool:
-        """Whether it sells what another sale, whose cancellation is on its way, may still sell: it has to wait for
-        that one's end, or both could trade."""
+        """Whether it closes what another order, whose cancellation is on its way, may still close: it has to wait
+        for that one's end, or both could trade."""
+        wanted, free = self.proposal(order), self._flattening or order.ref in self._safety
+        if wanted.reduces and not free and not self.ledger.reduces(wanted, at_once=True):
+            self._closing.add(order.ref)
+            return True
         key, product = self.instrument_of_order(order).key, self.product_of_order(order)
         if not self._delivers(order, product):
             return False
         left = self._deliverable(order, key, product, going=True)
         # Without such a sale there is nothing to wait for, whatever the account says (in the morning, nothing yet).
         return int(abs(order.executed.remsize)) > left and left < self._deliverable(order, key, product)
+
+    def closes_what_is_left(self, order: Any) -> bool:
+        """What it waited for may have closed some of it: it becomes no larger than what is held. False if that is
+        nothing."""
+        self._closing.discard(order.ref)
+        held = self.ledger.position(self.instrument_of_order(order).key).quantity
+        left = min(int(abs(order.executed.remsize)), -held if order.isbuy() else held)
+        if left > 0:
+            reshape(order, abs(order.executed.size) + left)
+            self.ledger.working(order.ref, left)
+        return left > 0
 
     def _deliverable(self, wanted: Any, key: str, product: str, *, going: bool = False) -> int:
         """Delivered shares that ``wanted`` may sell: ours, less what other orders sell already; ``going``: also those

@@ -254,6 +254,7 @@ def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
     """Ledger and positions, before the run starts."""
     broker.demat.restore(book.get("demat", {}))
     broker.ledger = broker.gate.ledger = Ledger.from_state(book["ledger"], margin_rate=broker.ledger_margin_rate())
+    broker.ledger.going = broker.going
     for key, row in book["positions"].items():
         broker.set_position(
             key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"])

@@ -315,8 +315,11 @@ class Truth(Outside):
         terms = self.terms.get(order.ref)
         if not order.alive() or terms is None:
             return
+        closed = order.ref in self._closing and not self.closes_what_is_left(order)
         denial = None if self._flattening else self._not_ours([order])
-        if terms.deadline is not None and terms.deadline <= self.now:
+        if closed:
+            self.ended(order, "canceled", "what it was to close was closed by the order that it waited for")
+        elif terms.deadline is not None and terms.deadline <= self.now:
             self.ended(order, "expired")
         elif denial is not None:  # what it waited for has traded
             self.ended(order, "rejected", denial.reason)
