@@ -308,8 +308,9 @@ class Outside(Carrying):
     def follows(self, order: Any) -> bool:
         """Whether it closes what another order, whose cancellation is on its way, may still close: it has to wait
         for that one's end, or both could trade."""
-        wanted, free = self.proposal(order), self._flattening or order.ref in self._safety
-        if wanted.reduces and not free and not self.ledger.reduces(wanted, at_once=True):
+        free = self._flattening or order.ref in self._safety or order.ref < 0  # a slice: its order has waited
+        wanted = self.proposal(order)
+        if not free and wanted.reduces and not self.ledger.reduces(wanted, at_once=True):
             self._closing.add(order.ref)
             return True
         key, product = self.instrument_of_order(order).key, self.product_of_order(order)
