@@ -49,9 +49,7 @@ class Evidence:
     def log(self) -> list[Row]:
         """Every state of every order, in the order in which the exchange wrote them down."""
         rows = [
-            (serial, row)
-            for order in self.day.orders
-            for serial, row in zip(order["serials"], order["history"], strict=True)
+            (rank, row) for order in self.day.orders for rank, row in zip(order["ranks"], order["history"], strict=True)
         ]
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 

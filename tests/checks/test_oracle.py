@@ -38,7 +38,7 @@ def order(number: int, side: str, *states: tuple[int, Row], quantity: int = 5, t
         "average_price": TRADED,
     }  # fmt: skip
     history = [{**base, **row} for _, row in states]
-    return {**history[-1], "history": history, "serials": [serial for serial, _ in states]}
+    return {**history[-1], "history": history, "ranks": [rank for rank, _ in states]}
 
 
 def intent(number: int, ref: int, *, reduces: bool = False, parent: int = 0, quantity: int = 5) -> Event:
