@@ -408,7 +408,7 @@ class BookBroker(Changes):
         """What a group asks for after one of its members traded or ended."""
         for _, action in actions:
             if isinstance(action, Flatten):
-                self._flatten(self.orders[action.ref], action.size)
+                self._flatten(self._traded(action.ref), action.size)
                 continue
             order = self.orders.get(action.ref)
             if order is None or not order.alive():
@@ -423,6 +423,12 @@ class BookBroker(Changes):
                     self.reroute(order)
             elif isinstance(action, Activate):
                 self.work(order, int(action.size))
+
+    def _traded(self, ref: int) -> Any:
+        """An order that has traded; of an entry that was over before this run, its exits know."""
+        known = self.orders.get(ref)
+        parents = (order.parent for order in self.orders.values() if order.parent is not None)
+        return known if known is not None else next(parent for parent in parents if parent.ref == ref)
 
     def work(self, child: Any, size: int) -> None:
         """A bracket's child goes to the market."""

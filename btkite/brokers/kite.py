@@ -188,7 +188,11 @@ class KiteBroker(Slicing):
 
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
-        if self.exits.resume(order) or self.resume_slices(order):
+        if self.exits.resume(order):
+            if self.groups.is_leaving(order.ref):  # the process ended before it was over
+                self._recalls.append(order.ref)
+            return
+        if self.resume_slices(order):
             return
         order_id, tag = order.info.get("order_id"), order.info.get("tag")
         if order.ref in self.held or "filled_before" not in order.info:  # no placement of it was ever begun

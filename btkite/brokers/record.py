@@ -321,13 +321,13 @@ def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
     broker.notify(order)
 
 
-def _entry_of(data: Any, row: dict[str, Any]) -> Any:
-    """An entry that is over, whose exits live: nobody's order any more, but theirs to be told by. Without it each exit
-    of a bracket would stand for itself, and two of one position look like one too many."""
+def _entry_of(data: Any, row: dict[str, Any], owner: Any) -> Any:
+    """An entry that is over, whose exits live: no order of the book any more, but theirs to be told by. Without it each
+    exit of a bracket would stand for itself, and two of one position look like one too many."""
     filled = row["sign"] * row["filled"]
     kind = _KINDS["Buy" if row["sign"] > 0 else "Sell"]
     entry = kind(
-        owner=None, data=data, size=row["quantity"], price=row["price"], exectype=bt.Order.Market, simulated=True
+        owner=owner, data=data, size=row["quantity"], price=row["price"], exectype=bt.Order.Market, simulated=True
     )
     entry.ref = row["ref"]
     entry.executed.size, entry.executed.remsize = filled, entry.size - filled
@@ -343,11 +343,12 @@ def _revive(
     entries: dict[int, dict[str, Any]],
 ) -> Any:
     data = broker.cerebro.datas[row["data"]] if row["data"] < len(broker.cerebro.datas) else datas[row["key"]]
+    owner = strategies[row["owner"] if row["owner"] < len(strategies) else 0]
     parent = broker.orders.get(row["parent"])
     if parent is None and row["parent"] in entries:
-        parent = _entry_of(data, entries[row["parent"]])
+        parent = _entry_of(data, entries[row["parent"]], owner)
     order = _KINDS[row["side"]](
-        owner=strategies[row["owner"] if row["owner"] < len(strategies) else 0],
+        owner=owner,
         data=data,
         size=abs(row["size"]),
         price=row["price"],
