@@ -240,7 +240,7 @@ class KiteBroker(Slicing):
         """What the last run has booked of the placement that counts now is no news."""
         done = left = int(abs(order.executed.size)) - self._before[order.ref]
         value = 0.0
-        if done and (booked := order.info.get("booked")):  # it has stood for others, too
+        if done and (booked := order.info.get("booked")):  # it is not all that the order has traded
             average = float(booked) / done
             return Progress(order_id, filled=done, average_price=average, told=(done, average), booked=float(booked))
         for quantity, price in reversed(self.fills_of(order)):

@@ -224,6 +224,18 @@ class Outside(Carrying):
         finally:
             self._shrinking = False
 
+    def _take_terms(self, order: Any, update: OrderUpdate) -> None:
+        """Also an exit that could not shrink is asked to do so again, after ever longer waits."""
+        super()._take_terms(order, update)
+        for ref, left in self._too_large(self.instrument_of_order(order).key).items():
+            if left > 0 and self.orders[ref].info.get("shrunk"):
+                self._try_again(ref)
+
+    def ask_again(self, now: int) -> None:
+        due = (self.orders[ref] for ref, at in self._again.items() if at <= now)
+        self._overhang.update(self.instrument_of_order(one).key for one in due if one.info.get("shrunk"))
+        super().ask_again(now)
+
     def _flatten(self, entry: Any, size: int) -> None:
         """Of an entry whose exit had to shrink, no more than the account bears: the rest is closed already."""
         exits = (one for one in self.orders.values() if one.parent is not None and one.parent.ref == entry.ref)
