@@ -49,8 +49,12 @@ def test_an_exit_that_was_uncertain_then_is_right_when_it_is_known(live, answer,
 
     def give(s: Any) -> Any:
         live.exchange.steer.arm("order_update_lost", fields={"order_type": "SL-M"}, times=None)
-        live.middle.on("GET", *[lost(DOWN)] * 6)  # looks that come to nothing
+        live.middle.on("GET", *[lost(DOWN)] * 8)  # looks that come to nothing
         return stop(long)(s)
+
+    def by_somebody(s: Any) -> None:
+        assert s.broker.is_uncertain(s.given[1].ref)
+        outside(live, side, by_hand)(s)
 
     plan = {
         **position(long), 4: give, 5: outside(live, side, by_hand),
