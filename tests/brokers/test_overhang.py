@@ -57,7 +57,7 @@ def test_an_exit_that_was_uncertain_then_is_right_when_it_is_known(live, answer,
         outside(live, side, by_hand)(s)
 
     plan = {
-        **position(long), 4: give, 5: outside(live, side, by_hand),
+        **position(long), 4: give, 5: by_somebody,
         9: lambda s: seen.append([units for _, units in offered(live, side)]),
     }  # fmt: skip
     live.run(day(long), plan, **policy)
