@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.scene import held, run
+from tests.faults.scene import Order, held, run
 
 SILENT = {"kind": "order_update_lost", "times": None}
 AT = 14
@@ -70,3 +70,43 @@ def test_an_exits_fill_is_waited_for_and_counts_once(kite_exchange, long, policy
     assert ran.position.size == held(kite_exchange) == 0
     assert len(ran.trades) == 1
     assert len(kite_exchange.orders()) == 2
+
+
+@pytest.mark.parametrize("units", [3, 25], ids=["the other way round", "more than it could be"])
+def test_what_the_uncertain_order_cannot_have_done_is_others(kite_exchange, units):
+    """A sale while a buy is uncertain, or more than that buy: nobody waits for the order book to explain it,
+    and what that says of it later is no news."""
+    lagging(kite_exchange, 70, nth=1)
+    news: list[str] = []
+
+    def step(strategy: Any) -> None:
+        if strategy.bars == AT:
+            strategy.broker.on_alert = lambda level, sentence, key: news.append(sentence)
+            strategy.order = strategy.buy(size=10, exectype=Order.Limit, price=90.0)
+            kite_exchange.steer.place("NSE:TEST", "SELL" if units == 3 else "BUY", units)
+
+    ran = run(kite_exchange, step, **{"broker.foreign": "adopt"})
+    outside = [sentence for sentence in news if "from outside" in sentence]
+    assert len(outside) == 1
+    assert "no order explains it" in outside[0]
+    assert ran.position.size == held(kite_exchange) == (-3 if units == 3 else 25)
+    assert [size for _, size, _ in ran.bits] == [-3 if units == 3 else 25]
+    assert ran.order.alive()
+
+
+def test_what_others_trade_after_that_is_news(kite_exchange):
+    lagging(kite_exchange, 70, nth=1)
+    news: list[str] = []
+
+    def step(strategy: Any) -> None:
+        if strategy.bars == AT:
+            strategy.broker.on_alert = lambda level, sentence, key: news.append(sentence)
+            strategy.order = strategy.buy(size=10, exectype=Order.Limit, price=90.0)
+            kite_exchange.steer.place("NSE:TEST", "SELL", 3)
+        elif strategy.bars == AT + 3:
+            kite_exchange.steer.place("NSE:TEST", "SELL", 3)
+
+    ran = run(kite_exchange, step, **{"broker.foreign": "adopt"})
+    assert len([sentence for sentence in news if "from outside" in sentence]) == 2
+    assert ran.position.size == held(kite_exchange) == -6
+    assert [size for _, size, _ in ran.bits] == [-3, -3]
