@@ -22,6 +22,7 @@ from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.journal import Journal
 from btkite.store import KiteStore
+from tests.faults.resting import orders_of
 
 URL, FOLDER, PLAN, DEATH = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 
@@ -84,7 +85,10 @@ class Lives(bt.Strategy):
         if PLAN == "rest" and len(self) == 2 and not self.before:
             self.buy(size=10, exectype=bt.Order.Limit, price=97.0)
             self.buy(size=5, exectype=bt.Order.Limit, price=90.0)
-        if PLAN == "rest" and len(self) == 4 and DEATH == "resting":
+        if PLAN.startswith("rest:") and len(self) == 2 and not self.before:
+            for price, size in orders_of(int(PLAN.partition(":")[2])):
+                self.buy(size=size, exectype=bt.Order.Limit, price=price)
+        if PLAN.startswith("rest") and len(self) == 4 and DEATH == "resting":
             die("resting")
         if len(self) == 8:
             self.say(

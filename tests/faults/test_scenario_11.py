@@ -5,6 +5,7 @@ The judge is the exchange: its candles, and its log of what it was asked.
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 
 from btkite.engine import Cerebro
 from btkite.linetime import from_seconds, seconds_of
+from tests.faults.seeds import seeds
 from tests.test_feeding import TUESDAY, WEDNESDAY, Watch, after, at, candles, rows
 
 SYMBOLS = ("NSE:AAA", "NSE:BBB", "NSE:CCC")
+MINUTE = timedelta(minutes=1)
 ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
 
 
@@ -113,6 +116,40 @@ def test_every_missed_bar_comes_once_in_order_as_the_exchange_has_it_and_no_entr
     sent = [end for end, (order,) in ran.given.items() if not order.info.get("denied")]
     assert len(buys(kite_exchange)) == len(sent) == 30 - len(repaired)
     assert sorted(buys(kite_exchange)) == sent  # each at its bar's end, none while bars were caught up with
+
+
+@pytest.mark.parametrize("seed", seeds(4, 200))
+def test_outages_by_chance(kite_exchange, seed):
+    """Up to three, of a second to eight minutes, over one to four symbols that do not trade in each minute, but in the first
+    (next() waits for a bar of each)."""
+    rng = random.Random(seed)
+    keys = [f"NSE:{letter * 3}" for letter in "ABCD"[: rng.randint(1, 4)]]
+    missing = {key: set(rng.sample(range(1, 40), rng.randint(0, 6))) for key in keys}
+    missing[keys[0]] = set()  # its bars are the strategy's clock
+    market = {key: candles(key, count=40, seed=100 * seed + n, holes=missing[key]) for n, key in enumerate(keys)}
+    outages, moment = [], at(18)
+    for _ in range(rng.randint(1, 3)):
+        begin = moment + timedelta(seconds=rng.randint(1, 300))
+        moment = begin + timedelta(seconds=rng.choice([1, 20, 59, 60, 61, 150, rng.randint(2, 480)]))
+        outages.append((begin, moment))
+    ran = go(kite_exchange, market, *outages)
+    for key, given in market.items():
+        assert ran.bars[key] == rows(given)[-len(after(given, TUESDAY)) - 3 :], key
+        assert ran.traded[key] == after(given, TUESDAY), key
+    lost = {
+        bar[0]
+        for bar in after(market[keys[0]], TUESDAY)
+        for begin, end in outages
+        if begin < bar[0] <= end  # its end, and so its last tick, came while nobody listened
+    }
+    repaired = set(ran.repaired.get(keys[0], ()))
+    assert lost <= repaired
+    assert all(any(begin < one <= end + 2 * MINUTE for begin, end in outages) for one in repaired)
+    caught_up = set().union(*map(set, ran.repaired.values())) if ran.repaired else set()
+    for end, (order,) in ran.given.items():
+        assert (order.info.get("denied_by") == "data.trade_repaired") == (end in caught_up), end
+    sent = [end for end, (order,) in ran.given.items() if not order.info.get("denied")]
+    assert sorted(buys(kite_exchange)) == sent
 
 
 def test_a_bar_that_ticks_were_lost_of_is_flagged_and_every_other_is_the_exchanges_candle(kite_exchange):
