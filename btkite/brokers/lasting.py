@@ -12,7 +12,7 @@ from ..values import OrderUpdate
 from . import hours, translate
 from .facts import Sizing, order_facts, strategy_facts, watch_sizers
 from .fitting import Fitting
-from .orders import Orders
+from .orders import Orders, whole_ref
 from .record import Note, restore_orders
 from .terms import Terms
 
@@ -110,7 +110,8 @@ class Lasting(Fitting):
         book, self._saved = self._saved, None
         self._adopted = True
         restore_orders(self, book, strategies)
-        self._write("restored", orders=len(book["orders"]), positions=len(book["positions"]))
+        refs = sorted({whole_ref(row["ref"]) for row in book["orders"]})
+        self._write("restored", refs=refs, orders=len(book["orders"]), positions=len(book["positions"]))
         self.flush()
 
     def account_state(self) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def test_a_fill_that_was_made_while_we_were_down_has_the_exchanges_time(kite_exc
     told = find(stories(events_of_journal(tmp_path / "journal.sqlite")), str(partial["ref"]))
     (course,) = [line for line in explained(told) if "filled 4" in line]
     assert filled in course
+    assert any("btkite started again" in line for line in explained(told))
 
 
 @pytest.mark.timeout(180)

@@ -120,8 +120,8 @@ def test_every_missed_bar_comes_once_in_order_as_the_exchange_has_it_and_no_entr
 
 @pytest.mark.parametrize("seed", seeds(4, 200))
 def test_outages_by_chance(kite_exchange, seed):
-    """Up to three, of a second to eight minutes, over one to four symbols that do not trade in each minute, but in the first
-    (next() waits for a bar of each)."""
+    """Up to three, of a second to eight minutes, over one to four symbols that do not trade in each minute, but in
+    the first (next() waits for a bar of each)."""
     rng = random.Random(seed)
     keys = [f"NSE:{letter * 3}" for letter in "ABCD"[: rng.randint(1, 4)]]
     missing = {key: set(rng.sample(range(1, 40), rng.randint(0, 6))) for key in keys}
