@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.brokers.scene import CALM, Order, buy, sell
-from tests.brokers.wire import TIMED_OUT, kept, lost, passes, release
+from tests.brokers.wire import TIMED_OUT, kept, lost, passes, release, says
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
@@ -104,6 +104,18 @@ def test_if_both_exits_trade_the_surplus_is_traded_back(live):
     assert (ran.position.size, live.held()) == (0, 0)
     assert ran.broker.ledger.position("NSE:TEST").quantity == 0
     assert any("is at Kite twice" in news for news in ran.news)
+
+
+def test_the_surplus_is_traded_back_once_however_often_kite_tells_of_it(live):
+    live.middle.on("POST", passes, kept)
+
+    def again(s):
+        says(s, 5, "COMPLETE", order=s.given[1])
+
+    plan = {2: buy(size=5), 4: sell(size=5), 9: lambda s: release(live.middle), 10: again, 11: again}
+    ran = live.run(LONG, plan)
+    assert sides(live) == [("BUY", 5, "COMPLETE"), *[("SELL", 5, "COMPLETE")] * 2, ("BUY", 5, "COMPLETE")]
+    assert (ran.position.size, live.held()) == (0, 0)
 
 
 def test_if_both_exits_rest_one_is_cancelled(live):
