@@ -105,7 +105,8 @@ class Changes(News):
         if order.active() and order.ref not in self.held:
             self.reroute(order)
         if size is not None:
-            self._react(self.groups.resized(order.ref, quantity))
+            self.groups.resized(order.ref, quantity)
+            self._react(order.ref)
         return True
 
     def _judge_change(self, order: Any, grows: bool, *, moves: bool) -> Denial | None:

@@ -22,7 +22,6 @@ from ..orders.exits import Exit, choose, traded
 from ..orders.progress import Progress
 from ..values import Fill, OrderUpdate
 from . import translate
-from .changes import reshape
 from .cutting import is_many
 
 if TYPE_CHECKING:
@@ -154,9 +153,6 @@ class Exits:
         """An order of the last run: True if it was watched, and is again."""
         if not order.info.get("watched") or not self.one:
             return False
-        wanted = self._broker.groups.told_of(order.ref)
-        if wanted and wanted != abs(order.size):  # the process ended before it was made what its group had asked for
-            reshape(order, wanted)
         self._watch(order)
         return True
 

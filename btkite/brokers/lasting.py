@@ -180,7 +180,8 @@ class Lasting(Fitting):
     def put_back(self, order: Any, terms: Terms, fills: list[tuple[int, float]], key: str) -> None:
         """An order of the last run is known again."""
         self.orders[order.ref] = order
-        self.terms[order.ref] = terms
+        if order.alive() or order.ref < 0:  # a slice that is over has those of its order, which lives
+            self.terms[order.ref] = terms
         self._bound[order.ref] = self.instrument_named(key, order.data)
         self._know(order.data)
         if fills:

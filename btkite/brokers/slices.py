@@ -270,9 +270,8 @@ class Slicing(Widening):
         """An order of the last run that was cut: its slices come back by themselves. False if it has none."""
         if not self.slices_of(order):
             return False
-        if order.info.get("cancel_wanted") or self.groups.is_leaving(order.ref):
-            self._recalls.append(order.ref)
-        elif (left := int(abs(order.size)) - self._accounted(order)) > 0:
+        left = int(abs(order.size)) - self._accounted(order)
+        if left > 0 and not self.is_wished_over(order):
             for one in self._add(order, left):
                 self.admit(one)
         return True

@@ -167,6 +167,7 @@ class Truth(Outside):
             for ref in self._recalls:
                 if self.orders[ref].alive():
                     self.recall(self.orders[ref])
+            self.regroup()
             for order in list(self._waiting.values()):
                 self.leave(order)
 
@@ -330,6 +331,11 @@ class Truth(Outside):
             elif order.alive():
                 self.ended(order, "expired", "Kite's order book of today does not have it")
                 self.alert("warning", f"order {ref} is not in Kite's book of today: it is over", f"missing {ref}")
+
+    def regroup(self) -> None:
+        """What a group wants may have happened already: first the account is read."""
+        if self.ready:
+            super().regroup()
 
     # -- orders that wait -----------------------------------------------------------------------------------
 
