@@ -61,8 +61,8 @@ class OneDay:
         **keys: Any,
     ) -> Day:
         """``order``: given once, a bar before the last flat one. ``deaths`` as in a script of chaos; ``late``: the
-        first word on orders after :data:`FIRST` comes after half a minute; ``faults``: others; ``keys`` of the configuration,
-        ``__`` for a dot."""
+        first word on orders after :data:`FIRST` comes after half a minute; ``faults``: others; ``keys`` of the
+        configuration, ``__`` for a dot."""
         path = self.folder / "once.py"
         path.write_text(_STRATEGY.format(order=order, minute=OPEN.minute + WARMUP + 1))
         if late:
