@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from ..brokers.orders import whole_ref
 from .lives import Day
-from .scenario import Scenario
+from .scenario import TAIL, Scenario
+from .wished import Wish, gathered, siblings
 
 Row = Mapping[str, Any]
 OVER = ("COMPLETE", "CANCELLED", "CANCELLED AMO", "REJECTED")
@@ -88,10 +90,36 @@ class Evidence:
     def intents(self) -> dict[str, Row]:
         """What the journal announced, by tag; of one that was sent anew the first."""
         found: dict[str, Row] = {}
+        parents = {int(row["ref"]): int(row["parent"]) for row in self.day.wishes if row["what"] == "give"}
         for event in self.day.events:
             if event.kind == "intent":
-                found.setdefault(str(event.data["proposal"]["tag"]), event.data["proposal"])
+                row = event.data["proposal"]
+                if int(row["ref"]) < 0:  # a slice protects what its order does
+                    row = {**row, "parent": parents.get(whole_ref(int(row["ref"])), row["parent"])}
+                found.setdefault(str(row["tag"]), row)
         return found
+
+    @cached_property
+    def wishes(self) -> dict[int, Wish]:
+        """What the strategy asked for, by ref."""
+        return gathered(self.day.wishes, self.day.bars)
+
+    @cached_property
+    def families(self) -> dict[int, set[int]]:
+        """Orders of which one may stand for another."""
+        return siblings(self.wishes)
+
+    @cached_property
+    def midway(self) -> set[int]:
+        """Orders that the strategy gave between two bars."""
+        moments = {bar["at"] for bar in self.day.bars}
+        return {int(row["ref"]) for row in self.day.wishes if row["what"] == "give" and row["now"] not in moments}
+
+    @cached_property
+    def latest(self) -> set[int]:
+        """Orders that were given with the last bar: the market ended before all could leave."""
+        last = max((bar["at"] for bar in self.day.bars), default="")
+        return {int(row["ref"]) for row in self.day.wishes if row["what"] == "give" and row["now"] >= last}
 
     @cached_property
     def known(self) -> list[Row]:
@@ -126,6 +154,11 @@ class Evidence:
     def acted(self, what: str) -> bool:
         """Whether somebody was to do this."""
         return any(act.what == what for act in self.scenario.acts)
+
+    @property
+    def over(self) -> datetime:
+        """The end of the last bar."""
+        return self.scenario.ends + timedelta(minutes=TAIL)
 
     def moments(self) -> Iterator[datetime]:
         """The ends of the bars that the strategy saw."""
