@@ -107,9 +107,10 @@ def when(row: Row) -> datetime:
 
 def _answered(row: Row) -> bool:
     """Whether the exchange's answer says what became of it."""
-    if row["fault"] in ("oms_maintenance", "needs_authorisation"):  # Kite's own word that it took nothing
+    fault = str(row["fault"])
+    if row["status"] == 503 and "oms_maintenance" in fault:  # Kite's own word that it took nothing
         return True
-    return row["status"] in (200, 400, 403, 428, 429) and "malformed" not in str(row["fault"])
+    return row["status"] in (200, 400, 403, 428, 429) and "malformed" not in fault
 
 
 def _symbol(row: Row) -> str:

@@ -28,9 +28,12 @@ def wanted_cancels(e: Evidence) -> Iterator[str]:
 def rests_as_asked(e: Evidence) -> Iterator[str]:
     """What rests at the exchange is as large and priced as the strategy last asked for, unless Kite refused that."""
     wishes, rests = e.wishes, {str(o["order_id"]): o for o in e.ours if o["status"] in RESTS}
+    latest = [call for call in e.order_calls if not _was_long_ago(e, call["time"][:19])]
     for row in e.known:
         order, wish = rests.get(row["order_id"]), wishes.get(row["ref"])
         if order is None or wish is None or not row["there"] or not _was_long_ago(e, wish.last):
+            continue
+        if any(row["order_id"] in call["path"] for call in latest):
             continue
         left = int(order["quantity"]) - int(order["filled_quantity"])
         here = int(abs(row["size"]) - abs(row["filled"]))
@@ -60,8 +63,9 @@ def pairs_end_together(e: Evidence) -> Iterator[str]:
         first = min((row["order_timestamp"] for row in rows if int(row["filled_quantity"])), default=None)
         if first is None or not _was_long_ago(e, first):
             continue
+        traded = {_ref(e, row) for row in rows if int(row["filled_quantity"])}
         last = {str(row["order_id"]): row for row in rows}
-        rest = [one for one in last.values() if one["status"] in RESTS and not int(one["filled_quantity"])]
+        rest = [one for one in last.values() if one["status"] in RESTS and _ref(e, one) not in traded]
         for one in rest:
             yield f"order {one['order_id']} still rests, and another of its group ({group}) has traded at {first}"
 
@@ -84,6 +88,8 @@ def entries_have_exits(e: Evidence) -> Iterator[str]:
         if any(known[ref]["status"] in ("Rejected", "Margin", "Expired") for ref in children if ref in known):
             continue
         wish = wishes[parent].first
+        if _others_gave_back(e, wish, {str(order["order_id"]) for order in mine}):
+            continue
         way = 1 if wish["side"] == "BUY" else -1
         needed = min(left, way * held.get(wish["key"], 0))
         offered = max((_left(order) for order in mine if order["status"] in RESTS), default=0)
@@ -202,6 +208,16 @@ def strategy_is_told(e: Evidence) -> Iterator[str]:
     for ref in sorted(units.keys() - last.keys()):
         if ref in e.wishes:
             yield f"{units[ref]} of order {ref} are booked, and the strategy was not told"
+
+
+def _others_gave_back(e: Evidence, entry: Row, exits: set[str]) -> bool:
+    """Whether something else than its own exits, or somebody else, traded against an entry."""
+    return any(
+        key_of(order) == entry["key"]
+        and int(order["filled_quantity"])
+        and (order in e.foreign or (order["transaction_type"] != entry["side"] and str(order["order_id"]) not in exits))
+        for order in e.day.orders
+    )
 
 
 def _brackets(wishes: Mapping[int, Wish]) -> dict[int, set[int]]:

@@ -4,7 +4,6 @@ was kept is known to have been asked for."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 
 from .acts import KILL
 from .evidence import RESTS, Evidence, key_of, way_of
@@ -66,14 +65,9 @@ def _holes(e: Evidence) -> int:
     return sum(bool(bar["repaired"]) for bar in e.day.bars)
 
 
-def _late_fills(e: Evidence) -> int:
-    """Fills of an order while a change or a cancellation of it was on its way."""
-    found = 0
-    for order in e.ours:
-        for before, after in pairwise(order["history"]):
-            pending = before["status"] in ("CANCEL PENDING", "MODIFY PENDING", "MODIFY VALIDATION PENDING")
-            found += pending and int(after["filled_quantity"]) > int(before["filled_quantity"])
-    return found
+def _too_late(e: Evidence) -> int:
+    """Changes and cancellations that what had happened meanwhile made void."""
+    return sum(row["method"] != "POST" and row["status"] == 400 and not row["fault"] for row in e.order_calls)
 
 
 REACHED: Mapping[str, Count] = {
@@ -89,7 +83,7 @@ REACHED: Mapping[str, Count] = {
     "changed until placed anew": _most_changed,
     "bursts of eight calls and more": _bursts,
     "siblings that were to end": lambda e: len({min(group) for group in e.families.values()}),
-    "races with a change or cancel": _late_fills,
+    "changes that came too late": _too_late,
     "answers in doubt": _journal("uncertain"),
     "deaths": lambda e: len(e.day.deaths),
     "deaths in doubt": _doubt_and_death,

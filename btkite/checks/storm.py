@@ -32,9 +32,12 @@ _MAKERS: Mapping[str, int] = {
 }  # fmt: skip
 
 
-FUTURES = ("NFO:NIFTY26NOVFUT", "NSE:INFY")
-_MARKETS = (("NSE:INFY", "NSE:TCS"),) * 5 + (("NSE:INFY", "BSE:INFY"),) * 2 + (FUTURES,) * 2
-_OF_FUTURES: Mapping[str, Any] = {"lot_sizes": {FUTURES[0]: 65}, "checks": ["freeze"], "cash": 1e9}
+INDEX, BANKS = "NFO:NIFTY26NOVFUT", "NFO:BANKNIFTY26NOVFUT"
+_LOTS = {INDEX: 65, BANKS: 30}
+_MARKETS = (
+    *(("NSE:INFY", "NSE:TCS"),) * 5, *(("NSE:INFY", "BSE:INFY"),) * 2, (INDEX, "NSE:INFY"), (INDEX, BANKS),
+)  # fmt: skip
+_OF_FUTURES: Mapping[str, Any] = {"lot_sizes": _LOTS, "checks": ["freeze"], "cash": 1e9}
 
 
 def scenario_of(
@@ -55,9 +58,10 @@ def scenario_of(
     market = _settings(draw)
     config = {**_keys(draw), **(keys or {})}
     named = symbols or draw.choice(_MARKETS)
-    if named == FUTURES and not symbols:
+    if named[0] == INDEX and not symbols:
         market |= dict(_OF_FUTURES) | ({"depth": [draw.choice((130, 650, 2600))]} if "depth" in market else {})
-        config |= {"broker.capital": 1e9, "broker.default_product": draw.choice(("NRML", "NRML", "MIS"))}
+        both = all(one.startswith("NFO") for one in named)
+        config |= {"broker.capital": 1e9, "broker.default_product": "NRML" if both else "MIS"}
     elif config.get("broker.default_product") == "CNC" and draw.random() < 0.6:  # shares that are not ours to sell
         market["holdings"] = {named[0]: [draw.randint(1, 40), 1400.0]}
     ends = OPEN + timedelta(minutes=WARMUP + minutes)
@@ -219,7 +223,7 @@ def _acts(draw: Draw, minutes: int, symbols: tuple[str, ...], product: str) -> l
             named = product if draw.random() < 0.8 else "MIS"
             named = "MIS" if named == "NRML" and exchange == "NSE" else named
             side = draw.choice(("BUY", "SELL")) if named != "CNC" else "BUY"  # others sell no shares that nobody has
-            units = draw.randint(1, 9) * (draw.choice((1, 1, 4)) if not exchange.startswith("NFO") else 65)
+            units = draw.randint(1, 9) * (_LOTS.get(f"{exchange}:{symbol}") or draw.choice((1, 1, 4)))
             what = {"transaction_type": side, "quantity": units, "product": named}
             acts.append(Act(moment(), ORDER, {"exchange": exchange, "tradingsymbol": symbol, **what}))
     if draw.random() < 0.14:
