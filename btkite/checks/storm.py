@@ -37,7 +37,7 @@ _LOTS = {INDEX: 65, BANKS: 30}
 _MARKETS = (
     *(("NSE:INFY", "NSE:TCS"),) * 5, *(("NSE:INFY", "BSE:INFY"),) * 2, (INDEX, "NSE:INFY"), (INDEX, BANKS),
 )  # fmt: skip
-_OF_FUTURES: Mapping[str, Any] = {"lot_sizes": _LOTS, "checks": ["freeze"], "cash": 1e9}
+_OF_FUTURES: Mapping[str, Any] = {"checks": ["freeze"], "cash": 1e9}
 
 
 def scenario_of(
@@ -59,7 +59,8 @@ def scenario_of(
     config = {**_keys(draw), **(keys or {})}
     named = symbols or draw.choice(_MARKETS)
     if named[0] == INDEX and not symbols:
-        market |= dict(_OF_FUTURES) | ({"depth": [draw.choice((130, 650, 2600))]} if "depth" in market else {})
+        market |= {**_OF_FUTURES, "lot_sizes": {one: _LOTS[one] for one in named if one in _LOTS}}
+        market |= {"depth": [draw.choice((130, 650, 2600))]} if "depth" in market else {}
         both = all(one.startswith("NFO") for one in named)
         config |= {"broker.capital": 1e9, "broker.default_product": "NRML" if both else "MIS"}
     elif config.get("broker.default_product") == "CNC" and draw.random() < 0.6:  # shares that are not ours to sell
