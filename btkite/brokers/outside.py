@@ -134,6 +134,8 @@ class Outside(Carrying):
         )  # fmt: skip
         self._say(key, product, units, price, share.ours, _source(order_id, ours=ours), halts=halts)
         self._moves += 1
+        for order in self._beside(key):  # before a book is written: a restart looks at them, too
+            order.addinfo(shrinks=True)
         if share.ours:
             self.follow(key, product, share.ours, price, when, order_id)
         self._overhang.add(key)
@@ -216,8 +218,23 @@ class Outside(Carrying):
                 elif not self.is_leaving(order):
                     self._shrink(order, left)
 
+    def _beside(self, key: str) -> list[Any]:
+        """Our exits of an instrument; others may have traded beside them, and then they may have to shrink."""
+        return [self.orders[one.ref] for exits in self._exits(key).values() for one in exits]
+
+    def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
+        """What one exit leaves for the next to close, others may have closed already."""
+        super().filled(order, quantity, price, when, order_id)
+        key = self.instrument_of_order(order).key
+        if any(one.info.get("shrinks") for one in self._beside(key)):
+            self._overhang.add(key)
+
+    def regroup(self) -> None:
+        super().regroup()
+        marked = (order for order in self.orders.values() if order.alive() and order.info.get("shrinks"))
+        self._overhang.update(self.instrument_of_order(order).key for order in marked)
+
     def _shrink(self, order: Any, left: int) -> None:
-        order.addinfo(shrunk=True)
         self._shrinking = True
         try:
             self.modify(order, size=int(abs(order.executed.size)) + left)
@@ -228,18 +245,18 @@ class Outside(Carrying):
         """Also an exit that could not shrink is asked to do so again, after ever longer waits."""
         super()._take_terms(order, update)
         for ref, left in self._too_large(self.instrument_of_order(order).key).items():
-            if left > 0 and self.orders[ref].info.get("shrunk"):
+            if left > 0 and self.orders[ref].info.get("shrinks"):
                 self._try_again(ref)
 
     def ask_again(self, now: int) -> None:
         due = (self.orders[ref] for ref, at in self._again.items() if at <= now)
-        self._overhang.update(self.instrument_of_order(one).key for one in due if one.info.get("shrunk"))
+        self._overhang.update(self.instrument_of_order(one).key for one in due if one.info.get("shrinks"))
         super().ask_again(now)
 
     def _flatten(self, entry: Any, size: int) -> None:
         """Of an entry whose exit had to shrink, no more than the account bears: the rest is closed already."""
         exits = (one for one in self.orders.values() if one.parent is not None and one.parent.ref == entry.ref)
-        if size > 0 and any(one.info.get("shrunk") for one in exits):
+        if size > 0 and any(one.info.get("shrinks") for one in exits):
             key = self.instrument_of_order(entry).key
             sells, buys = self.closable(key, self.product_of_order(entry))
             way = -1 if entry.isbuy() else 1
