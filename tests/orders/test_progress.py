@@ -232,3 +232,17 @@ def test_another_orders_message_is_refused() -> None:
     progress, _ = tell(update("OPEN"))
     with pytest.raises(ValueError, match="an update of order 2 was handed to order 1"):
         apply(progress, update("OPEN", order_id="2"), T0)
+
+
+@pytest.mark.parametrize("told_by", ["trades", "updates"])
+def test_fills_at_one_price_have_kites_own_figure(told_by: str) -> None:
+    """₹1,479.65 six times over is not ₹1,479.6500000000003."""
+    price, done = 1479.65, 0
+    messages: list[OrderUpdate | Fill] = [update("OPEN")]
+    for number, units in enumerate((6, 1, 3), 1):
+        done += units
+        by_trade = Fill(units, price, at(number), f"T{number}")
+        messages.append(by_trade if told_by == "trades" else update("OPEN", done, price, number))
+    progress, fills = tell(*messages)
+    assert [fill.price for fill in fills] == [price] * 3
+    assert progress.average_price == price
