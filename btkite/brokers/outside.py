@@ -19,6 +19,7 @@ from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress, apply
 from ..orders.reconcile import DELIVERED, Exit, Whose, closable, divide, trim, whose
+from ..risk.gate import UNTIL_ARMED
 from ..values import Denial, OrderUpdate, Proposal
 from .carrying import Carrying
 from .changes import reshape
@@ -28,7 +29,6 @@ from .terms import Terms
 
 log = get_logger(__name__)
 _KINDS = {True: bt.order.BuyOrder, False: bt.order.SellOrder}
-_ONLY_REDUCING = "only orders that reduce the position pass until the gate is armed again (btkite arm)"
 
 
 class Others:
@@ -127,7 +127,7 @@ class Outside(Carrying):
         halts = policy == "halt" and not ours
         if halts and self.ledger.latched is None:
             what = f"{abs(units)} {key} ({product}) were {'bought' if units > 0 else 'sold'} by others"
-            self.ledger.latched = Denial("foreign", f"{what}; {_ONLY_REDUCING}", "broker.foreign")
+            self.ledger.latched = Denial("foreign", f"{what}; {UNTIL_ARMED}", "broker.foreign")
         self._write(
             "foreign", order_id=order_id, symbol=key, product=product, quantity=units, price=price,
             followed=share.ours, policy="ours" if ours else policy,
@@ -148,7 +148,7 @@ class Outside(Carrying):
         then = "our position follows" if followed == units else "it is theirs"
         if followed not in (0, units):
             then = f"our position follows with {abs(followed)}"
-        also = f"; {_ONLY_REDUCING}" if halts else ""
+        also = f"; {UNTIL_ARMED}" if halts else ""
         self.alert(
             "critical" if halts else "warning",
             f"{abs(units)} {key} ({product}) {verb} at {price:g} from outside ({source}): {then}{also}",
