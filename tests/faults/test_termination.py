@@ -64,7 +64,7 @@ def test_while_a_request_hangs_it_ends_all_the_same(tmp_path: Path, where: str) 
 
 
 ENDED = """
-import os, signal, sys, time
+import os, signal, sys, threading
 import backtrader as bt
 from btkite.runs import ending
 from btkite.testing import bars
@@ -86,7 +86,7 @@ with ending.stoppable(on=True) as end:
     end.cerebro = cerebro
     cerebro.run()
 print("over", flush=True)
-time.sleep(3)
+threading.Event().wait(3)
 print("went on", flush=True)
 """
 
