@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from .acts import LOGIN
+from .acts import KILL, LOGIN
 from .evidence import Evidence, Row, way_of
 
 _DOUBT = timedelta(seconds=85)
@@ -51,6 +51,21 @@ def dead_token_rests(e: Evidence) -> Iterator[str]:
         if last - first < _MINUTE:
             yield f"a dead token was tried more than {_ATTEMPTS} times in the minute from {first:%H:%M:%S}"
             return
+
+
+def waits_for_the_login(e: Evidence) -> Iterator[str]:
+    """An order that met a dead token is none that Kite refused: it waits for the next one."""
+    if not e.acted(LOGIN) or e.acted(KILL) or e.day.deaths:
+        return
+    last = {line["ref"]: line for line in e.day.told}
+    for row in e.placements:
+        tag = str(row["form"].get("tag") or "")
+        ref = int(e.intents.get(tag, {}).get("ref", 0))
+        again = any(one["seq"] > row["seq"] and one["form"].get("tag") == tag for one in e.placements)
+        how = last[ref]["status"] if ref in last else ""
+        dead = row["status"] == 403 and "token_exception" in str(row["fault"])
+        if dead and not again and how in ("Rejected", "Margin"):
+            yield f"order {ref} met a dead token at {when(row):%H:%M:%S} and ended as {how}"
 
 
 def within_the_minute(e: Evidence) -> Iterator[str]:

@@ -22,6 +22,7 @@ from .doubt import (
     late_bars_are_marked,
     no_entry_in_doubt,
     others_shares_stay,
+    waits_for_the_login,
     within_the_minute,
 )
 from .evidence import OVER, Evidence, Row, key_of
@@ -290,6 +291,7 @@ PROMISES: Mapping[str, Promise] = {
     "changes within the cap": changes_within_the_cap,
     "no entry in a symbol that is in doubt": no_entry_in_doubt,
     "a dead token is not hammered": dead_token_rests,
+    "what met a dead token waits": waits_for_the_login,
     "nothing is sent before the account was read": reconciled_first,
     "no entry after the kill switch": heeds_the_kill,
     "the kill switch leaves exits": kill_leaves_exits,

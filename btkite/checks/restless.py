@@ -26,11 +26,11 @@ class Restless(bt.Strategy):
     Params:
       - ``seed``: of its decisions.
       - ``often``: the share of bars on which it does something with a symbol.
-      - ``protect``: give stops in ``notify_order``, too.
+      - ``plain``: prices on the tick, no bursts, no slices, nothing given in ``notify_order``.
       - ``most``: units, or lots where there are some, that it may come to hold.
     """
 
-    params = (("seed", 1), ("often", 0.6), ("most", 45), ("protect", True))
+    params = (("seed", 1), ("often", 0.6), ("most", 45), ("plain", False))
 
     def __init__(self) -> None:
         self.working: dict[int, Any] = {}
@@ -44,7 +44,7 @@ class Restless(bt.Strategy):
             self.working[order.ref] = order
         else:
             self.working.pop(order.ref, None)
-        if order.status == order.Completed and self.p.protect and not order.p.simulated:
+        if order.status == order.Completed and not self.p.plain and not order.p.simulated:
             self._protect(order)
 
     def _protect(self, order: Any) -> None:
@@ -68,14 +68,14 @@ class Restless(bt.Strategy):
         mine = [order for _, order in sorted(self.working.items()) if order.data is data and order.alive()]
         held = int(self.getposition(data).size)
         if mine and rng.random() < 0.5:
-            rng.choice(_CHANGES)(self, rng, data, rng.choice(mine))
+            rng.choice(_CHANGES[:-1] if self.p.plain else _CHANGES)(self, rng, data, rng.choice(mine))
         elif mine and (len(mine) > 4 or rng.random() < 0.4):
             return
         elif held and rng.random() < 0.7:
             if not any(order.isbuy() == (held < 0) for order in mine):
                 rng.choice(_EXITS)(self, rng, data, held)
         elif abs(held) + sum(abs(order.executed.remsize) for order in mine) < self.p.most * _lot(data):
-            rng.choice(_ENTRIES)(self, rng, data, held)
+            rng.choice(_PLAIN_ENTRIES if self.p.plain else _ENTRIES)(self, rng, data, held)
 
     def give(self, data: Any, size: float, **fields: Any) -> Any:
         """Buy ``size``, or sell if it is negative."""
@@ -86,6 +86,9 @@ class Restless(bt.Strategy):
     def away(self, data: Any, steps: float) -> float:
         """A price so many steps above the last one; on no tick, as those that strategies compute."""
         last = float(data.close[0])
+        if self.p.plain:
+            tick = data.instrument.tick_size
+            return round(round((last + steps * last * _STEP) / tick) * tick, 2)
         return round(last + steps * last * _STEP, 3)
 
 
@@ -103,9 +106,11 @@ def _lot(data: Any) -> int:
     return int(data.instrument.lot_size)
 
 
-def _words(rng: random.Random) -> dict[str, Any]:
+def _words(s: Restless, rng: random.Random) -> dict[str, Any]:
     """Kite's own fields, now and then."""
     words: dict[str, Any] = {}
+    if s.p.plain:
+        return words
     if rng.random() < 0.2:
         words["tag"] = rng.choice(("A", "mean7", "breakout"))
     if rng.random() < 0.2:
@@ -118,7 +123,7 @@ def _side(rng: random.Random) -> int:
 
 
 def _market(s: Restless, rng: random.Random, data: Any, held: int) -> None:
-    s.give(data, _side(rng) * _units(rng, data), **_words(rng))
+    s.give(data, _side(rng) * _units(rng, data), **_words(s, rng))
 
 
 def _limit(s: Restless, rng: random.Random, data: Any, held: int) -> None:
@@ -135,7 +140,7 @@ def _limit(s: Restless, rng: random.Random, data: Any, held: int) -> None:
 def _stop(s: Restless, rng: random.Random, data: Any, held: int) -> None:
     way = _side(rng)
     price = s.away(data, way * rng.uniform(0.5, 2.5))
-    s.give(data, way * _units(rng, data), exectype=Order.Stop, price=price, **_words(rng))
+    s.give(data, way * _units(rng, data), exectype=Order.Stop, price=price, **_words(s, rng))
 
 
 def _stop_limit(s: Restless, rng: random.Random, data: Any, held: int) -> None:
@@ -179,6 +184,9 @@ def _flurry(s: Restless, rng: random.Random, data: Any, held: int) -> None:
         s.give(data, way * _lot(data), exectype=Order.Limit, price=s.away(data, -way * (1.0 + 0.2 * step)))
 
 
+_PLAIN_ENTRIES: tuple[Entry, ...] = (
+    _market, _market, _limit, _limit, _stop, _stop_limit, _bracket, _bracket, _pair, _scale,
+)  # fmt: skip
 _ENTRIES: tuple[Entry, ...] = (
     _market, _market, _limit, _limit, _stop, _stop_limit, _bracket, _bracket, _bracket, _pair, _scale, _flurry,
 )  # fmt: skip

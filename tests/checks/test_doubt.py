@@ -6,7 +6,23 @@ from dataclasses import replace
 
 from btkite.checks.acts import LOGIN, Act
 from btkite.checks.scenario import OPEN
-from tests.checks.good import BUY, EVENTS, GOOD, READ, SCENARIO, SELL, at, call, form, intent, judged, order, state
+from tests.checks.good import (
+    BUY,
+    EVENTS,
+    GOOD,
+    READ,
+    SCENARIO,
+    SELL,
+    TOLD,
+    at,
+    call,
+    form,
+    intent,
+    judged,
+    order,
+    state,
+    told,
+)
 from tests.checks.test_asked import wish
 
 
@@ -35,6 +51,17 @@ def test_a_token_that_is_tried_again_and_again_is_told() -> None:
     tries = tuple(call(n, "GET", "/orders", 1, status=403) for n in range(10, 23))
     assert promise in judged(replace(GOOD, requests=(*GOOD.requests, *tries)), login)
     assert promise not in judged(replace(GOOD, requests=(*GOOD.requests, *tries[:12])), login)
+
+
+def test_an_order_that_a_dead_token_ended_is_told() -> None:
+    promise = "what met a dead token waits"
+    login = replace(SCENARIO, acts=(Act(OPEN, LOGIN),))
+    dead = call(6, "POST", "/orders/regular", 3, status=403, fault="token_exception", **form(3))
+    day = replace(GOOD, requests=(*GOOD.requests[:-1], dead), told=(*TOLD[:-1], told(3, "Rejected")))
+    assert judged(day, login)[promise] == ["order 3 met a dead token at 09:23:00 and ended as Rejected"]
+    assert promise not in judged(replace(day, told=TOLD), login)
+    later = call(7, "POST", "/orders/regular", 4, **form(3))
+    assert promise not in judged(replace(day, requests=(*day.requests, later)), login)
 
 
 def test_more_calls_than_a_minute_takes_are_told() -> None:
