@@ -25,7 +25,7 @@ ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.
 class Trader(Watch):
     """Wants to open a position on every bar, and notes which bars were repaired."""
 
-    params = (("buys", True), ("size", 1), ("closes_at", None))
+    params = (("buys", True), ("of", 0), ("size", 1), ("closes_at", None))
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Trader(Watch):
         if self.p.closes_at == now:
             self.given.setdefault(now, []).append(self.close(self.data))
         elif self.p.buys:
-            self.given.setdefault(now, []).append(self.buy(self.data, size=self.p.size))
+            self.given.setdefault(now, []).append(self.buy(self.datas[self.p.of], size=self.p.size))
 
 
 def outage(kite_exchange: Any, begin: datetime, end: datetime) -> None:
@@ -202,6 +202,25 @@ def test_a_symbol_that_did_not_trade_in_a_minute_of_the_outage_has_no_bar_of_it(
     assert at(23) in ran.repaired["NSE:AAA"]
     assert at(23) not in ran.repaired["NSE:BBB"]
     assert ran.given[at(23)][0].info.denied_by == "data.trade_repaired"
+
+
+def test_no_entry_leaves_in_a_symbol_of_its_own_while_another_is_caught_up_with(kite_exchange):
+    """It was decided on all that the strategy sees: another symbol's repaired bar is news that is as old."""
+    market = three(holes={"NSE:BBB": {6, 7}})
+    ran = go(kite_exchange, market, (at(21, 30), at(24, 10)), of=1)
+    assert {at(22), at(23)} <= set(ran.repaired["NSE:AAA"])
+    assert not {at(21), at(22), at(23)} & set(ran.repaired["NSE:BBB"])  # its bar is of 09:21, and came in time
+    assert ran.given[at(21)][0].info.get("denied_by") is None
+    assert [ran.given[at(minute)][0].info.get("denied_by") for minute in (22, 23)] == ["data.trade_repaired"] * 2
+    assert not [moment for moment in buys(kite_exchange) if at(21, 30) < moment < at(24)]
+
+
+def test_an_entry_leaves_again_although_a_silent_symbols_last_bar_was_repaired(kite_exchange):
+    """The bar that it is decided on is new; that the other symbol has not traded since is no outage."""
+    ran = go(kite_exchange, three(holes={"NSE:BBB": set(range(9, 16))}), (at(20, 30), at(23, 10)))
+    assert at(24) in ran.repaired["NSE:BBB"] or at(23) in ran.repaired["NSE:BBB"]
+    assert [ran.given[at(minute)][0].info.get("denied_by") for minute in (27, 28, 29)] == [None] * 3
+    assert {at(27), at(28), at(29)} <= set(buys(kite_exchange))
 
 
 def test_bars_of_five_minutes_over_whose_end_the_outage_lasts(kite_exchange):
