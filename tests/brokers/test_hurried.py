@@ -1,4 +1,4 @@
-"""The process is to end at once: what protects and what reduces still leaves, no entry does. The exchange is the judge."""
+"""The process is to end at once: what reduces still leaves, no entry does. The exchange is the judge."""
 
 from __future__ import annotations
 
