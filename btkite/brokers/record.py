@@ -239,6 +239,7 @@ def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int
         "size": order.size,
         "price": order.created.price,
         "plimit": order.created.pricelimit,
+        "last": order.created.pclose,
         "exectype": order.exectype,
         "tradeid": order.tradeid,
         "trailamount": order.trailamount,
@@ -376,6 +377,7 @@ def _revive(
     order.ref = row["ref"]
     order.created.dt = data.date2num(from_seconds(row["given"]))
     order.created.price, order.created.pricelimit = row["price"], row["plimit"]
+    order.created.pclose = row.get("last")  # what it may cost is judged by the price at which it was given
     order.triggered = row["triggered"]
     order.addinfo(**{**row["info"], "adopted": True})
     order.addcomminfo(broker.getcommissioninfo(data))

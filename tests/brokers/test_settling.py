@@ -140,3 +140,25 @@ def test_a_stop_limit_has_both_its_prices_back(live):
     kite = live.book()[-1]
     order = ran.broker.orders[ran.given[1].ref]
     assert (order.created.price, order.created.pricelimit) == (kite["trigger_price"], kite["price"]) == (95.0, 94.0)
+
+
+@pytest.mark.parametrize("figures", [{"size": 14}, {"size": 6}, {"price": 91.0}], ids=["larger", "smaller", "price"])
+def test_a_book_that_is_read_while_the_next_change_is_on_its_way_says_nothing_of_it(live, figures):
+    """One change was refused, so the book is listened to; another was given since, and Kite has not answered it."""
+    live.middle.on("PUT", lost(NO))
+
+    def again(s: Any) -> None:
+        broker = s.broker
+        assert broker.modify(s.given[0], **figures)
+        broker.take_book(broker.store.client.orders(), broker._asks + 1)
+
+    plan = {
+        2: buy(size=10, exectype=LIMIT, price=90.0),
+        4: lambda s: s.broker.modify(s.given[0], price=89.0) and None,
+        5: again,
+    }
+    ran = live.run(LONG, plan)
+    (kite,) = live.book()
+    order = ran.broker.orders[ran.given[0].ref]
+    assert (order.size, order.created.price) == (kite["quantity"], kite["price"])
+    assert (order.size, order.created.price) == (figures.get("size", 10), figures.get("price", 90.0))

@@ -335,3 +335,15 @@ def test_trades_that_know_as_much_as_the_messages_are_the_price() -> None:
     one = Fill(40, 100.003, at(1), "T1")
     assert tell(update("UPDATE", 40, 100.0, 1), one)[0].average_price == 100.003
     assert tell(update("UPDATE", 41, 100.0, 1), one)[0].average_price == 100.0
+
+
+def test_what_is_over_has_nothing_left_to_trade() -> None:
+    open_, _ = tell(update("OPEN", 40, 100.0, 1))
+    gone, _ = tell(update("OPEN", 40, 100.0, 1), update("CANCELLED", 40, 100.0, 2, cancelled_quantity=60))
+    assert (open_.remaining, gone.remaining) == (60, 0)
+
+
+def test_without_the_exchanges_time_kites_own_says_how_new_it_is() -> None:
+    known, _ = tell(update("OPEN", 0, 0.0, exchange_time=None, order_time=at(7)))
+    assert known.exchange_time == at(7)
+    assert tell(update("OPEN", 0, 0.0, 3, order_time=at(7)))[0].exchange_time == at(3)
