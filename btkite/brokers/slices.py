@@ -166,7 +166,9 @@ class Slicing(Widening):
             order.status = Order.Partial if book.remsize else Order.Completed
         if order.triggered:
             whole.triggered = True
-        self._fit(whole, at_least=int(abs(whole.executed.size)) + quantity)
+        # A slice may have traded beyond a size that Kite refused: by what works of it still, its order goes on.
+        works = sum(int(abs(one.executed.remsize)) for one in self.living(whole))
+        self._fit(whole, at_least=int(abs(whole.executed.size)) + quantity + works)
         super().filled(whole, quantity, price, when, order_id)
         if not order.alive():
             self._forget_slice(order)

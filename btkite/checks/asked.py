@@ -42,13 +42,14 @@ def asked(e: Evidence) -> Iterator[str]:
         first.add(ref)
         if problem:
             yield f"order {ref} ({wish.type} of {wish.first['now']}) was sent with {problem}"
-    tags = {str(order["order_id"]): str(order.get("tag") or "") for order in e.ours}
     for row in e.order_calls:
         if row["method"] != "PUT":
             continue
-        ref = whole_ref(int(e.intents.get(tags.get(row["path"].rpartition("/")[2], ""), {}).get("ref", 0)))
-        wish = wishes.get(ref)
+        wish = e.wish_of(row)
         if wish is None or e.scenario.settings.get("protection_binds"):  # what rests then is moved by us
+            continue
+        ref = int(wish.first["ref"])
+        if ref in e.half_heard:
             continue
         may = [wishes[one] for one in groups.get(ref, {ref})]
         problems = [_mischanged(one, row["form"]) for one in may]

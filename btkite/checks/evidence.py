@@ -109,6 +109,26 @@ class Evidence:
         """Orders of which one may stand for another."""
         return siblings(self.wishes)
 
+    def wish_of(self, call: Row) -> Wish | None:
+        """What the strategy had asked for of the order that a change or a cancellation is about."""
+        tag = self._tag_of.get(call["path"].rpartition("/")[2], "")
+        return self.wishes.get(whole_ref(int(self.intents.get(tag, {}).get("ref", 0))))
+
+    @cached_property
+    def _tag_of(self) -> dict[str, str]:
+        return {str(order["order_id"]): str(order.get("tag") or "") for order in self.ours}
+
+    @cached_property
+    def half_heard(self) -> set[int]:
+        """Orders that were given together with one of which the strategy, killed in the midst, left no word."""
+        given = [event.data["refs"] for event in self.day.events if event.kind == "order"]
+        return {ref for refs in given for ref in refs if len(refs) > 1 and not self.wishes.keys() >= set(refs)}
+
+    @cached_property
+    def begun(self) -> set[str]:
+        """When a life began after a death: the market had waited for it."""
+        return {str(event.time.replace(microsecond=0)) for event in self.day.events if event.kind == "began"}
+
     @cached_property
     def midway(self) -> set[int]:
         """Orders that the strategy gave between two bars."""

@@ -10,16 +10,16 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from ..clock import SystemClock
-from ..errors import BtkiteError, JournalBroken
+from ..errors import BtkiteError, JournalBroken, SessionExpired
 from ..journal import Event, Journal
 from ..testing.wire import API_KEY, TOKEN, USER, KiteExchange
-from .acts import Account, Act
+from .acts import LOGIN, Account, Act
 from .boundaries import Boundary
 from .child import Life
 
@@ -159,6 +159,8 @@ class Stage:
             began.append(len(self._exchange.requests()))
             code = self._one(script, folder, len(codes), where)
             codes.append(code)
+            if code == SessionExpired.exit_code and self._logged_in_later(script):
+                continue  # killed while the token was dead: whoever runs it logs in, and starts it again
             if code != KILLED or where is None:
                 break
             deaths.append(Death(where, self._exchange.steer.now()))
@@ -193,6 +195,13 @@ class Stage:
             damage=damage,
             book=book,
         )
+
+    def _logged_in_later(self, script: Script) -> bool:
+        """Whether somebody logs in later that day; then it is so late."""
+        later = [act.at for act in script.acts if act.what == LOGIN and act.at > self._exchange.steer.now()]
+        if later:
+            self._exchange.steer.play_until(min(later) + timedelta(seconds=1))
+        return bool(later)
 
     def _one(self, script: Script, folder: Path, number: int, fatal: Boundary | None) -> int:
         keys = {

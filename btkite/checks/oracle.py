@@ -230,8 +230,11 @@ def nothing_that_kite_refuses(e: Evidence) -> Iterator[str]:
             continue
         if not placing and (e.happened(*_BOOK_LIES, *_PRICES_LIE) or e.day.deaths or e.uncertain or e.acted(ORDER)):
             continue
+        wish = None if placing else e.wish_of(row)
+        if wish is not None and wish.first["parent"]:
+            continue  # a bracket's exit grows with each fill of its entry, at the price of that moment
         ref = int(e.intents.get(str(row["form"].get("tag") or ""), {}).get("ref", 0))
-        if placing and ref in e.midway:
+        if placing and whole_ref(ref) in e.midway:
             continue  # it was given in answer to news, at a price that only the exchange knew
         if placing and (e.day.deaths or e.intents.get(str(row["form"].get("tag") or ""), {}).get("parent")):
             continue  # what was decided before a death, or as a bracket's exit, leaves later, at another price
