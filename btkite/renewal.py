@@ -161,7 +161,8 @@ class Renewal:
         try:
             self._client.ask_for(token)
         except (SessionExpired, ConfigError) as error:
-            log.warning("an access token is refused", reason=str(error))
+            tell = log.debug if token == known else log.warning  # of the known one the run has spoken already
+            tell("an access token is refused", reason=str(error))
             self._client.refuse(token, str(error))
             return Tried(token, taken=False)
         self._client.believe(token)

@@ -47,6 +47,7 @@ class Account(Charging):
         capital = float(self.p.cash if self.p.cash is not None else settings.broker.capital)
         self.startingcash = self.startingvalue = capital
         self.ledger = Ledger(capital, margin_rate=self.ledger_margin_rate())
+        self.ledger.going = self.going
         self.gate = RiskGate(build_rules(settings.risk.model_dump()), self.ledger, kill=self.p.kill)
         self._positions: dict[str, bt.Position] = {}
         self._products: dict[str, str] = {}

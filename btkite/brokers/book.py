@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import backtrader as bt
@@ -195,7 +195,8 @@ class BookBroker(Changes):
             if order.parent is None:
                 self.admit(order)
         if parent is not None and parent.executed.size:
-            self._react(self.groups.filled(parent.ref, int(abs(parent.executed.size))))
+            self.groups.filled(parent.ref, int(abs(parent.executed.size)))
+            self._react(parent.ref)
 
     def unfit(self, group: Sequence[Any]) -> Denial | None:
         """What no broker of ours can send."""
@@ -278,6 +279,10 @@ class BookBroker(Changes):
         """Whether it can not be changed: its cancellation is under way, or nobody knows whether it exists."""
         return False
 
+    def going(self) -> Collection[int]:
+        """Refs of orders whose cancellation is on its way."""
+        return ()
+
     def uncertain_until(self, ref: int) -> int | None:
         """The second until which nobody may know whether the market has it; None if that is known."""
         return None
@@ -347,14 +352,15 @@ class BookBroker(Changes):
         if not order.alive():
             self._forget(order)
         done = int(abs(order.executed.size))
-        whole = order.status == Order.Completed  # also if its group had wanted it larger
-        # In the book that is written down.
-        asked = self.groups.ended(order.ref, End.COMPLETED, done) if whole else self.groups.filled(order.ref, done)
+        if order.status == Order.Completed:  # also if its group had wanted it larger
+            self.groups.ended(order.ref, End.COMPLETED, done)
+        else:
+            self.groups.filled(order.ref, done)
         self._write(
             "fill", ref=order.ref, order_id=order_id, quantity=quantity, price=price, charges=charges,
             at=from_seconds(when), of_it=parts,
         )  # fmt: skip
-        self._react(asked)
+        self._react(order.ref)
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
         """The order is over without (further) fills: canceled, expired, rejected, margin; or completed, when it
@@ -369,9 +375,9 @@ class BookBroker(Changes):
             order.executed.dt = order.data.datetime[0]
         self.notify(order)
         self._forget(order, refused=how in ("rejected", "margin"))
-        asked = self.groups.ended(order.ref, _ENDS.get(how, End.CANCELED), int(abs(order.executed.size)))
+        self.groups.ended(order.ref, _ENDS.get(how, End.CANCELED), int(abs(order.executed.size)))
         self._write("end", ref=order.ref, how=how, reason=reason)
-        self._react(asked)
+        self._react(order.ref)
 
     def _forget(self, order: Any, *, refused: bool = False) -> None:
         self.held.pop(order.ref, None)
@@ -400,25 +406,39 @@ class BookBroker(Changes):
         for table in (self.orders, self.terms, self._trailing):
             table.pop(ref, None)
 
-    def _react(self, actions: Iterable[tuple[int, Action]]) -> None:
-        """What a group asks for after one of its members traded or ended."""
-        for _, action in actions:
-            if isinstance(action, Flatten):
-                self._flatten(self.orders[action.ref], action.size)
-                continue
-            order = self.orders.get(action.ref)
-            if order is None or not order.alive():
-                continue
-            if isinstance(action, Cancel):
-                if order.ref not in self.ending:
-                    self.cancel(order)
-            elif isinstance(action, Resize):
-                reshape(order, int(action.size))
-                self.ledger.working(order.ref, abs(order.executed.remsize))
-                if order.active() and order.ref not in self.held:
-                    self.reroute(order)
-            elif isinstance(action, Activate):
-                self.work(order, int(action.size))
+    def _react(self, ref: int) -> None:
+        """Do what the groups of an order want, after it traded or ended.
+
+        An action counts as asked for when its turn has come: in whatever book is written before, it is still wanted,
+        and a restart does it.
+        """
+        for key, action in self.groups.wanted(ref):
+            if self.groups.ask(key, action):
+                self._fulfil(action)
+
+    def _fulfil(self, action: Action) -> None:
+        order = self.orders.get(action.ref)
+        if order is None:  # of the last run, and no feed of this one has its instrument
+            return
+        if isinstance(action, Flatten):
+            self._flatten(order, action.size)
+        elif not order.alive():
+            return
+        elif isinstance(action, Cancel):
+            if order.ref not in self.ending:
+                self.cancel(order)
+        elif isinstance(action, Resize):
+            reshape(order, int(action.size))
+            self.ledger.working(order.ref, abs(order.executed.remsize))
+            if order.active() and order.ref not in self.held:
+                self.reroute(order)
+        elif isinstance(action, Activate):
+            self.work(order, int(action.size))
+
+    def regroup(self) -> None:
+        """After a restart: do what the groups wanted when the last run ended."""
+        for ref in self.groups.refs():
+            self._react(ref)
 
     def work(self, child: Any, size: int) -> None:
         """A bracket's child goes to the market."""

@@ -126,4 +126,5 @@ class Carrying(Heard):
 
     def write_swap(self, order: Any, before: Any) -> None:
         """On the record: whom the placement stands for now."""
-        self._write("swap", ref=order.ref, of=before.ref, order_id=self._order_ids[order.ref])
+        refs = [order.ref, before.ref]
+        self._write("swap", refs=refs, ref=order.ref, of=before.ref, order_id=self._order_ids[order.ref])

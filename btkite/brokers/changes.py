@@ -21,6 +21,8 @@ from .news import News
 Order = bt.Order
 log = get_logger(__name__)
 
+_INSTANT = 1e-9
+"""Days: what rounding may take from a moment."""
 _HAIR = 1e-6
 """Units: what is less than that over a whole number is a rounding error of whoever computed the size."""
 
@@ -105,7 +107,8 @@ class Changes(News):
         if order.active() and order.ref not in self.held:
             self.reroute(order)
         if size is not None:
-            self._react(self.groups.resized(order.ref, quantity))
+            self.groups.resized(order.ref, quantity)
+            self._react(order.ref)
         return True
 
     def _judge_change(self, order: Any, grows: bool, *, moves: bool) -> Denial | None:
@@ -195,6 +198,8 @@ class Changes(News):
                 continue
             if len(order.data) == seen or not order.active() or self.is_leaving(order):
                 continue
+            if order.data.datetime[0] <= order.created.dt + _INSTANT:
+                continue  # a restart brings the bars again from before it was given
             self._trailing[ref] = len(order.data)
             before = order.created.price
             order.trailadjust(order.data.close[0])

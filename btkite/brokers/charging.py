@@ -25,8 +25,8 @@ class Charging(GatedBroker):
 
     def init(self) -> None:
         super().init()
-        self._fills: dict[int, list[tuple[int, float]]] = {}
-        self._charged: dict[int, float] = {}
+        self._fills: dict[int | str, list[tuple[int, float]]] = {}
+        self._charged: dict[int | str, float] = {}
         self._parts: dict[int, Charges] = {}
         self._terms = terms_of(self.config.client)
         self.demat = Demat()
@@ -37,7 +37,8 @@ class Charging(GatedBroker):
             return float(order.comminfo.getcommission(quantity, price))
         if not self.config.broker.charges:
             return 0.0
-        fills = self._fills.setdefault(order.ref, [])
+        bill = _bill(order)
+        fills = self._fills.setdefault(bill, [])
         fills.append((quantity, price))
         day, side, terms = from_seconds(when).date(), translate.side(order), self._terms
         most = largest_order(instrument, day) if is_many(order) else None
@@ -45,8 +46,8 @@ class Charging(GatedBroker):
         total = reduce(add, [charge_order(instrument, side, product, one, day, terms) for one in orders])
         owed = self.demat.charge(order.ref, instrument.key, product, side.sign * quantity, day, woman=terms.woman)
         total = replace(total, depository=owed)
-        added = float(total.total) - self._charged.get(order.ref, 0.0)
-        self._charged[order.ref] = float(total.total)
+        added = float(total.total) - self._charged.get(bill, 0.0)
+        self._charged[bill] = float(total.total)
         self._parts[order.ref] = total
         return added
 
@@ -64,3 +65,9 @@ class Charging(GatedBroker):
         for table in (self._fills, self._charged, self._parts):
             table.pop(ref, None)
         self.demat.drop(ref)
+
+
+def _bill(order: Any) -> int | str:
+    """What is charged as one: an order; of others, whose every execution is an order here, Kite's order."""
+    theirs = order.info.get("foreign")
+    return theirs if isinstance(theirs, str) else int(order.ref)

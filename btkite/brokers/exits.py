@@ -286,7 +286,8 @@ class Exits:
                 self._pass_on(before, carrier)
                 if self._broker.is_changing(carrier):
                     self._mixed.add(found)
-        if carrier.info.get("stood"):
+        info = carrier.info
+        if (info.get("stood") or info.get("filled_before")) and self._broker.is_current(carrier, progress.order_id):
             carrier.addinfo(booked=progress.booked)
         return int(carrier.ref)
 

@@ -1,19 +1,23 @@
-"""What explains an order: the bar it was decided on, who decided with which parameters, how its size came about,
-what the rules said. Gathered while orders are written down, and not otherwise."""
+"""What explains an order: the bar it was decided on, what the strategy's indicators showed, who decided with which
+parameters, how its size came about, what the rules said. Gathered while orders are written down, and not otherwise."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
+
+import backtrader as bt
 
 from ..linetime import from_seconds, seconds_of
 
 _BARS = 8
 """Feeds of a strategy of which each order notes the bar; of a strategy with more, only its own."""
+_INPUTS = 24
+"""Values of indicators that each order notes, at most."""
 _PLAIN = (str, int, float, bool)
 
 
@@ -34,6 +38,43 @@ def bars_of(order: Any) -> list[dict[str, Any]]:
     feeds = list(getattr(owner, "datas", ()))
     others = [data for data in feeds if data is not order.data] if 1 < len(feeds) <= _BARS else []
     return [bar_of(data) for data in (order.data, *others)]
+
+
+def inputs_of(strategy: Any) -> dict[str, float | None]:
+    """What the strategy's own indicators show now, by the name under which the strategy keeps each (an indicator it
+    keeps nowhere, by its class); those of several lines by line. The first :data:`_INPUTS`."""
+    found: dict[str, float | None] = {}
+    indicators = getattr(strategy, "_lineiterators", {}).get(bt.LineIterator.IndType, ())
+    names = dict(_kept(vars(strategy))) if indicators else {}
+    for indicator in indicators:
+        name = names.get(id(indicator), type(indicator).__name__)
+        for alias, line in _lines(indicator) if len(indicator) else ():
+            label = f"{name}.{alias}" if alias else name
+            while label in found:
+                label += "'"
+            found[label] = _known(line[0])
+            if len(found) == _INPUTS:
+                return found
+    return found
+
+
+def _lines(indicator: Any) -> list[tuple[str, Any]]:
+    """Its lines with their names; one that has but one line, an operation on lines among them, needs none."""
+    if isinstance(indicator, bt.linebuffer.LineActions) or indicator.size() == 1:
+        return [("", indicator)]
+    return list(zip(indicator.lines.getlinealiases(), indicator.lines[: indicator.size()], strict=False))
+
+
+def _kept(attributes: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The ``id`` and the name of what is kept in attributes, or in a list or dictionary that is one."""
+    for name, value in attributes.items():
+        if name.startswith("_"):
+            continue
+        yield id(value), name
+        if isinstance(value, list | tuple):
+            yield from ((id(one), f"{name}[{place}]") for place, one in enumerate(value))
+        elif isinstance(value, dict):
+            yield from ((id(one), f"{name}[{getattr(key, '_name', key)}]") for key, one in value.items())
 
 
 def strategy_facts(strategy: Any) -> dict[str, Any]:
@@ -96,6 +137,7 @@ def order_facts(broker: Any, order: Any) -> dict[str, Any]:
         "ref": order.ref,
         **broker.who.get(id(order.p.owner), {}),
         "bars": bars_of(order),
+        "inputs": {} if order.info.get("flattens") else inputs_of(order.p.owner),
         "sizing": broker.sizing.pop(order.ref, None),
         "exectype": order.getordername(),
         "price": _known(order.created.price),

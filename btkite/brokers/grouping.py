@@ -8,7 +8,22 @@ from typing import Any
 
 import backtrader as bt
 
-from ..orders.groups import Action, End, Ended, Event, Filled, Group, Member, Role, bracket, oco, react, settle
+from ..orders.groups import (
+    Action,
+    End,
+    Ended,
+    Event,
+    Filled,
+    Flatten,
+    Group,
+    Member,
+    Role,
+    asked,
+    bracket,
+    learn,
+    oco,
+    wanted,
+)
 
 _ROLES = {bt.Order.Limit: Role.TARGET}
 
@@ -72,26 +87,23 @@ class Groups:
                 found |= {child.ref: None for child in group.children if child.alive and not child.leaving}
         return list(found)
 
-    def filled(self, ref: int, total: int) -> list[tuple[int, Action]]:
-        """What follows from ``total`` units of ``ref`` being filled: (key of the group, action)."""
-        return self._react(ref, Filled(ref, total))
+    def filled(self, ref: int, total: int) -> None:
+        """``total`` units of ``ref`` are filled."""
+        self._learn(ref, Filled(ref, total))
 
-    def ended(self, ref: int, how: End, total: int) -> list[tuple[int, Action]]:
-        """What follows from the end of ``ref``."""
-        return self._react(ref, Ended(ref, how, total))
+    def ended(self, ref: int, how: End, total: int) -> None:
+        """``ref`` has come to its end."""
+        self._learn(ref, Ended(ref, how, total))
 
-    def resized(self, ref: int, size: int) -> list[tuple[int, Action]]:
+    def resized(self, ref: int, size: int) -> None:
         """The strategy changed ``ref`` to ``size`` units in all, and the market was told so, if it works there."""
-        found: list[tuple[int, Action]] = []
         for key in self._of.get(ref, ()):
             group = self._groups[key]
             members = tuple(
                 replace(member, size=size, told=size if member.active else 0) if member.ref == ref else member
                 for member in group.members
             )
-            self._groups[key], actions = settle(replace(group, members=members))
-            found += [(key, action) for action in actions]
-        return found
+            self._groups[key] = replace(group, members=members)
 
     def told(self, ref: int, size: int) -> bool:
         """The market has ``ref`` at ``size`` units in all, whatever it was asked for; True if a group wants another."""
@@ -102,15 +114,28 @@ class Groups:
                 for member in group.members
             )
             self._groups[key] = replace(group, members=members)
-        return any(action.ref == ref for key in self._of.get(ref, ()) for action in settle(self._groups[key])[1])
+        return any(action.ref == ref for _, action in self.wanted(ref))
 
-    def again(self, ref: int) -> list[tuple[int, Action]]:
-        """What the groups of ``ref`` still want of the market."""
-        found: list[tuple[int, Action]] = []
-        for key in self._of.get(ref, ()):
-            self._groups[key], actions = settle(self._groups[key])
-            found += [(key, action) for action in actions]
-        return found
+    def wanted(self, ref: int) -> list[tuple[int, Action]]:
+        """What the groups of ``ref`` want of the market and was not asked for yet: (key of the group, action)."""
+        return [(key, action) for key in self._of.get(ref, ()) for action in wanted(self._groups[key])]
+
+    def ask(self, key: int, action: Action) -> bool:
+        """It is being done: it counts as asked for. False if, by what has happened meanwhile, nobody wants it."""
+        group = self._groups.get(key)
+        if group is None or action not in wanted(group):
+            return False
+        self._groups[key] = asked(group, action)
+        return True
+
+    def refs(self) -> list[int]:
+        """One member of each group."""
+        return [group.members[0].ref for group in self._groups.values() if group.members]
+
+    def owed(self) -> set[int]:
+        """Refs of orders for which something is to be traded back."""
+        every = (action for group in self._groups.values() for action in wanted(group))
+        return {action.ref for action in every if isinstance(action, Flatten)}
 
     def told_of(self, ref: int) -> int:
         """Units for which a bracket has sent its child ``ref`` to the market; 0 for a child that sleeps."""
@@ -151,10 +176,6 @@ class Groups:
                 self._of.setdefault(member.ref, []).append(int(text))
         self._leader.update({int(ref): leader for ref, leader in state["leaders"].items()})
 
-    def _react(self, ref: int, event: Event) -> list[tuple[int, Action]]:
-        found: list[tuple[int, Action]] = []
+    def _learn(self, ref: int, event: Event) -> None:
         for key in self._of.get(ref, ()):
-            if key in self._groups:
-                self._groups[key], actions = react(self._groups[key], event)
-                found += [(key, action) for action in actions]
-        return found
+            self._groups[key] = learn(self._groups[key], event)

@@ -152,7 +152,7 @@ class Heard(Settling):
             if ref in self._leaving:
                 self._desk.submit(Cancel(ref, self._order_ids.get(ref, ""), self._variety(order)))
             elif not self.is_leaving(order):
-                self._react(self.groups.again(ref))
+                self._react(ref)
 
     def take_update(self, update: OrderUpdate, trades: Sequence[Trade] = ()) -> None:
         """What Kite says of one order, from wherever; repeats and old news change nothing. ``trades``: those of the

@@ -188,6 +188,9 @@ class KiteBroker(Slicing):
 
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""
+        wished = self.is_wished_over(order)
+        if wished:  # its cancellation may never have left
+            self._recalls.append(order.ref)
         if self.exits.resume(order) or self.resume_slices(order):
             return
         order_id, tag = order.info.get("order_id"), order.info.get("tag")
@@ -196,6 +199,9 @@ class KiteBroker(Slicing):
             return
         sent = self._sent_at(str(tag))
         if not order_id and sent is None:  # its first byte never left
+            if wished:
+                self._waiting[order.ref] = order
+                return
             self._forget_placement(order)
             self.admit(order)
             return
@@ -210,13 +216,15 @@ class KiteBroker(Slicing):
             self._resumed[order.ref] = self._asks + 1
         else:
             self._doubt.begin(order.ref, self.now if sent is None else min(sent, self.now))
-        if self.groups.is_leaving(order.ref) or order.info.get("cancel_wanted"):  # it may never have left
-            self._recalls.append(order.ref)
-        elif order.info.get("replacing"):
+        if not wished and order.info.get("replacing"):
             self._replacing.add(order.ref)
             self._leaving.add(order.ref)
             self._again[order.ref] = self.now
             self._differs.pop(order.ref, None)  # what it is to be is ours to say
+
+    def is_wished_over(self, order: Any) -> bool:
+        """Whether somebody has asked for its end: the strategy, or its group."""
+        return bool(order.info.get("cancel_wanted")) or self.groups.is_leaving(order.ref)
 
     def is_out(self, order: Any) -> bool:
         """Whether Kite may have it: then what became of it is Kite's to say."""
@@ -236,7 +244,7 @@ class KiteBroker(Slicing):
         """What the last run has booked of the placement that counts now is no news."""
         done = left = int(abs(order.executed.size)) - self._before[order.ref]
         value = 0.0
-        if done and (booked := order.info.get("booked")):  # it has stood for others, too
+        if done and (booked := order.info.get("booked")):  # it is not all that the order has traded
             average = float(booked) / done
             return Progress(order_id, filled=done, average_price=average, told=(done, average), booked=float(booked))
         for quantity, price in reversed(self.fills_of(order)):

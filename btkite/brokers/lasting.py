@@ -12,7 +12,7 @@ from ..values import OrderUpdate
 from . import hours, translate
 from .facts import Sizing, order_facts, strategy_facts, watch_sizers
 from .fitting import Fitting
-from .orders import Orders
+from .orders import Orders, whole_ref
 from .record import Note, restore_orders
 from .terms import Terms
 
@@ -110,7 +110,8 @@ class Lasting(Fitting):
         book, self._saved = self._saved, None
         self._adopted = True
         restore_orders(self, book, strategies)
-        self._write("restored", orders=len(book["orders"]), positions=len(book["positions"]))
+        refs = sorted({whole_ref(row["ref"]) for row in book["orders"]})
+        self._write("restored", refs=refs, orders=len(book["orders"]), positions=len(book["positions"]))
         self.flush()
 
     def account_state(self) -> dict[str, Any]:
@@ -179,7 +180,8 @@ class Lasting(Fitting):
     def put_back(self, order: Any, terms: Terms, fills: list[tuple[int, float]], key: str) -> None:
         """An order of the last run is known again."""
         self.orders[order.ref] = order
-        self.terms[order.ref] = terms
+        if order.alive() or order.ref < 0:  # a slice that is over has those of its order, which lives
+            self.terms[order.ref] = terms
         self._bound[order.ref] = self.instrument_named(key, order.data)
         self._know(order.data)
         if fills:

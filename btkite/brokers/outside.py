@@ -8,7 +8,7 @@ are never sold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,14 +19,16 @@ from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress, apply
 from ..orders.reconcile import DELIVERED, Exit, Whose, closable, divide, trim, whose
+from ..risk.gate import UNTIL_ARMED
 from ..values import Denial, OrderUpdate, Proposal
 from .carrying import Carrying
+from .changes import reshape
 from .demat import not_bought
+from .orders import whole_ref
 from .terms import Terms
 
 log = get_logger(__name__)
 _KINDS = {True: bt.order.BuyOrder, False: bt.order.SellOrder}
-_ONLY_REDUCING = "only orders that reduce the position pass until the gate is armed again (btkite arm)"
 
 
 class Others:
@@ -66,6 +68,7 @@ class Outside(Carrying):
         self._runs: set[str] = set()  # names of this run and of those before it, in the tags of their orders
         self._others: dict[str, Others] = {}  # of instruments that were looked at
         self._strangers: dict[str, Progress] = {}
+        self._closing: set[int] = set()  # refs of what waits to close what another order may still close
         self._overhang: set[str] = set()  # instruments whose exits are still to shrink
         self._shrinking = False
         self._past: dict[str, tuple[int, float]] | None = None  # Kite's id -> units and ₹ that earlier runs have booked
@@ -124,13 +127,15 @@ class Outside(Carrying):
         halts = policy == "halt" and not ours
         if halts and self.ledger.latched is None:
             what = f"{abs(units)} {key} ({product}) were {'bought' if units > 0 else 'sold'} by others"
-            self.ledger.latched = Denial("foreign", f"{what}; {_ONLY_REDUCING}", "broker.foreign")
+            self.ledger.latched = Denial("foreign", f"{what}; {UNTIL_ARMED}", "broker.foreign")
         self._write(
             "foreign", order_id=order_id, symbol=key, product=product, quantity=units, price=price,
             followed=share.ours, policy="ours" if ours else policy,
         )  # fmt: skip
         self._say(key, product, units, price, share.ours, _source(order_id, ours=ours), halts=halts)
         self._moves += 1
+        for order in self._beside(key):  # before a book is written: a restart looks at them, too
+            order.addinfo(shrinks=True)
         if share.ours:
             self.follow(key, product, share.ours, price, when, order_id)
         self._overhang.add(key)
@@ -143,7 +148,7 @@ class Outside(Carrying):
         then = "our position follows" if followed == units else "it is theirs"
         if followed not in (0, units):
             then = f"our position follows with {abs(followed)}"
-        also = f"; {_ONLY_REDUCING}" if halts else ""
+        also = f"; {UNTIL_ARMED}" if halts else ""
         self.alert(
             "critical" if halts else "warning",
             f"{abs(units)} {key} ({product}) {verb} at {price:g} from outside ({source}): {then}{also}",
@@ -213,18 +218,45 @@ class Outside(Carrying):
                 elif not self.is_leaving(order):
                     self._shrink(order, left)
 
+    def _beside(self, key: str) -> list[Any]:
+        """Our exits of an instrument; others may have traded beside them, and then they may have to shrink."""
+        return [self.orders[one.ref] for exits in self._exits(key).values() for one in exits]
+
+    def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
+        """What one exit leaves for the next to close, others may have closed already."""
+        super().filled(order, quantity, price, when, order_id)
+        key = self.instrument_of_order(order).key
+        if any(one.info.get("shrinks") for one in self._beside(key)):
+            self._overhang.add(key)
+
+    def regroup(self) -> None:
+        super().regroup()
+        marked = (order for order in self.orders.values() if order.alive() and order.info.get("shrinks"))
+        self._overhang.update(self.instrument_of_order(order).key for order in marked)
+
     def _shrink(self, order: Any, left: int) -> None:
-        order.addinfo(shrunk=True)
         self._shrinking = True
         try:
             self.modify(order, size=int(abs(order.executed.size)) + left)
         finally:
             self._shrinking = False
 
+    def _take_terms(self, order: Any, update: OrderUpdate) -> None:
+        """Also an exit that could not shrink is asked to do so again, after ever longer waits."""
+        super()._take_terms(order, update)
+        for ref, left in self._too_large(self.instrument_of_order(order).key).items():
+            if left > 0 and self.orders[ref].info.get("shrinks"):
+                self._try_again(ref)
+
+    def ask_again(self, now: int) -> None:
+        due = (self.orders[ref] for ref, at in self._again.items() if at <= now)
+        self._overhang.update(self.instrument_of_order(one).key for one in due if one.info.get("shrinks"))
+        super().ask_again(now)
+
     def _flatten(self, entry: Any, size: int) -> None:
         """Of an entry whose exit had to shrink, no more than the account bears: the rest is closed already."""
         exits = (one for one in self.orders.values() if one.parent is not None and one.parent.ref == entry.ref)
-        if size > 0 and any(one.info.get("shrunk") for one in exits):
+        if size > 0 and any(one.info.get("shrinks") for one in exits):
             key = self.instrument_of_order(entry).key
             sells, buys = self.closable(key, self.product_of_order(entry))
             way = -1 if entry.isbuy() else 1
@@ -298,15 +330,35 @@ class Outside(Carrying):
         exchange = self.instrument_of_order(order).exchange
         return product in DELIVERED and exchange in ("NSE", "BSE") and not order.isbuy()
 
+    def going(self) -> Collection[int]:
+        refs = {whole_ref(ref) for ref in self._leaving} - self._replacing
+        return {ref for ref in refs if ref in self.orders and self._goes(self.orders[ref])} if refs else ()
+
     def follows(self, order: Any) -> bool:
-        """Whether it sells what another sale, whose cancellation is on its way, may still sell: it has to wait for
-        that one's end, or both could trade."""
+        """Whether it closes what another order, whose cancellation is on its way, may still close: it has to wait
+        for that one's end, or both could trade."""
+        free = self._flattening or order.ref in self._safety or order.ref < 0  # a slice: its order has waited
+        wanted = self.proposal(order)
+        if not free and wanted.reduces and not self.ledger.reduces(wanted, at_once=True):
+            self._closing.add(order.ref)
+            return True
         key, product = self.instrument_of_order(order).key, self.product_of_order(order)
         if not self._delivers(order, product):
             return False
         left = self._deliverable(order, key, product, going=True)
         # Without such a sale there is nothing to wait for, whatever the account says (in the morning, nothing yet).
         return int(abs(order.executed.remsize)) > left and left < self._deliverable(order, key, product)
+
+    def closes_what_is_left(self, order: Any) -> bool:
+        """What it waited for may have closed some of it: it becomes no larger than what is held. False if that is
+        nothing."""
+        self._closing.discard(order.ref)
+        held = self.ledger.position(self.instrument_of_order(order).key).quantity
+        left = min(int(abs(order.executed.remsize)), -held if order.isbuy() else held)
+        if left > 0:
+            reshape(order, abs(order.executed.size) + left)
+            self.ledger.working(order.ref, left)
+        return left > 0
 
     def _deliverable(self, wanted: Any, key: str, product: str, *, going: bool = False) -> int:
         """Delivered shares that ``wanted`` may sell: ours, less what other orders sell already; ``going``: also those

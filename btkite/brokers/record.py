@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 _KINDS = {"Buy": bt.order.BuyOrder, "Sell": bt.order.SellOrder}
 _PLAIN = (str, int, float, bool)
+_NO_TERMS = Terms(None, False, "next_open")
+"""Of an order that is over."""
 
 
 class Note(Protocol):
@@ -209,6 +211,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
             for key, position, since in broker.holds()
         },
         "orders": [
+            *(_row(broker, order, feeds, owners) for order in _owed(broker)),
             *(_row(broker, order, feeds, owners) for order in broker.orders.values() if order.alive()),
             *(_row(broker, order, feeds, owners) for order in broker.orders.parts()),
         ],
@@ -219,8 +222,14 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
     }
 
 
+def _owed(broker: BookBroker) -> list[Any]:
+    """Orders that are over and of which something is still to be traded back."""
+    refs = sorted(ref for ref in broker.groups.owed() if ref in broker.orders)
+    return [order for order in map(broker.orders.__getitem__, refs) if not order.alive()]
+
+
 def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int, int]) -> dict[str, Any]:
-    terms = broker.terms[order.ref if order.alive() else whole_ref(order.ref)]
+    terms = broker.terms.get(whole_ref(order.ref) if not order.alive() else order.ref, _NO_TERMS)
     return {
         "ref": order.ref,
         "side": order.ordtypename(),
@@ -230,6 +239,7 @@ def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int
         "size": order.size,
         "price": order.created.price,
         "plimit": order.created.pricelimit,
+        "last": order.created.pclose,
         "exectype": order.exectype,
         "tradeid": order.tradeid,
         "trailamount": order.trailamount,
@@ -254,6 +264,7 @@ def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
     """Ledger and positions, before the run starts."""
     broker.demat.restore(book.get("demat", {}))
     broker.ledger = broker.gate.ledger = Ledger.from_state(book["ledger"], margin_rate=broker.ledger_margin_rate())
+    broker.ledger.going = broker.going
     for key, row in book["positions"].items():
         broker.set_position(
             key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"])
@@ -280,18 +291,17 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
         else:
             log.warning("a position has no feed in this run", symbol=key)
     entries = {row["ref"]: row for row in book["ledger"]["orders"] if not row["alive"]}
-    orders = [_revive(broker, row, datas, strategies, entries) for row in book["orders"] if row["key"] in datas]
+    rows = [row for row in book["orders"] if row["key"] in datas]
+    orders = [_revive(broker, row, datas, strategies, entries) for row in rows]
     broker.groups.restore(book["groups"])
-    for order, row in zip(orders, [row for row in book["orders"] if row["key"] in datas], strict=True):
+    living = [(order, row) for order, row in zip(orders, rows, strict=True) if order.alive()]
+    for order, row in living:
         _put_back(broker, order, row)
-    for order in orders:
-        units = broker.groups.told_of(order.ref)
-        if units and order.alive() and not order.active():  # its entry had filled; the process ended before it left
-            broker.work(order, units)
+    broker.regroup()
     for strategy in strategies:
         told = getattr(strategy, "restored", None)
         if told is not None:
-            mine = [order for order in orders if order.p.owner is strategy and order.ref > 0]
+            mine = [order for order, _ in living if order.p.owner is strategy and order.ref > 0]
             told(mine, {key: broker.position_of(key) for key in datas})
 
 
@@ -320,17 +330,21 @@ def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
     broker.notify(order)
 
 
-def _entry_of(data: Any, row: dict[str, Any]) -> Any:
-    """An entry that is over, whose exits live: nobody's order any more, but theirs to be told by. Without it each exit
-    of a bracket would stand for itself, and two of one position look like one too many."""
+def _entry_of(broker: BookBroker, exit: dict[str, Any], data: Any, owner: Any, row: dict[str, Any]) -> Any:
+    """The entry of a living ``exit``, that is over: theirs to be told by, and what its exits do once too often is
+    traded back for it. Without it each exit of a bracket would stand for itself, and two of one position look like one
+    too many."""
     filled = row["sign"] * row["filled"]
     kind = _KINDS["Buy" if row["sign"] > 0 else "Sell"]
     entry = kind(
-        owner=None, data=data, size=row["quantity"], price=row["price"], exectype=bt.Order.Market, simulated=True
-    )
+        owner=owner, data=data, size=row["quantity"], price=row["price"], exectype=bt.Order.Market,
+        tradeid=exit["tradeid"], simulated=True,
+    )  # fmt: skip
     entry.ref = row["ref"]
+    entry.addinfo(adopted=True, instrument=exit["key"], ended=max(broker.now, 0))
     entry.executed.size, entry.executed.remsize = filled, entry.size - filled
     entry.status = bt.Order.Canceled if entry.executed.remsize else bt.Order.Completed
+    broker.put_back(entry, _NO_TERMS, [], exit["key"])
     return entry
 
 
@@ -342,11 +356,12 @@ def _revive(
     entries: dict[int, dict[str, Any]],
 ) -> Any:
     data = broker.cerebro.datas[row["data"]] if row["data"] < len(broker.cerebro.datas) else datas[row["key"]]
+    owner = strategies[row["owner"] if row["owner"] < len(strategies) else 0]
     parent = broker.orders.get(row["parent"])
     if parent is None and row["parent"] in entries:
-        parent = _entry_of(data, entries[row["parent"]])
+        parent = _entry_of(broker, row, data, owner, entries[row["parent"]])
     order = _KINDS[row["side"]](
-        owner=strategies[row["owner"] if row["owner"] < len(strategies) else 0],
+        owner=owner,
         data=data,
         size=abs(row["size"]),
         price=row["price"],
@@ -362,6 +377,7 @@ def _revive(
     order.ref = row["ref"]
     order.created.dt = data.date2num(from_seconds(row["given"]))
     order.created.price, order.created.pricelimit = row["price"], row["plimit"]
+    order.created.pclose = row.get("last")  # what it may cost is judged by the price at which it was given
     order.triggered = row["triggered"]
     order.addinfo(**{**row["info"], "adopted": True})
     order.addcomminfo(broker.getcommissioninfo(data))
@@ -380,7 +396,7 @@ def _revive(
 
 def _put_back(broker: BookBroker, order: Any, row: dict[str, Any]) -> None:
     """Into the market again, held for the next open, or over: its session closed while we were away."""
-    if not order.alive():
+    if not order.alive():  # with another of its group
         return
     deadline, carry, _ = row["terms"]
     over = row["closes"] <= broker.now

@@ -30,6 +30,7 @@ class Settling(Uncertain):
     _before: dict[int, int]
     _by_strategy: set[int]
     _changing: dict[int, int]
+    _react: Any
     _try_again: Any
 
     def init(self) -> None:
@@ -81,7 +82,8 @@ class Settling(Uncertain):
             return
         self.count(order)
         if mine:
-            self._react(self.groups.resized(ref, size))
+            self.groups.resized(ref, size)
+            self._react(ref)
         elif self.groups.told(ref, size):
             self._try_again(ref)
 

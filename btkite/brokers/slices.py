@@ -166,7 +166,9 @@ class Slicing(Widening):
             order.status = Order.Partial if book.remsize else Order.Completed
         if order.triggered:
             whole.triggered = True
-        self._fit(whole, at_least=int(abs(whole.executed.size)) + quantity)
+        # A slice may have traded beyond a size that Kite refused: by what works of it still, its order goes on.
+        works = sum(int(abs(one.executed.remsize)) for one in self.living(whole))
+        self._fit(whole, at_least=int(abs(whole.executed.size)) + quantity + works)
         super().filled(whole, quantity, price, when, order_id)
         if not order.alive():
             self._forget_slice(order)
@@ -270,9 +272,8 @@ class Slicing(Widening):
         """An order of the last run that was cut: its slices come back by themselves. False if it has none."""
         if not self.slices_of(order):
             return False
-        if order.info.get("cancel_wanted") or self.groups.is_leaving(order.ref):
-            self._recalls.append(order.ref)
-        elif (left := int(abs(order.size)) - self._accounted(order)) > 0:
+        left = int(abs(order.size)) - self._accounted(order)
+        if left > 0 and not self.is_wished_over(order):
             for one in self._add(order, left):
                 self.admit(one)
         return True

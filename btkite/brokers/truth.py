@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..kite.inbox import Answer, Link, LinkChange
-from ..linetime import from_seconds
+from ..linetime import from_seconds, to_seconds
 from ..log import get_logger
 from ..orders.progress import Progress
 from ..orders.reconcile import DELIVERED, Slot, account_of, attribute, gaps
@@ -75,6 +76,7 @@ class Truth(Outside):
         self._reading = self._read_again = False
         self._compare_at: int | None = None
         self._suspected = Suspicion()
+        self._ahead: dict[Slot, tuple[int, int]] = {}  # what no order explained, and since when
         self._missing: dict[int, int] = {}  # ref -> units (signed) that it had open when the book did not show it
         self._recalls: list[int] = []  # cancellations that the last run wished for and may not have sent
         self._compared_day: Any = None
@@ -165,6 +167,7 @@ class Truth(Outside):
             for ref in self._recalls:
                 if self.orders[ref].alive():
                     self.recall(self.orders[ref])
+            self.regroup()
             for order in list(self._waiting.values()):
                 self.leave(order)
 
@@ -225,6 +228,8 @@ class Truth(Outside):
         opens = self._size(key) * units >= 0
         last = self.last_price(key)
         at = (price if opens and price > 0 else last) or price
+        before, _ = self._ahead.get(slot, (0, 0))
+        self._ahead[slot] = (before + units, self._suspected.since)
         if at > 0:
             self.outside(key, product, units, at, from_seconds(self.now))
         else:  # nobody can say at what: a position that has no price is nobody's here
@@ -235,6 +240,32 @@ class Truth(Outside):
             self.alert(
                 "critical", f"{units:+} {key} ({product}) that no order explains, at no known price", f"foreign {key}"
             )
+
+    def outside(
+        self,
+        key: str,
+        product: str,
+        units: int,
+        price: float,
+        when: datetime,
+        order_id: str = "",
+        *,
+        ours: bool = False,
+    ) -> None:
+        """Not again what positions have shown before the order book did."""
+        if order_id:
+            units -= self._known_of((key, product), units, to_seconds(when))
+        if units:
+            super().outside(key, product, units, price, when, order_id, ours=ours)
+
+    def _known_of(self, slot: Slot, units: int, when: int) -> int:
+        """What of ``units``, traded at second ``when``, was booked already when no order explained it."""
+        ahead, seen = self._ahead.get(slot, (0, -1))
+        if when > seen or ahead * units <= 0:
+            return 0
+        known = min(units, ahead) if units > 0 else max(units, ahead)
+        self._ahead[slot] = (ahead - known, seen)
+        return known
 
     def last_price(self, key: str) -> float:
         """₹; 0 if there is none."""
@@ -301,6 +332,11 @@ class Truth(Outside):
                 self.ended(order, "expired", "Kite's order book of today does not have it")
                 self.alert("warning", f"order {ref} is not in Kite's book of today: it is over", f"missing {ref}")
 
+    def regroup(self) -> None:
+        """What a group wants may have happened already: first the account is read."""
+        if self.ready:
+            super().regroup()
+
     # -- orders that wait -----------------------------------------------------------------------------------
 
     def waits(self, order: Any) -> bool:
@@ -315,8 +351,11 @@ class Truth(Outside):
         terms = self.terms.get(order.ref)
         if not order.alive() or terms is None:
             return
+        closed = order.ref in self._closing and not self.closes_what_is_left(order)
         denial = None if self._flattening else self._not_ours([order])
-        if terms.deadline is not None and terms.deadline <= self.now:
+        if closed:
+            self.ended(order, "canceled", "what it was to close was closed by the order that it waited for")
+        elif terms.deadline is not None and terms.deadline <= self.now:
             self.ended(order, "expired")
         elif denial is not None:  # what it waited for has traded
             self.ended(order, "rejected", denial.reason)

@@ -158,8 +158,10 @@ class Uncertain(Looking):
         self._desk.submit(Place(ref, proposal))
 
     def count(self, order: Any) -> None:
-        """The risk ledger knows what the order is now."""
-        self.ledger.allowed(self.proposal(order))
+        """The risk ledger knows what the order is now; an exit stays one, also if it is larger than what is held by
+        now: that is what it is made smaller by."""
+        wanted = self.proposal(order)
+        self.ledger.allowed(replace(wanted, reduces=wanted.reduces or self.ledger.is_exit(order.ref)))
         self.ledger.working(order.ref, abs(order.executed.remsize))
 
     # -- one tag, two orders ----------------------------------------------------------------------------

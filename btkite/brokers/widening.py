@@ -106,6 +106,6 @@ class Widening(Banding):
         quantity = self.proposal(order).quantity - self._before.get(ref, 0)
         changes = {"quantity": quantity, "order_type": OrderType.LIMIT.value, "price": limit}
         words = f"order {ref} of {instrument.key} rests unfilled at {progress.price:g}: its limit is moved to {limit:g}"
-        self.alert("warning", words, f"widened {ref} {times}")
+        self.alert("warning", words, f"widened {times} {ref}")
         self._write("widened", ref=ref, price=limit, before=progress.price, last=last)
         self._desk.submit(Modify(ref, self._order_ids[ref], changes, self._variety(order)))

@@ -25,7 +25,8 @@ ORDER, LOGIN, KILL = "order", "login", "kill"
 @dataclass(frozen=True, slots=True)
 class Act:
     """``what`` somebody does at the market's ``at``: ``order`` (by hand, with Kite's ``fields``), ``login`` (a new
-    token is laid where ``btkite login`` puts it; the old one dies) or ``kill`` (the kill switch is set)."""
+    token is laid where ``btkite login`` puts it; the old one dies) or ``kill`` (the kill switch is set; with
+    ``flatten`` in its fields to close everything, too)."""
 
     at: datetime
     what: str
@@ -72,6 +73,8 @@ class Account:
         return False
 
     def _kill(self, venue: Any, fields: Mapping[str, Any]) -> bool:
-        KillSwitch(account_folder(self._state, self._endpoint, USER, MODE) / "kill").engage("chaos")
+        KillSwitch(account_folder(self._state, self._endpoint, USER, MODE) / "kill").engage(
+            "chaos", flatten=bool(fields.get("flatten"))
+        )
         self.killed_at = venue.request_count
         return False

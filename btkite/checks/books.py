@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..brokers.orders import whole_ref
 from .evidence import OVER, RESTS, Evidence, Row, key_of, way_of
 
 
@@ -32,6 +33,7 @@ def exits_of_brackets(e: Evidence) -> Iterator[str]:
     """
     alone = e.scenario.keys.get("groups.exits") == "one"
     filled: dict[int, int] = {}
+    entries: dict[int, dict[str, int]] = {}
     exits: dict[int, dict[str, Row]] = {}
     said: set[int] = set()
     for row in e.log:
@@ -40,12 +42,15 @@ def exits_of_brackets(e: Evidence) -> Iterator[str]:
             continue
         parent = int(intent["parent"])
         if not parent:
-            filled[int(intent["ref"])] = max(filled.get(int(intent["ref"]), 0), int(row["filled_quantity"]))
+            ref = whole_ref(int(intent["ref"]))
+            entries.setdefault(ref, {})[str(row["order_id"])] = int(row["filled_quantity"])
+            filled[ref] = sum(entries[ref].values())
             continue
         mine = exits.setdefault(parent, {})
         mine[str(row["order_id"])] = row
         if parent not in said and parent in filled:
-            counted = list(mine.values()) if alone else [row]
+            one = alone and int(intent["ref"]) > 0  # slices stand for no others
+            counted = list(mine.values()) if one else [row]
             sold = sum(int(one["filled_quantity"]) for one in counted)
             offered = sum(map(_rests, counted))
             if offered > max(0, filled[parent] - sold):

@@ -14,6 +14,7 @@ from ..exchange.faults import TABLE
 from .evidence import Evidence
 from .lives import Stage
 from .oracle import PROMISES, broken
+from .reached import REACHED, reached
 from .scenario import Scenario
 
 HANGS = "the run comes to an end"
@@ -25,7 +26,7 @@ _SHARE = 20  # scenarios of one worker between two words of it
 class Verdict:
     """What came of one scenario. ``broken``: promises with their sentences. ``fired``: how often each kind of fault
     acted on an order call, on other calls, and elsewhere (frames, updates, the market); ``acted``: each of the
-    scenario's faults."""
+    scenario's faults; ``reached``: how often the day came to each state that is worth a storm."""
 
     scenario: Scenario
     broken: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Verdict:
     deaths: int = 0
     acted: tuple[int, ...] = ()
     output: str = ""
+    reached: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def kept(self) -> bool:
@@ -57,6 +59,7 @@ def play(stage: Stage, scenario: Scenario) -> Verdict:
         deaths=len(day.deaths),
         acted=tuple(int(row["fired"]) for row in day.state["faults"]),
         output=day.output,
+        reached=reached(evidence),
     )
 
 
@@ -133,6 +136,7 @@ class Summary:
     failed: list[int] = field(default_factory=list)
     promises: Counter[str] = field(default_factory=Counter)
     fired: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    reached: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def add(self, verdict: Verdict) -> None:
         self.count += 1
@@ -142,6 +146,9 @@ class Summary:
         if not verdict.kept:
             self.failed.append(verdict.scenario.seed)
         self.promises.update(verdict.broken.keys())
+        for name, times in verdict.reached.items():
+            seeds, so_far = self.reached.get(name, (0, 0))
+            self.reached[name] = seeds + bool(times), so_far + times
         for kind, (calls, others, rest) in verdict.fired.items():
             before = self.fired.get(kind, (0, 0, 0))
             self.fired[kind] = (before[0] + calls, before[1] + others, before[2] + rest)
@@ -154,6 +161,10 @@ class Summary:
             yield f"{kind:26} {calls:12,} {others:12,} {rest:12,}"
         sums = [sum(row[place] for row in self.fired.values()) for place in range(3)]
         yield f"{'all':26} {sums[0]:12,} {sums[1]:12,} {sums[2]:12,}"
+        yield f"{'what the storm reached':32} {'seeds':>8} {'times':>10}"
+        for name in REACHED:
+            seeds, times = self.reached.get(name, (0, 0))
+            yield f"{name:32} {seeds:8,} {times:10,}"
         yield f"{self.count:,} seeds, {self.orders:,} orders, {self.trades:,} trades, {self.deaths:,} times killed"
         if not self.failed:
             yield "all promises kept"

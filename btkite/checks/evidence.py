@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from ..brokers.orders import whole_ref
 from .lives import Day
-from .scenario import Scenario
+from .scenario import TAIL, Scenario
+from .wished import Wish, gathered, siblings
 
 Row = Mapping[str, Any]
 OVER = ("COMPLETE", "CANCELLED", "CANCELLED AMO", "REJECTED")
@@ -49,9 +51,7 @@ class Evidence:
     def log(self) -> list[Row]:
         """Every state of every order, in the order in which the exchange wrote them down."""
         rows = [
-            (serial, row)
-            for order in self.day.orders
-            for serial, row in zip(order["serials"], order["history"], strict=True)
+            (rank, row) for order in self.day.orders for rank, row in zip(order["ranks"], order["history"], strict=True)
         ]
         return [row for _, row in sorted(rows, key=lambda pair: pair[0])]
 
@@ -90,10 +90,56 @@ class Evidence:
     def intents(self) -> dict[str, Row]:
         """What the journal announced, by tag; of one that was sent anew the first."""
         found: dict[str, Row] = {}
+        parents = {int(row["ref"]): int(row["parent"]) for row in self.day.wishes if row["what"] == "give"}
         for event in self.day.events:
             if event.kind == "intent":
-                found.setdefault(str(event.data["proposal"]["tag"]), event.data["proposal"])
+                row = event.data["proposal"]
+                if int(row["ref"]) < 0:  # a slice protects what its order does
+                    row = {**row, "parent": parents.get(whole_ref(int(row["ref"])), row["parent"])}
+                found.setdefault(str(row["tag"]), row)
         return found
+
+    @cached_property
+    def wishes(self) -> dict[int, Wish]:
+        """What the strategy asked for, by ref."""
+        return gathered(self.day.wishes, self.day.bars)
+
+    @cached_property
+    def families(self) -> dict[int, set[int]]:
+        """Orders of which one may stand for another."""
+        return siblings(self.wishes)
+
+    def wish_of(self, call: Row) -> Wish | None:
+        """What the strategy had asked for of the order that a change or a cancellation is about."""
+        tag = self._tag_of.get(call["path"].rpartition("/")[2], "")
+        return self.wishes.get(whole_ref(int(self.intents.get(tag, {}).get("ref", 0))))
+
+    @cached_property
+    def _tag_of(self) -> dict[str, str]:
+        return {str(order["order_id"]): str(order.get("tag") or "") for order in self.ours}
+
+    @cached_property
+    def half_heard(self) -> set[int]:
+        """Orders that were given together with one of which the strategy, killed in the midst, left no word."""
+        given = [event.data["refs"] for event in self.day.events if event.kind == "order"]
+        return {ref for refs in given for ref in refs if len(refs) > 1 and not self.wishes.keys() >= set(refs)}
+
+    @cached_property
+    def begun(self) -> set[str]:
+        """When a life began after a death: the market had waited for it."""
+        return {str(event.time.replace(microsecond=0)) for event in self.day.events if event.kind == "began"}
+
+    @cached_property
+    def midway(self) -> set[int]:
+        """Orders that the strategy gave between two bars."""
+        moments = {bar["at"] for bar in self.day.bars}
+        return {int(row["ref"]) for row in self.day.wishes if row["what"] == "give" and row["now"] not in moments}
+
+    @cached_property
+    def latest(self) -> set[int]:
+        """Orders that were given with the last bar: the market ended before all could leave."""
+        last = max((bar["at"] for bar in self.day.bars), default="")
+        return {int(row["ref"]) for row in self.day.wishes if row["what"] == "give" and row["now"] >= last}
 
     @cached_property
     def known(self) -> list[Row]:
@@ -128,6 +174,11 @@ class Evidence:
     def acted(self, what: str) -> bool:
         """Whether somebody was to do this."""
         return any(act.what == what for act in self.scenario.acts)
+
+    @property
+    def over(self) -> datetime:
+        """The end of the last bar."""
+        return self.scenario.ends + timedelta(minutes=TAIL)
 
     def moments(self) -> Iterator[datetime]:
         """The ends of the bars that the strategy saw."""

@@ -10,16 +10,16 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from ..clock import SystemClock
-from ..errors import BtkiteError, JournalBroken
+from ..errors import BtkiteError, JournalBroken, SessionExpired
 from ..journal import Event, Journal
 from ..testing.wire import API_KEY, TOKEN, USER, KiteExchange
-from .acts import Account, Act
+from .acts import LOGIN, Account, Act
 from .boundaries import Boundary
 from .child import Life
 
@@ -38,13 +38,14 @@ class Death:
 @dataclass(frozen=True, slots=True)
 class Day:
     """What came of a day. ``bars``, ``told`` (of orders) and ``closed`` (trades) are the witness's lines, oldest
-    first; ``orders``, ``trades`` and ``positions`` the exchange's own. ``crossings``: the boundaries that the first
-    life came to; ``pauses``: those of them at which all was done and the market was about to move, by its time.
-    ``end``: the witness's last word of the life that came to its end; ``began``: the exchange's request at which each
-    life began; ``state`` and ``requests``: all that the exchange tells a judge; ``note``: what each order that traded
-    costs by its tables, in ₹ by its id; ``events``: the journal's lines, without their books, and ``damage`` what is
-    wrong with it; ``by_hand``: ids of orders that others gave; ``killed_at``: the number of the exchange's request
-    after which the kill switch was set; ``secrets``: what nobody may have said."""
+    first; ``wishes`` what the strategy asked for; ``orders``, ``trades`` and ``positions`` the exchange's own.
+    ``crossings``: the boundaries that the first life came to; ``pauses``: those of them at which all was done and the
+    market was about to move, by its time. ``end``: the witness's last word of the life that came to its end;
+    ``began``: the exchange's request at which each life began; ``state`` and ``requests``: all that the exchange
+    tells a judge; ``note``: what each order that traded costs by its tables, in ₹ by its id; ``events``: the
+    journal's lines, without their books, ``book`` the last of these, and ``damage`` what is wrong with it;
+    ``by_hand``: ids of orders that others gave; ``killed_at``: the number of the exchange's request after which the
+    kill switch was set; ``secrets``: what nobody may have said."""
 
     deaths: tuple[Death, ...] = ()
     codes: tuple[int, ...] = ()
@@ -68,6 +69,8 @@ class Day:
     killed_at: int | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     note: Mapping[str, float] = field(default_factory=dict)
+    wishes: tuple[Mapping[str, Any], ...] = ()
+    book: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,8 @@ class Stage:
             began.append(len(self._exchange.requests()))
             code = self._one(script, folder, len(codes), where)
             codes.append(code)
+            if code == SessionExpired.exit_code and self._logged_in_later(script):
+                continue  # killed while the token was dead: whoever runs it logs in, and starts it again
             if code != KILLED or where is None:
                 break
             deaths.append(Death(where, self._exchange.steer.now()))
@@ -165,13 +170,14 @@ class Stage:
             raise BtkiteError(f"a life that should have gone on ended with signal {-code}; it had said:\n{last}")
         lines = [json.loads(line) for line in _read(folder / "witness.jsonl").splitlines()]
         state = self._exchange.steer.state()
-        events, damage = _journal(folder / "state")
+        events, book, damage = _journal(folder / "state")
         crossed = [_crossed(line) for line in _read(folder / "crossings-0.txt").splitlines()]
         return Day(
             deaths=tuple(deaths),
             codes=tuple(codes),
             bars=tuple(line for line in lines if line["kind"] == "bar"),
             told=tuple(line for line in lines if line["kind"] == "order"),
+            wishes=tuple(line for line in lines if line["kind"] == "wish"),
             closed=tuple(line for line in lines if line["kind"] == "trade"),
             crossings=tuple(boundary for boundary, _ in crossed),
             pauses={datetime.fromisoformat(at): boundary for boundary, at in reversed(crossed) if at},
@@ -187,7 +193,15 @@ class Stage:
             note=self._exchange.charges(),
             events=events,
             damage=damage,
+            book=book,
         )
+
+    def _logged_in_later(self, script: Script) -> bool:
+        """Whether somebody logs in later that day; then it is so late."""
+        later = [act.at for act in script.acts if act.what == LOGIN and act.at > self._exchange.steer.now()]
+        if later:
+            self._exchange.steer.play_until(min(later) + timedelta(seconds=1))
+        return bool(later)
 
     def _one(self, script: Script, folder: Path, number: int, fatal: Boundary | None) -> int:
         keys = {
@@ -238,16 +252,19 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
-def _journal(state: Path) -> tuple[tuple[Event, ...], str]:
-    """What the account's journal holds, and what is wrong with it, if anything."""
+def _journal(state: Path) -> tuple[tuple[Event, ...], Mapping[str, Any] | None, str]:
+    """What the account's journal holds, the account as it stands there last, and what is wrong with it, if anything."""
     events: list[Event] = []
+    book: Mapping[str, Any] | None = None
     for path in sorted(state.rglob("journal.sqlite")):
         try:
             with Journal(path, SystemClock(), read_only=True) as journal:
                 events += journal.events(books=False)
                 wrong = journal.verify()
+                last = journal.last_book()
         except JournalBroken as error:
-            return tuple(events), str(error)
+            return tuple(events), book, str(error)
+        book = book if last is None else last.data["book"]
         if wrong is not None:
-            return tuple(events), f"line {wrong} of the journal is not as it was written"
-    return tuple(events), ""
+            return tuple(events), book, f"line {wrong} of the journal is not as it was written"
+    return tuple(events), book, ""

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from .evidence import Evidence
 
 _PAISA = 0.01
+_BROKERAGE = 20 * 1.18
+"""₹ of one order, with GST: an order in slices is charged as if they had filled one after the other, and of slices
+that fill side by side each may pay its own."""
 
 
 def realized(e: Evidence) -> Iterator[str]:
@@ -32,5 +35,6 @@ def charges(e: Evidence) -> Iterator[str]:
     ours = {str(order["order_id"]) for order in filter(e.followed, e.day.orders)}
     wanted = sum(total for order_id, total in e.day.note.items() if order_id in ours)
     found = float(e.day.end["charges"])
-    if abs(wanted - found) > _PAISA * max(1, len(e.day.note)):
+    slack = _BROKERAGE * sum(int(row["ref"]) < 0 for row in e.intents.values())
+    if abs(wanted - found) > slack + _PAISA * max(1, len(e.day.note)):
         yield f"₹{found:,.2f} of charges here, and ₹{wanted:,.2f} by the exchange's contract note"

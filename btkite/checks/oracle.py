@@ -12,16 +12,39 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from ..brokers.orders import whole_ref
 from .acts import KILL, ORDER
+from .asked import asked
 from .books import exits_of_brackets, no_reversal, one_placement_at_a_time
+from .doubt import (
+    changes_within_the_cap,
+    dead_token_rests,
+    late_bars_are_marked,
+    no_entry_in_doubt,
+    others_shares_stay,
+    waits_for_the_login,
+    within_the_minute,
+)
 from .evidence import OVER, Evidence, Row, key_of
+from .kept import (
+    entries_have_exits,
+    exits_fit_the_account,
+    flattened,
+    kill_leaves_exits,
+    pairs_end_together,
+    rests_as_asked,
+    strategy_is_told,
+    wanted_cancels,
+    written_down,
+)
 from .money import charges, realized
 from .scenario import RESTLESS
 from .seen import bars_in_order, bars_true
 
 _ANEW = timedelta(seconds=85)
 """After this long, what reduces may be sent again under its tag: 90 s, less what rounding to seconds takes."""
-_WINDOW = timedelta(seconds=1)
+_WINDOW = timedelta(seconds=1.1)
+"""One calendar second of Kite's clock, whatever ours says."""
 _MOST = 10
 _FIRST = ("/orders", "/portfolio/positions")
 _ENDED = {
@@ -65,7 +88,7 @@ def never_lost(e: Evidence) -> Iterator[str]:
     for row in e.known:
         if row["uncertain"]:
             yield f"order {row['ref']} is still uncertain at the end"
-        elif row["there"] and row["order_id"] not in rests:
+        elif row["there"] and not row.get("sliced") and row["order_id"] not in rests and row["ref"] not in e.latest:
             there = next((o["status"] for o in e.ours if str(o["order_id"]) == row["order_id"]), "unknown")
             yield f"order {row['ref']} ({row['order_id'] or 'no id'}) works here, and at the exchange it is {there}"
 
@@ -127,19 +150,19 @@ def ends_true(e: Evidence) -> Iterator[str]:
     told = {line["ref"] for line in e.day.told}
     for order in e.ours:
         intent = e.intents.get(str(order.get("tag")))
-        if intent is not None and intent["ref"] not in told:
+        if intent is not None and whole_ref(int(intent["ref"])) not in told:
             yield f"{_order(order)} is {order['status']}, and the strategy was told nothing of order {intent['ref']}"
 
 
 def within_the_limits(e: Evidence) -> Iterator[str]:
-    """No 429 that is our own doing, no more than ten order calls in any second."""
+    """No 429 that is our own doing, no more than ten order calls in any 1.1 s."""
     for row in e.day.requests:
         if row["status"] == 429 and not row["fault"]:
             yield f"{row['method']} {row['path']} at {_time(row):%H:%M:%S} was one call too many"
     times = [_time(row) for row in e.order_calls]
     for first, last in zip(times, times[_MOST:], strict=False):
         if last - first < _WINDOW:
-            yield f"more than {_MOST} order calls went out in the second from {first:%H:%M:%S.%f}"
+            yield f"more than {_MOST} order calls went out in the 1.1 s from {first:%H:%M:%S.%f}"
             return
 
 
@@ -207,6 +230,12 @@ def nothing_that_kite_refuses(e: Evidence) -> Iterator[str]:
             continue
         if not placing and (e.happened(*_BOOK_LIES, *_PRICES_LIE) or e.day.deaths or e.uncertain or e.acted(ORDER)):
             continue
+        wish = None if placing else e.wish_of(row)
+        if wish is not None and wish.first["parent"]:
+            continue  # a bracket's exit grows with each fill of its entry, at the price of that moment
+        ref = int(e.intents.get(str(row["form"].get("tag") or ""), {}).get("ref", 0))
+        if placing and whole_ref(ref) in e.midway:
+            continue  # it was given in answer to news, at a price that only the exchange knew
         if placing and (e.day.deaths or e.intents.get(str(row["form"].get("tag") or ""), {}).get("parent")):
             continue  # what was decided before a death, or as a bracket's exit, leaves later, at another price
         yield f"Kite refused {row['method']} {row['path']} of {_time(row):%H:%M:%S} with {row['status']}: {row['form']}"
@@ -251,9 +280,26 @@ PROMISES: Mapping[str, Promise] = {
     "every order ends as Kite says": ends_true,
     "exits offer no more than is held": exits_of_brackets,
     "no exit turns the position round": no_reversal,
+    "what others have left is what exits fit": exits_fit_the_account,
+    "what an entry has filled has its exits": entries_have_exits,
+    "of orders of which one is to trade, one does": pairs_end_together,
+    "shares of others are not sold": others_shares_stay,
+    "Kite gets what was asked for": asked,
+    "what rests is what was asked for": rests_as_asked,
+    "what was cancelled works no more": wanted_cancels,
+    "the strategy hears of each execution": strategy_is_told,
+    "the journal's account is the run's": written_down,
     "order calls within the limits": within_the_limits,
+    "order calls within a minute's budget": within_the_minute,
+    "changes within the cap": changes_within_the_cap,
+    "no entry in a symbol that is in doubt": no_entry_in_doubt,
+    "a dead token is not hammered": dead_token_rests,
+    "what met a dead token waits": waits_for_the_login,
     "nothing is sent before the account was read": reconciled_first,
     "no entry after the kill switch": heeds_the_kill,
+    "the kill switch leaves exits": kill_leaves_exits,
+    "flattening leaves nothing": flattened,
+    "a bar that came late says so": late_bars_are_marked,
     "no entry on a repaired bar": repaired_bars_are_history,
     "nothing is sent that Kite refuses": nothing_that_kite_refuses,
     "realized profit is the exchange's": realized,

@@ -14,6 +14,8 @@ from typing import Any
 import backtrader as bt
 
 Order = bt.Order
+_MANY = (28, 70)
+"""Lots of an order that Kite takes in several slices only."""
 _STEP = 0.0006
 """A step of the market, as a share of its price: how far from it orders are given."""
 
@@ -24,10 +26,11 @@ class Restless(bt.Strategy):
     Params:
       - ``seed``: of its decisions.
       - ``often``: the share of bars on which it does something with a symbol.
-      - ``most``: units that it may come to hold.
+      - ``plain``: prices on the tick, no bursts, no slices, nothing given in ``notify_order``.
+      - ``most``: units, or lots where there are some, that it may come to hold.
     """
 
-    params = (("seed", 1), ("often", 0.6), ("most", 45))
+    params = (("seed", 1), ("often", 0.6), ("most", 45), ("plain", False))
 
     def __init__(self) -> None:
         self.working: dict[int, Any] = {}
@@ -41,6 +44,17 @@ class Restless(bt.Strategy):
             self.working[order.ref] = order
         else:
             self.working.pop(order.ref, None)
+        if order.status == order.Completed and not self.p.plain and not order.p.simulated:
+            self._protect(order)
+
+    def _protect(self, order: Any) -> None:
+        """An entry that stands alone has traded: its stop is given at once, in the middle of the bar."""
+        data, held = order.data, int(self.getposition(order.data).size)
+        rng = random.Random(f"{self.p.seed}:{order.ref}")  # noqa: S311 - play
+        alone = not any(one.data is data for one in self.working.values())
+        if held and alone and order.isbuy() == (held > 0) and rng.random() < 0.5:
+            way = _sign(held)
+            self.give(data, -held, exectype=Order.Stop, price=self.away(data, -way * rng.uniform(1.0, 3.0)))
 
     def next(self) -> None:
         for data in self.datas:
@@ -54,14 +68,14 @@ class Restless(bt.Strategy):
         mine = [order for _, order in sorted(self.working.items()) if order.data is data and order.alive()]
         held = int(self.getposition(data).size)
         if mine and rng.random() < 0.5:
-            rng.choice(_CHANGES)(self, rng, data, rng.choice(mine))
+            rng.choice(_CHANGES[:-1] if self.p.plain else _CHANGES)(self, rng, data, rng.choice(mine))
         elif mine and (len(mine) > 4 or rng.random() < 0.4):
             return
         elif held and rng.random() < 0.7:
             if not any(order.isbuy() == (held < 0) for order in mine):
                 rng.choice(_EXITS)(self, rng, data, held)
-        elif abs(held) + sum(abs(order.executed.remsize) for order in mine) < self.p.most:
-            rng.choice(_ENTRIES)(self, rng, data, held)
+        elif abs(held) + sum(abs(order.executed.remsize) for order in mine) < self.p.most * _lot(data):
+            rng.choice(_PLAIN_ENTRIES if self.p.plain else _ENTRIES)(self, rng, data, held)
 
     def give(self, data: Any, size: float, **fields: Any) -> Any:
         """Buy ``size``, or sell if it is negative."""
@@ -70,10 +84,12 @@ class Restless(bt.Strategy):
         return (self.buy if size > 0 else self.sell)(data=data, size=abs(size), **fields)
 
     def away(self, data: Any, steps: float) -> float:
-        """A price so many steps above the last one."""
-        tick = data.instrument.tick_size
+        """A price so many steps above the last one; on no tick, as those that strategies compute."""
         last = float(data.close[0])
-        return round(round((last + steps * last * _STEP) / tick) * tick, 2)
+        if self.p.plain:
+            tick = data.instrument.tick_size
+            return round(round((last + steps * last * _STEP) / tick) * tick, 2)
+        return round(last + steps * last * _STEP, 3)
 
 
 Entry = Callable[[Restless, random.Random, Any, int], None]
@@ -82,7 +98,24 @@ Change = Callable[[Restless, random.Random, Any, Any], None]
 
 
 def _units(rng: random.Random, data: Any) -> int:
-    return rng.randint(1, 12) * int(data.instrument.lot_size)
+    lots = rng.randint(*_MANY) if _lot(data) > 1 and rng.random() < 0.3 else rng.randint(1, 12)
+    return lots * _lot(data)
+
+
+def _lot(data: Any) -> int:
+    return int(data.instrument.lot_size)
+
+
+def _words(s: Restless, rng: random.Random) -> dict[str, Any]:
+    """Kite's own fields, now and then."""
+    words: dict[str, Any] = {}
+    if s.p.plain:
+        return words
+    if rng.random() < 0.2:
+        words["tag"] = rng.choice(("A", "mean7", "breakout"))
+    if rng.random() < 0.2:
+        words["market_protection"] = rng.choice((1, 3, 7.5))
+    return words
 
 
 def _side(rng: random.Random) -> int:
@@ -90,7 +123,7 @@ def _side(rng: random.Random) -> int:
 
 
 def _market(s: Restless, rng: random.Random, data: Any, held: int) -> None:
-    s.give(data, _side(rng) * _units(rng, data))
+    s.give(data, _side(rng) * _units(rng, data), **_words(s, rng))
 
 
 def _limit(s: Restless, rng: random.Random, data: Any, held: int) -> None:
@@ -106,7 +139,8 @@ def _limit(s: Restless, rng: random.Random, data: Any, held: int) -> None:
 
 def _stop(s: Restless, rng: random.Random, data: Any, held: int) -> None:
     way = _side(rng)
-    s.give(data, way * _units(rng, data), exectype=Order.Stop, price=s.away(data, way * rng.uniform(0.5, 2.5)))
+    price = s.away(data, way * rng.uniform(0.5, 2.5))
+    s.give(data, way * _units(rng, data), exectype=Order.Stop, price=price, **_words(s, rng))
 
 
 def _stop_limit(s: Restless, rng: random.Random, data: Any, held: int) -> None:
@@ -143,12 +177,24 @@ def _scale(s: Restless, rng: random.Random, data: Any, held: int) -> None:
         s.give(data, way * _units(rng, data), exectype=Order.Limit, price=price)
 
 
-_ENTRIES: tuple[Entry, ...] = (_market, _market, _limit, _limit, _stop, _stop_limit, _bracket, _bracket, _pair, _scale)
+def _flurry(s: Restless, rng: random.Random, data: Any, held: int) -> None:
+    """More at once than Kite takes in a second."""
+    way = _side(rng)
+    for step in range(rng.randint(7, 12)):
+        s.give(data, way * _lot(data), exectype=Order.Limit, price=s.away(data, -way * (1.0 + 0.2 * step)))
+
+
+_PLAIN_ENTRIES: tuple[Entry, ...] = (
+    _market, _market, _limit, _limit, _stop, _stop_limit, _bracket, _bracket, _pair, _scale,
+)  # fmt: skip
+_ENTRIES: tuple[Entry, ...] = (
+    _market, _market, _limit, _limit, _stop, _stop_limit, _bracket, _bracket, _bracket, _pair, _scale, _flurry,
+)  # fmt: skip
 
 
 def _part(rng: random.Random, data: Any, held: int) -> int:
     """Units of an exit: all that is held, or a part of it in lots."""
-    lot = int(data.instrument.lot_size)
+    lot = _lot(data)
     return abs(held) if rng.random() < 0.6 else max(1, round(abs(held) / lot * rng.uniform(0.3, 0.9))) * lot
 
 
@@ -220,7 +266,7 @@ def _reprice(s: Restless, rng: random.Random, data: Any, order: Any) -> None:
 
 def _resize(s: Restless, rng: random.Random, data: Any, order: Any) -> None:
     """Of an order that stands alone: more or less of it."""
-    lot = int(data.instrument.lot_size)
+    lot = _lot(data)
     done = int(abs(order.executed.size))
     if order.parent is None and order.exectype in (Order.Limit, Order.Stop) and not order.info.get("oco"):
         s.broker.modify(order, size=done // lot * lot + rng.randint(1, 10) * lot)
@@ -228,7 +274,14 @@ def _resize(s: Restless, rng: random.Random, data: Any, order: Any) -> None:
         s.cancel(order)
 
 
-_CHANGES: tuple[Change, ...] = (_cancel, _cancel_all, _reprice, _reprice, _reprice, _resize)
+def _fidget(s: Restless, rng: random.Random, data: Any, order: Any) -> None:
+    """Changed its mind again and again, in one bar."""
+    for _ in range(rng.randint(3, 12)):
+        if order.alive() and order.exectype in (Order.Limit, Order.Stop):
+            _reprice(s, rng, data, order)
+
+
+_CHANGES: tuple[Change, ...] = (_cancel, _cancel_all, _reprice, _reprice, _reprice, _resize, _fidget)
 
 
 def _sign(number: float) -> int:

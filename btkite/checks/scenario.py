@@ -31,7 +31,14 @@ TIMEOUT = 1.5
 """Real seconds that the client waits for an answer; no market time passes meanwhile."""
 RESTLESS = "btkite.checks.restless:Restless"
 SYMBOLS = ("NSE:INFY", "NSE:TCS")
-_PRICES = {"NSE:INFY": 1500.0, "NSE:TCS": 3000.0, "NSE:SBIN": 800.0, "BSE:INFY": 1500.0}
+_PRICES = {
+    "NSE:INFY": 1500.0,
+    "NSE:TCS": 3000.0,
+    "NSE:SBIN": 800.0,
+    "BSE:INFY": 1500.0,
+    "NFO:NIFTY26NOVFUT": 26000.0,
+    "NFO:BANKNIFTY26NOVFUT": 58000.0,
+}
 _USUAL = 1000.0
 _TICK = 0.05
 

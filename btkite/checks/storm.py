@@ -32,6 +32,14 @@ _MAKERS: Mapping[str, int] = {
 }  # fmt: skip
 
 
+INDEX, BANKS = "NFO:NIFTY26NOVFUT", "NFO:BANKNIFTY26NOVFUT"
+_LOTS = {INDEX: 65, BANKS: 30}
+_MARKETS = (
+    *(("NSE:INFY", "NSE:TCS"),) * 5, *(("NSE:INFY", "BSE:INFY"),) * 2, (INDEX, "NSE:INFY"), (INDEX, BANKS),
+)  # fmt: skip
+_OF_FUTURES: Mapping[str, Any] = {"checks": ["freeze"], "cash": 1e9}
+
+
 def scenario_of(
     seed: int,
     *,
@@ -49,12 +57,21 @@ def scenario_of(
     draw = random.Random(f"chaos:{seed}")  # noqa: S311 - play
     market = _settings(draw)
     config = {**_keys(draw), **(keys or {})}
-    named = symbols or draw.choice((("NSE:INFY", "NSE:TCS"),) * 3 + (("NSE:INFY", "BSE:INFY"),))
+    named = symbols or draw.choice(_MARKETS)
+    if named[0] == INDEX and not symbols:
+        market |= {**_OF_FUTURES, "lot_sizes": {one: _LOTS[one] for one in named if one in _LOTS}}
+        market |= {"depth": [draw.choice((130, 650, 2600))]} if "depth" in market else {}
+        both = all(one.startswith("NFO") for one in named)
+        config |= {"broker.capital": 1e9, "broker.default_product": "NRML" if both else "MIS"}
+    elif config.get("broker.default_product") == "CNC" and draw.random() < 0.6:  # shares that are not ours to sell
+        market["holdings"] = {named[0]: [draw.randint(1, 40), 1400.0]}
     ends = OPEN + timedelta(minutes=WARMUP + minutes)
     faults = [_fault(draw, ends, named) for _ in range(draw.randint(3, 10))]
     deaths = _deaths(draw)
     if deaths:  # an account without a permission starts no run, and a death is followed by a start
         faults = [fault for fault in faults if fault["kind"] != "no_permission"]
+    if deaths and draw.random() < 0.5:  # and what is in doubt as it dies
+        faults.append(_lost(draw, ends))
     acts = _acts(draw, minutes, named, str(config.get("broker.default_product", "MIS")))
     login = next((act.at for act in acts if act.what == LOGIN), None)
     if login is not None:  # before it, the token dies
@@ -74,6 +91,13 @@ def scenario_of(
         acts=tuple(acts),
         deaths=tuple(deaths),
     )
+
+
+def _lost(draw: Draw, ends: datetime) -> dict[str, Any]:
+    """An order call whose answer nobody gets, early in the day."""
+    match = {"until": ist(ends), "method": draw.choice(("POST", "POST", _WRITES)), "path": "/orders/*"}
+    kind = draw.choice(("connection_dropped_after", "connection_dropped_before", "timed_out_after_accept"))
+    return {"kind": kind, "times": 1, "match": {**match, "nth": draw.randint(1, 4)}, "seed": draw.randrange(1 << 20)}
 
 
 def _settings(draw: Draw) -> Args:
@@ -102,6 +126,8 @@ def _keys(draw: Draw) -> Args:
         made["broker.stop_as"] = "SL"
     if draw.random() < 0.15:
         made["broker.default_product"] = "CNC"
+    if draw.random() < 0.15:
+        made["broker.market_protection"] = draw.choice((2.0, 5.0))
     return made
 
 
@@ -192,16 +218,18 @@ def _acts(draw: Draw, minutes: int, symbols: tuple[str, ...], product: str) -> l
         return OPEN + timedelta(minutes=WARMUP, seconds=draw.randrange(45, max(46, minutes * 60)))
 
     acts: list[Act] = []
-    if draw.random() < 0.25:
-        for _ in range(draw.randint(1, 2)):
+    if draw.random() < 0.35:
+        for _ in range(draw.randint(1, 3)):
             exchange, _, symbol = draw.choice(symbols).partition(":")
             named = product if draw.random() < 0.8 else "MIS"
-            side = draw.choice(("BUY", "SELL")) if named == "MIS" else "BUY"  # others sell no shares that nobody has
-            what = {"transaction_type": side, "quantity": draw.randint(1, 9), "product": named}
+            named = "MIS" if named == "NRML" and exchange == "NSE" else named
+            side = draw.choice(("BUY", "SELL")) if named != "CNC" else "BUY"  # others sell no shares that nobody has
+            units = draw.randint(1, 9) * (_LOTS.get(f"{exchange}:{symbol}") or draw.choice((1, 1, 4)))
+            what = {"transaction_type": side, "quantity": units, "product": named}
             acts.append(Act(moment(), ORDER, {"exchange": exchange, "tradingsymbol": symbol, **what}))
-    if draw.random() < 0.08:
-        acts.append(Act(moment(), KILL))
-    if draw.random() < 0.06:
+    if draw.random() < 0.14:
+        acts.append(Act(moment(), KILL, {"flatten": True} if draw.random() < 0.4 else {}))
+    if draw.random() < 0.12:
         acts.append(Act(max(moment(), OPEN + timedelta(minutes=WARMUP + 2)), LOGIN))
     return sorted(acts, key=lambda act: act.at)
 
@@ -222,8 +250,8 @@ _SITES = (
 
 
 def _deaths(draw: Draw) -> list[str]:
-    """Where the process is killed, in one seed of three."""
-    if draw.random() > 0.33:
+    """Where the process is killed, in two seeds of five."""
+    if draw.random() > 0.4:
         return []
     found = []
     for number in range(draw.choice((1, 1, 1, 2))):

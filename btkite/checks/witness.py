@@ -17,14 +17,17 @@ from typing import Any
 import backtrader as bt
 
 from ..brokers.base import is_repaired
+from ..brokers.translate import TRAILING
 from ..linetime import from_seconds, seconds_of
+from .wishes import overhear
 
 _DEEP, _LONG = 3, 40  # how far into a container, and how many of its members
 _PLAIN = (bool, int, float, str)
 
 
 class Witness(bt.Analyzer):
-    """Writes lines of the kinds ``bar``, ``order``, ``trade`` (one that is closed), and one ``end`` of a run that ends.
+    """Writes lines of the kinds ``wish`` (what the strategy asks for, in its own words), ``bar``, ``order``, ``trade``
+    (one that is closed), and one ``end`` of a run that ends.
 
     Params:
       - ``file``: a descriptor that is open for appending.
@@ -35,6 +38,7 @@ class Witness(bt.Analyzer):
 
     def start(self) -> None:
         self._seen = 0
+        overhear(self.strategy, lambda **wish: self._write(kind="wish", **wish))
 
     def notify_order(self, order: Any) -> None:
         self._write(
@@ -74,6 +78,12 @@ class Witness(bt.Analyzer):
         self._write(
             kind="bar",
             at=str(from_seconds(seconds_of(strategy.datetime[0]))),
+            now=str(from_seconds(broker.now)),
+            trails={
+                order.ref: [order.created.price, order.created.pricelimit]
+                for order in broker.orders.values()
+                if order.alive() and order.exectype in TRAILING
+            },
             position={
                 key: [position.size, _round(position.price)] for key, position, _ in broker.holds() if position.size
             },
@@ -101,7 +111,8 @@ class Witness(bt.Analyzer):
             },
             realized=broker.ledger.realized,
             charges=broker.ledger.charges,
-            orders=[_known(broker, order) for _, order in sorted(broker.orders.items())],
+            orders=[_known(broker, order) for _, order in sorted(broker.orders.items())]
+            + [_known(broker, order) for order in broker.orders.parts()],
         )
 
     def _write(self, **line: Any) -> None:
@@ -130,6 +141,8 @@ def _known(broker: Any, order: Any) -> dict[str, Any]:
         "adopted": bool(info.get("adopted")),
         "simulated": bool(order.p.simulated),
         "foreign": bool(info.get("foreign")),
+        "sliced": order.ref > 0 and bool(info.get("sliced")),
+        "failed": bool(info.get("modify_failed")),
     }
 
 

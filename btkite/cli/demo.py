@@ -24,6 +24,7 @@ PARAMS = {"fast": 8, "slow": 21}
 WARMUP = 75  # one session
 PRODUCT = "CNC"  # it holds overnight, for which MIS is not made
 TOO_MUCH = 25.0  # per cent of the capital, where the limit is 10
+TOO_LITTLE = 1_000.0  # ₹ of one order, where a share costs more
 MODES = ("backtest", "paper", "live")
 
 
@@ -151,9 +152,14 @@ def _show_gate(config: Config, strategy: Path, begin: datetime) -> None:
     from .. import runs
 
     _head("The gate")
-    _say(f"The same strategy asks for {TOO_MUCH:g} % of the capital in one position:")
-    params = {**PARAMS, "percent": TOO_MUCH}
-    result = runs.run(f"{strategy}:SmaCross", [SYMBOL], interval=INTERVAL, start=begin, params=params, config=config)
+    _say(
+        f"The same strategy asks for {TOO_MUCH:g} % of the capital in one position, and its sizer is held to the limit:"
+    )
+    greedy = {**PARAMS, "percent": TOO_MUCH}
+    runs.run(f"{strategy}:SmaCross", [SYMBOL], interval=INTERVAL, start=begin, params=greedy, config=config)
+    _say(f"Where not even one share can pass, here with orders of at most ₹{TOO_LITTLE:,.0f}, the gate says why:")
+    tight = config.with_(**{"risk.max_order_value": TOO_LITTLE})
+    result = runs.run(f"{strategy}:SmaCross", [SYMBOL], interval=INTERVAL, start=begin, params=PARAMS, config=tight)
     _say(f"  {result.denied}")
     reason = next((text for text in result.denials.counts), "")
     _say(f"  for example: {reason}")

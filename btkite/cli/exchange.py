@@ -123,7 +123,11 @@ def exchange(
         typer.Option("--set", metavar="NAME=VALUE", help="Any other setting, as depth=seeded; may be repeated."),
     ] = None,
     redirect_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where the login page sends the browser.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where the login page sends the browser; else where `btkite login` waits. Empty: nowhere.",
+        ),
     ] = None,
     keep_token: Annotated[bool, typer.Option(help="Access tokens survive 06:00 IST.")] = False,
 ) -> None:
@@ -180,7 +184,7 @@ def exchange(
             api_key=config.api_key,
             api_secret=config.api_secret,
             auto_token=config.access_token,
-            redirect_url=redirect_url,
+            redirect_url=told.broker.kite_connect.redirect_url if redirect_url is None else redirect_url or None,
             expire_tokens=config.expire_tokens and not keep_token,
             profile=profile,
             faults=exchange_files.faults(faults) if faults is not None else (),

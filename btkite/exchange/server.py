@@ -193,7 +193,9 @@ class Server:
             venue.after_call()
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), max(pause, 0.001))
+                # No wait_for: where both come in one turn it forgets that it was cancelled.
+                async with asyncio.timeout(max(pause, 0.001)):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -334,7 +334,9 @@ class Venue:
         return self.settings.rate_limits
 
     def state(self) -> dict[str, Any]:
-        """Everything that a judge wants to see."""
+        """Everything that a judge wants to see; ``ranks`` put the rows of all orders' histories into one order."""
+        orders = self.book.orders.values()
+        ranks = {serial: n for n, serial in enumerate(sorted(one for order in orders for one in order.serials))}
         return {
             "clock": {**self.clock_state(), "lockstep": self.lockstep, "paused": self.clock.speed == 0},
             "account": {
@@ -345,8 +347,13 @@ class Venue:
                 "ledger": [entry.row() for entry in self.account.ledger.entries],
             },
             "orders": [
-                {**order.latest(), "algo_id": order.algo_id, "history": order.history, "serials": order.serials}
-                for order in self.book.orders.values()
+                {
+                    **order.latest(),
+                    "algo_id": order.algo_id,
+                    "history": order.history,
+                    "ranks": [ranks[serial] for serial in order.serials],
+                }
+                for order in orders
             ],
             "gtt": self.gtt.rows(),
             "trades": self.book.trades,

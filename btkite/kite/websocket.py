@@ -56,6 +56,7 @@ class WebSocket:
         self._given_up = ""
         self._said: dict[int, str] = {}
         self._data_at = 0.0
+        self._opened_at: float | None = None  # real seconds; None before it stands
         self._pings = 0
         self._pongs = 0
 
@@ -99,10 +100,10 @@ class WebSocket:
         failures = 0
         while True:
             self.stream.state()
-            since = time.monotonic()
+            self._opened_at = None
             try:
                 await self._connection(session)
-                reason, wait = "the server closed the connection", self._pause(failures)
+                reason, least = "the server closed the connection", 0.0
             except _Refused as error:
                 self.link = Link.REFUSED
                 self.stream.state(str(error))
@@ -111,16 +112,17 @@ class WebSocket:
                 self.link, failures = Link.CONNECTING, 0
                 continue
             except _Crowded as error:
-                reason, wait = str(error), max(self.stream.crowded, self._pause(failures))
+                reason, least = str(error), self.stream.crowded
             except _Broken as error:
-                reason, wait = str(error), self._pause(failures)
+                reason, least = str(error), 0.0
             except Exception as error:  # noqa: BLE001 - a fault of ours must not end the stream for good
                 text = f"{type(error).__name__}: {self.stream.clean(error)}"
                 log.error("the stream failed: %s", text)
-                reason, wait = text, self.stream.backoff[1]
-            # A connection that stood for a while starts the count anew.
-            failures = 0 if time.monotonic() - since > self.stream.backoff[1] else failures + 1
-            self.retry_at = self.stream.clock.now() + timedelta(seconds=wait)
+                reason, least = text, self.stream.backoff[1]
+            if self._opened_at is not None and time.monotonic() - self._opened_at > self.stream.backoff[1]:
+                failures = 0  # it stood for a while: its end is the first of others, whatever was before it
+            self.retry_at = self.stream.clock.now() + timedelta(seconds=max(least, self._pause(failures)))
+            failures += 1
             self.link = Link.BROKEN
             self.stream.state(reason)
             self.stream.inbox.bell.ring()  # busy no more, also where that is no news: lock step waits for it
@@ -138,7 +140,9 @@ class WebSocket:
             try:
                 # An exchange's clock may run faster than ours, or in steps: look often.
                 pause = min(left, 0.005) if isinstance(clock, ExchangeClock) else min(left, 1.0)
-                await asyncio.wait_for(self._woken.wait(), pause)
+                # No wait_for: where both come in one turn it forgets that it was cancelled, and the stream never ends.
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
             break
@@ -194,7 +198,7 @@ class WebSocket:
         name = websocket.get_extra_info("sockname") or ("", 0)
         address = f"{name[0]}:{name[1]}"
         self._said, self._pings, self._pongs = {}, 0, 0
-        self._data_at = time.monotonic()
+        self._data_at = self._opened_at = time.monotonic()
         stream.opened(address)
         try:
             await self._session(websocket, address)

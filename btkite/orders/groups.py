@@ -1,8 +1,9 @@
 """Brackets, OCO groups and trailing stops as pure functions from what is known to what is to be done.
 
-A :class:`Group` holds facts that only grow: what each member has filled, and who has ended. :func:`settle`
+A :class:`Group` holds facts that only grow: what each member has filled, and who has ended. :func:`wanted`
 looks at the facts alone and says what the market must be told, so that a restart computes the same again,
-and events may come in any order, twice, or late. :func:`react` is one event followed by :func:`settle`.
+and events may come in any order, twice, or late. What is being done is :func:`asked` for, one action after the
+other; :func:`settle` does both at once, and :func:`react` is one event followed by it.
 
 The rules, for a bracket:
 
@@ -224,23 +225,26 @@ def learn(group: Group, event: Event) -> Group:
     ended = isinstance(event, Ended)
     whole = member.told > 0 and filled >= member.told
     changed = replace(member, filled=filled, alive=member.alive and not ended and not whole)
-    released = group.released
+    released, first = group.released, group.first
     if isinstance(event, Ended) and event.how in (End.CANCELED, End.EXPIRED):
         # Somebody other than this group ended an exit.
         released = released or (member.alive and not member.leaving and member.role is not Role.PARENT)
-    return replace(_put(group, changed), released=released)
+    if filled and group.parent is None:
+        first = first or event.ref
+    return replace(_put(group, changed), released=released, first=first)
 
 
 def settle(group: Group) -> tuple[Group, tuple[Action, ...]]:
+    """What the facts ask for that was not asked for yet; the group takes it as asked for."""
+    actions = wanted(group)
+    for action in actions:
+        group = asked(group, action)
+    return group, actions
+
+
+def wanted(group: Group) -> tuple[Action, ...]:
     """What the facts ask for that was not asked for yet, in the order in which it is to be done."""
-    if group.parent is None and not group.first:
-        group = replace(group, first=next((member.ref for member in group.members if member.filled), 0))
-    wanted = _bracket(group) if group.parent is not None else _oco(group)
-    actions = []
-    for action in wanted:
-        actions.append(action)
-        group = _told(group, action)
-    return group, tuple(actions)
+    return tuple(_bracket(group) if group.parent is not None else _oco(group))
 
 
 def _oco(group: Group) -> Iterable[Action]:
@@ -290,7 +294,8 @@ def _abandoned(group: Group) -> bool:
     return group.exited > 0 or any(child.leaving for child in group.children)
 
 
-def _told(group: Group, action: Action) -> Group:
+def asked(group: Group, action: Action) -> Group:
+    """The group when the market is being told so."""
     if isinstance(action, Flatten) and group.parent is not None:
         return replace(group, flattened=group.flattened + action.size)
     member = group.member(action.ref)

@@ -20,6 +20,9 @@ _RANKS = {"OPEN": 3, "TRIGGER PENDING": 2}
 """Between two messages of one second that tell the same fills, the later of a life's stages is believed:
 in transit (``... PENDING``, ``... RECEIVED``) 1, then these, then all that is not known here 4."""
 
+_DUST = 1e-6
+"""₹ that are the remainder of a multiplication, and no money."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -112,7 +115,8 @@ def _advance(progress: Progress, time: datetime, trade_id: str) -> tuple[Progres
     traded = sum(quantity for _, quantity, _ in progress.trades)
     if traded >= told:
         filled, value = traded, sum(quantity * price for _, quantity, price in progress.trades)
-        average = value / filled if filled else 0.0
+        prices = {price for _, _, price in progress.trades}
+        average = prices.pop() if len(prices) == 1 else value / filled if filled else 0.0
     else:
         filled, value = told, told * average
     more = filled - progress.filled
@@ -121,8 +125,10 @@ def _advance(progress: Progress, time: datetime, trade_id: str) -> tuple[Progres
     known = replace(progress, filled=filled, average_price=average)
     if not more:
         return known, None
-    # The first fill's price is Kite's own figure, to the last bit, not one that was multiplied and divided.
-    price = (value - progress.booked) / more if progress.filled else average
+    # A price that is Kite's own figure is taken to the last bit, not multiplied and divided: the first fill's, and
+    # those of fills that have all traded at one price.
+    even = progress.filled and abs(progress.booked - progress.filled * average) < _DUST
+    price = average if even or not progress.filled else (value - progress.booked) / more
     if price <= 0:
         # Averages are rounded, and of two trades the second may be told first: then the difference is no
         # price. What this fill gets wrong is in ``booked``, so the next one puts it right.

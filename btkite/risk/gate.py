@@ -22,6 +22,7 @@ from .rules import Rule, check
 from .verdicts import verdicts
 
 ONLY_REDUCING = "only orders that reduce the position pass"
+UNTIL_ARMED = f"{ONLY_REDUCING} until the gate is armed again (end the run, then `btkite arm`)"
 
 
 class State(StrEnum):
@@ -275,7 +276,7 @@ class RiskGate:
         if denial is None:
             self.ledger.allowed(order)
         elif any(rule.latches and type(rule).__name__ == denial.rule for rule in self.rules):
-            denial = replace(denial, reason=f"{denial.reason}; {ONLY_REDUCING} until the gate is armed again")
+            denial = replace(denial, reason=f"{denial.reason}; {UNTIL_ARMED}")
             self.ledger.latched = denial
         return denial
 

@@ -10,7 +10,7 @@ Used on Cerebro's thread only. No clock, no I/O: :meth:`Ledger.state` is what a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -84,6 +84,8 @@ class Ledger:
         self._committed: float | None = 0.0
         self._orders: dict[int, Working] = {}
         self._entries: dict[str, tuple[int, ...]] = {}
+        self.going: Callable[[], Collection[int]] = tuple
+        """Refs of working orders whose cancellation is on its way: what closes in their stead waits for their end."""
 
     # -- positions and money ---------------------------------------------------------------------
 
@@ -270,8 +272,9 @@ class Ledger:
         low, high = self._range(key, None)
         return max(0, high), max(0, -low)
 
-    def reduces(self, order: Proposal) -> bool:
-        """True if the worst case over the position and all working orders neither grows nor crosses zero.
+    def reduces(self, order: Proposal, *, at_once: bool = False) -> bool:
+        """True if the worst case over the position and all working orders neither grows nor crosses zero. Orders on
+        their way out count only if ``order`` is not to wait for their end (``at_once``).
 
         A bracket's child whose parent is still to trade is measured against the parent: it can only sell
         again what that will have bought.
@@ -283,7 +286,7 @@ class Ledger:
         held = self.position(record.key).quantity
         if held == 0 or (held > 0) == (record.sign > 0):
             return False
-        low, high = self._range(record.key, record)
+        low, high = self._range(record.key, record, () if at_once else self.going())
         return low >= 0 if held > 0 else high <= 0
 
     def short_by(self, order: Proposal) -> int:
@@ -364,15 +367,15 @@ class Ledger:
             entry="" if order.reduces else _entry(order),
         )
 
-    def _of(self, key: str, extra: Working | None) -> dict[int, Working]:
+    def _of(self, key: str, extra: Working | None, without: Collection[int] = ()) -> dict[int, Working]:
         """The orders on one instrument, ``extra`` among them or in place of its older self."""
-        orders = {order.ref: order for order in self._orders.values() if order.key == key}
+        orders = {order.ref: order for order in self._orders.values() if order.key == key and order.ref not in without}
         if extra is not None:
             orders[extra.ref] = extra
         return orders
 
-    def _range(self, key: str, extra: Working | None) -> tuple[int, int]:
-        held, orders = self.position(key).quantity, self._of(key, extra)
+    def _range(self, key: str, extra: Working | None, without: Collection[int] = ()) -> tuple[int, int]:
+        held, orders = self.position(key).quantity, self._of(key, extra, without)
         return held - most(orders, -1), held + most(orders, 1)
 
     # -- the day ---------------------------------------------------------------------------------

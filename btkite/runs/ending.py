@@ -81,9 +81,10 @@ class Ending:
                 stream.flush()
             os._exit(0)
 
-    def close(self) -> None:
-        """The run is over."""
-        if self._leaving is not None:
+    def close(self, *, leaves: bool) -> None:
+        """The run is over. ``leaves``: so is the process, within the time that SIGTERM gave it."""
+        self.last_words = lambda why: None
+        if self._leaving is not None and not leaves:
             self._leaving.cancel()
 
 
@@ -99,6 +100,7 @@ def stoppable(*, on: bool) -> Iterator[Ending]:
     try:
         yield ending
     finally:
-        ending.close()
+        # Who has no answer of its own to SIGTERM would be gone: tables and the interpreter's end have what time is left.
+        ending.close(leaves=before[signal.SIGTERM] is signal.SIG_DFL)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..kite.forms import PROTECTED
 from ..report.table import inr, number
 from .stories import Event, Story
 
@@ -60,6 +61,9 @@ def _what(story: Story) -> str:
 def _decision(story: Story) -> Iterator[str]:
     for place, bar in enumerate(story.given.get("bars", ())):
         yield from _row("bar seen" if not place else "", _bar(bar))
+    inputs = story.given.get("inputs")
+    if inputs:
+        yield from _row("inputs", ", ".join(f"{name} {_value(value)}" for name, value in inputs.items()))
     if story.given.get("because"):
         yield from _row("decided by", f"btkite: {story.given['because']}")
         return
@@ -87,6 +91,11 @@ def _bar(bar: Mapping[str, Any]) -> str:
         f"{bar['symbol']} {bar['interval']} to {end}: {prices} volume {number(bar.get('volume'), 0)} "
         f"(number {number(bar['length'], 0)})"
     )
+
+
+def _value(value: float | None) -> str:
+    """Of an indicator: any size of number, and none while it warms up."""
+    return "–" if value is None else f"{value:.6g}"
 
 
 def _sizing(note: Mapping[str, Any]) -> str:
@@ -129,7 +138,7 @@ def _proposal(asked: Mapping[str, Any], given: Mapping[str, Any]) -> str:
         parts.append(f"trigger {inr(asked['trigger_price'])}")
     if asked.get("reference_price"):
         parts.append(f"last price known {inr(asked['reference_price'])}")
-    if asked.get("market_protection") is not None:
+    if asked["order_type"] in PROTECTED and asked.get("market_protection") is not None:
         parts.append(f"market protection {asked['market_protection']:g}")
     if given.get("valid"):
         parts.append(f"good till {_moment(given['valid'])}")
@@ -202,6 +211,11 @@ _TOLD = {
         f"rested at {event['before']:g}, moved to {event['price']:g} (last price {event['last']:g})"
     ),
     "alert": lambda event: f"{event['level']}: {event['text']}",
+    "swap": lambda event: (
+        f"what rests at Kite as {event['order_id']} stands for order {event['ref']} from here on, no more for "
+        f"order {event['of']}"
+    ),
+    "restored": lambda event: "btkite started again, and the order was there still",
     "held": lambda event: f"held until {_moment(event['until'])}",
     "end": lambda event: f"ended: {event['how']}" + (f", {event['reason']}" if event.get("reason") else ""),
     "change": lambda event: (

@@ -56,12 +56,21 @@ class Killed:
         elif self.done and self.flatten:
             then = f"the run (pid {self.pid}) has cancelled every order and closed every position"
         elif self.done:
-            then = f"the run (pid {self.pid}) has cancelled what opens{rest and ', and keeps what reduces' + rest}"
+            then = f"the run (pid {self.pid}) has cancelled what opens{self._kept()}"
         elif self.heeded:
             then = f"the run (pid {self.pid}) is still at it{rest}"
         else:
             then = f"the run (pid {self.pid}) has not answered yet"
         return f"{what}; {then}; until `btkite arm`, nothing is opened"
+
+    def _kept(self) -> str:
+        """What a kill without flatten leaves alone."""
+        orders = [text for text in self.left if text.startswith("order")]
+        held = [text for text in self.left if text not in orders]
+        words = f", and keeps what reduces: {'; '.join(orders)}" if orders else ""
+        if held:
+            words += f"; held still{'' if orders else ', with no exit at the market'}: {'; '.join(held)}"
+        return words
 
 
 def kill(

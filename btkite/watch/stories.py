@@ -179,12 +179,12 @@ def stories(events: Iterable[Event]) -> list[Story]:
 
 def _refs(event: Event) -> list[int]:
     if "refs" in event:
-        return [int(ref) for ref in event["refs"]]
+        return [whole_ref(int(ref)) for ref in event["refs"]]
     if event["kind"] == "intent":
         return [whole_ref(int(event["proposal"]["ref"]))]
     if event["kind"] == "alert":  # its key ends with the ref that it is about
         last = str(event.get("key", "")).rpartition(" ")[2]
-        return [int(last)] if last.isdigit() else []
+        return [whole_ref(int(last))] if last.removeprefix("-").isdigit() else []
     return [whole_ref(int(event["ref"]))] if event.get("ref") is not None else []
 
 

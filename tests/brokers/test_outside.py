@@ -46,6 +46,17 @@ def test_adopt_our_position_follows_and_the_trade_is_right(live):
     assert ran.broker.ledger.latched is None
 
 
+def test_adopt_an_order_of_others_is_charged_once_however_often_it_trades(live):
+    """One brokerage with one cap: ₹100,000 in four executions owe ₹20, not three per ten thousand of each."""
+    thin = {"depth": [250], "beyond_depth": "wait"}
+    plan = {3: outside(live, "BUY", 1000)}
+    ran = live.run(LONG, plan, settings=thin, **ADOPT, **{"broker.charges": True})
+    adopted = [order for order in ran.broker.orders.values() if order.info.get("foreign")]
+    assert [order.size for order in adopted] == [250] * 4
+    (order_id,) = {order.info.foreign for order in adopted}
+    assert ran.broker.ledger.charges == pytest.approx(live.exchange.charges()[order_id], abs=0.01)
+
+
 def test_adopt_an_exit_by_hand_closes_our_trade_at_its_price(live):
     plan = {2: buy(size=5), 5: outside(live, "SELL", 5), 8: buy(size=1)}
     rows = [*LONG[:4], (100.0, 104.0, 100.0, 104.0), *[(104.0,) * 4] * 6]

@@ -10,6 +10,7 @@ from btkite.brokers.record import Record
 from btkite.clock import ManualClock
 from btkite.journal import Journal
 from btkite.testing import run_strategy
+from btkite.watch.stories import events_of_journal, find, stories
 from tests.brokers.scene import CALM, DAY, UP, Order, Planned, buy
 from tests.brokers.test_permitted import INDEX, Described, kite, market
 from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
@@ -177,3 +178,20 @@ def test_slices_come_back_after_a_restart(live, tmp_path, plan):
     else:
         assert (statuses, last, live.held()) == ({"COMPLETE"}, "Completed", SIZE)
     assert again.position.size == live.held()
+
+
+def test_the_story_of_an_order_that_went_in_slices_is_all_of_it(live, tmp_path):
+    """Found by the tag and by the id of any slice; what was asked for is the whole, what was sent are the parts."""
+    path = tmp_path / "journal.sqlite"
+    with Journal(path, ManualClock(DAY)) as journal:
+        ran = go(live, {2: buy(size=SIZE)}, record=Record(journal))
+    (story,) = stories(events_of_journal(path))
+    booked = live.book()
+    assert (story.ref, story.filled, story.state) == (ran.given[0].ref, SIZE, "completed")
+    assert story.proposal["quantity"] == SIZE
+    assert sorted(story.ids) == sorted(row["order_id"] for row in booked)
+    assert sorted(story.tags) == sorted(row["tag"] for row in booked)
+    assert len(set(story.tags)) == 3
+    assert sorted(event["proposal"]["quantity"] for event in story.of("intent")) == sorted(CUT)
+    assert [event["fields"]["quantity"] for event in story.of("sending")] == CUT
+    assert all(find([story], name) is story for row in booked for name in (row["tag"], row["order_id"]))

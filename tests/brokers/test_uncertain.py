@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.brokers.scene import CALM, Order, buy, sell
-from tests.brokers.wire import TIMED_OUT, kept, lost, passes, release
+from tests.brokers.wire import TIMED_OUT, kept, lost, passes, release, says
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
@@ -106,12 +106,25 @@ def test_if_both_exits_trade_the_surplus_is_traded_back(live):
     assert any("is at Kite twice" in news for news in ran.news)
 
 
+def test_the_surplus_is_traded_back_once_however_often_kite_tells_of_it(live):
+    live.middle.on("POST", passes, kept)
+
+    def again(s):
+        says(s, 5, "COMPLETE", order=s.given[1])
+
+    plan = {2: buy(size=5), 4: sell(size=5), 9: lambda s: release(live.middle), 10: again, 11: again}
+    ran = live.run(LONG, plan)
+    assert sides(live) == [("BUY", 5, "COMPLETE"), *[("SELL", 5, "COMPLETE")] * 2, ("BUY", 5, "COMPLETE")]
+    assert (ran.position.size, live.held()) == (0, 0)
+
+
 def test_if_both_exits_rest_one_is_cancelled(live):
     live.middle.on("POST", passes, kept)
     plan = {2: buy(size=5), 4: sell(size=5, exectype=LIMIT, price=110.0), 9: lambda s: release(live.middle)}
     ran = live.run(LONG, plan)
     assert sorted(row["status"] for row in live.book() if row["transaction_type"] == "SELL") == ["CANCELLED", "OPEN"]
     assert ran.given[1].alive()
+    assert len(live.middle.calls("DELETE")) == 2  # the first came too early; what is over is not cancelled once more
 
 
 def test_what_the_surplus_fills_ends_the_one_that_rests(live):
@@ -126,3 +139,21 @@ def test_what_the_surplus_fills_ends_the_one_that_rests(live):
     sold = [row for row in live.book() if row["transaction_type"] == "SELL"]
     assert sorted((row["status"], row["filled_quantity"]) for row in sold) == [("CANCELLED", 0), ("COMPLETE", 5)]
     assert (ran.position.size, live.held()) == (0, 0)
+
+
+@pytest.mark.parametrize("buys", [True, False], ids=["long", "short"])
+def test_what_both_placements_of_a_brackets_exit_have_traded_is_traded_back_once(live, buys):
+    """Its group sees that it was exited twice over; nobody else does it again."""
+    live.middle.on("POST", passes, passes, kept)
+    stop, target = (99.0, 110.0) if buys else (101.0, 90.0)
+
+    def enter(s):
+        give = s.buy_bracket if buys else s.sell_bracket
+        return give(size=5, exectype=Order.Market, limitprice=target, stopprice=stop)
+
+    rows = [CALM] * 6 + [(target,) * 4] * 8
+    ran = live.run(rows, {2: enter, 10: lambda s: release(live.middle)}, **{"groups.exits": "two"})
+    assert (ran.position.size, live.held()) == (0, 0)
+    assert ran.broker.ledger.position("NSE:TEST").quantity == 0
+    ours = [row for row in live.book() if row["transaction_type"] == ("BUY" if buys else "SELL")]
+    assert [row["filled_quantity"] for row in ours] == [5, 5]

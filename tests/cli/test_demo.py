@@ -77,7 +77,8 @@ def test_the_three_modes_give_one_answer(shown: Shown) -> None:
 
 
 def test_it_shows_the_gate_and_an_orders_life(shown: Shown) -> None:
-    assert re.search(r"  8 of 8 orders denied: max position 10 % \(risk\.max_position_pct\)", shown.text)
+    assert re.search(r"  8 of 8 orders denied: max order value ₹1,000\.00 \(risk\.max_order_value\)", shown.text)
+    assert re.search(r"for example: \S", shown.text)
     life = shown.text.split("An order's life, live")[1]
     for word in ("Submitted", "Accepted", "changed to ₹", "Canceled", "Completed", "open P&L", "trade closed: "):
         assert word in life, word

@@ -30,7 +30,7 @@ def test_entries_go_and_exits_stay_and_what_is_left_of_a_dead_run_is_closed_by_u
             code, out, err = btkite("kill", "--reason", "lunch")
             assert (code, err) == (0, "")
             assert "is engaged (lunch, since " in out
-            assert "has cancelled what opens, and keeps what reduces: " in out
+            assert re.search(r"has cancelled what opens, and keeps what reduces: order .*; held still: position ", out)
             assert sorted(row["transaction_type"] for row in open_orders(steer)) == ["SELL"] * 3
             assert len(held(steer)) == 3
             assert "nothing was changed" in btkite("kill")[1]

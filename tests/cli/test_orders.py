@@ -33,6 +33,8 @@ class Trader(bt.Strategy):
 
     def __init__(self):
         self.setsizer(PercentOfValue(percent=5))
+        self.mean = bt.ind.SMA(self.data, period=1)
+        self.bands = {self.data: bt.ind.BollingerBands(self.data, period=1)}
 
     def next(self):
         if len(self) == 1:
@@ -108,6 +110,9 @@ def test_an_order_is_explained_from_the_bar_to_the_last_paisa(btkite: Btkite, ra
     given = story["explained"]
     (bar,) = given["bars"]
     assert (bar["symbol"], bar["close"], bar["length"]) == (SYMBOL, 100.0, 1)
+    assert given["inputs"] == {
+        "mean": 100.0, "bands[NSE:TEST].mid": 100.0, "bands[NSE:TEST].top": 100.0, "bands[NSE:TEST].bot": 100.0,
+    }  # fmt: skip
     assert given["strategy"] == "Trader"
     assert story["strategy"]["params"] == {"limit": 0.9}
     assert len(given["digest"]) == 12
@@ -145,6 +150,7 @@ def test_it_reads_well(btkite: Btkite, ran: Ran) -> None:
     assert out.startswith(f"order {ran.refs[0]} · BUY 50 {SYMBOL} Market · completed at ₹")
     for words in (
         "bar seen    NSE:TEST 60minute to 20",
+        "inputs      bands[NSE:TEST].bot 100, bands[NSE:TEST].mid 100,",
         "decided by  Trader(limit=0.9) [",
         "sized by    PercentOfValue(percent=5): cash ₹1,00,000.00",
         "✓ max position 10 %: ₹5,000.00 of ₹10,000.00",

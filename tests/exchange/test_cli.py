@@ -75,6 +75,20 @@ def served(*arguments: str) -> Iterator[dict[str, str]]:
             assert run.wait(10) == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [((), "http://127.0.0.1:8766/?"), (("--redirect-url", "http://localhost:9/x"), "http://localhost:9/x?")],
+    ids=["where btkite login waits", "as told"],
+)
+def test_its_login_page_sends_the_browser_on(given: tuple[str, ...], place: str) -> None:
+    with served(*given) as told:
+        connection = http.client.HTTPConnection("127.0.0.1", int(told["REST"].rpartition(":")[2]), timeout=10)
+        connection.request("GET", told["login page"].partition("0.1:")[2].partition("/")[2].join(("/", "&auto=1")))
+        answer = connection.getresponse()
+        assert (answer.status, str(answer.getheader("Location"))[: len(place)]) == (302, place)
+        connection.close()
+
+
 ACCOUNT = """
 cash: 75000
 user_id: AB1234

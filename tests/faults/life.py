@@ -22,6 +22,7 @@ from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.journal import Journal
 from btkite.store import KiteStore
+from tests.faults.resting import orders_of
 
 URL, FOLDER, PLAN, DEATH = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 
@@ -59,15 +60,16 @@ class Lives(bt.Strategy):
     """Enters once in its account's life, at its second bar; says what it hears."""
 
     def __init__(self) -> None:
-        self.before = False
-        self.file = (FOLDER / "told.jsonl").open("a", encoding="utf-8")
+        told = FOLDER / "told.jsonl"
+        self.before = PLAN.startswith("rest:") and told.exists()  # all of it may be over by now
+        self.file = told.open("a", encoding="utf-8")
 
     def say(self, **facts: Any) -> None:
         self.file.write(json.dumps(facts) + "\n")
         self.file.flush()
 
     def restored(self, orders: Any, positions: Any) -> None:
-        self.before = bool(orders) or any(position.size for position in positions.values())
+        self.before = self.before or bool(orders) or any(position.size for position in positions.values())
         self.say(what="restored", orders=len(orders), sizes=[p.size for p in positions.values()])
 
     def next(self) -> None:
@@ -84,7 +86,10 @@ class Lives(bt.Strategy):
         if PLAN == "rest" and len(self) == 2 and not self.before:
             self.buy(size=10, exectype=bt.Order.Limit, price=97.0)
             self.buy(size=5, exectype=bt.Order.Limit, price=90.0)
-        if PLAN == "rest" and len(self) == 4 and DEATH == "resting":
+        if PLAN.startswith("rest:") and len(self) == 2 and not self.before:
+            for price, size in orders_of(int(PLAN.partition(":")[2])):
+                self.buy(size=size, exectype=bt.Order.Limit, price=price)
+        if PLAN.startswith("rest") and len(self) == 4 and DEATH == "resting":
             die("resting")
         if len(self) == 8:
             self.say(

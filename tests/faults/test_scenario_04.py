@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from itertools import pairwise
+
 import pytest
 
 from btkite.watch.explaining import explained
 from btkite.watch.stories import events_of_journal, find, stories
 from tests.faults.lives import life
+from tests.faults.resting import orders_of
 from tests.faults.scene import held
+from tests.faults.seeds import seeds
 from tests.faults.test_scenario_03 import said
 
 
@@ -68,3 +73,57 @@ def test_a_fill_that_was_made_while_we_were_down_has_the_exchanges_time(kite_exc
     told = find(stories(events_of_journal(tmp_path / "journal.sqlite")), str(partial["ref"]))
     (course,) = [line for line in explained(told) if "filled 4" in line]
     assert filled in course
+    assert any("btkite started again" in line for line in explained(told))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("seed", seeds(3, 60))
+def test_whatever_becomes_of_them_is_told_once_and_is_the_books(kite_exchange, tmp_path, seed):
+    """Several orders, filled, filled in parts and cancelled by chance in what time we are dead."""
+    kite_exchange.reset([100.0] * 60)
+    first = life(kite_exchange, tmp_path, f"rest:{seed}", "resting")
+    refs = [one["ref"] for one in said(first, "order") if one["status"] == "Submitted"]
+    placed = kite_exchange.orders()
+    assert [(row["price"], row["quantity"]) for row in placed] == orders_of(seed)
+    rng, steer = random.Random(-seed - 1), kite_exchange.steer
+    for _ in range(rng.randint(1, 6)):
+        act = rng.choice(["price", "depth", "cancel", "time"])
+        if act == "price":
+            steer.put_price("NSE:TEST", rng.randint(180, 200) / 2)
+        elif act == "depth":
+            steer.put_depth("NSE:TEST", sell=[[rng.randint(180, 194) / 2, rng.randint(1, 30)]])
+            steer.put_price("NSE:TEST", 100.0)
+        elif act == "cancel":
+            working = [row["order_id"] for row in kite_exchange.orders() if row["status"] == "OPEN"]
+            if working:
+                steer.cancel(rng.choice(working))
+        else:
+            steer.advance(rng.randint(1, 60))
+    steer.put_depth("NSE:TEST", sell=[[100.0, 1000]])
+    steer.put_price("NSE:TEST", 100.0)
+    while_dead = kite_exchange.orders()
+
+    second = life(kite_exchange, tmp_path, f"rest:{seed}")
+    book = kite_exchange.orders()
+    filled = {row["order_id"]: row["filled_quantity"] for row in book}
+    assert filled == {row["order_id"]: row["filled_quantity"] for row in while_dead}  # nothing was sent or filled since
+    for ref, row in zip(refs, book, strict=True):
+        told = [one for one in said(second, "order") if one["ref"] == ref]
+        ends = [one["status"] for one in told if one["status"] in ("Completed", "Canceled", "Rejected")]
+        assert ends == {"COMPLETE": ["Completed"], "CANCELLED": ["Canceled"]}.get(row["status"], []), (row, told)
+        sizes = [0, *(one["filled"] for one in told)]
+        assert sizes[-1] == row["filled_quantity"]
+        assert all(earlier <= later for earlier, later in pairwise(sizes))
+        if row["filled_quantity"]:
+            assert told[-1]["price"] == pytest.approx(row["average_price"], abs=0.0001)
+    end = said(second, "end")[0]
+    assert end["size"] == held(kite_exchange) == sum(filled.values())
+    pnl = sum(row["pnl"] for row in kite_exchange.positions())
+    assert end["value"] == pytest.approx(100_000 + pnl - end["charges"], abs=0.01)
+
+    third = life(kite_exchange, tmp_path, f"rest:{seed}")
+    assert [one for one in said(third, "order") if one["ref"] in refs] == []
+    assert [row["tag"] for row in kite_exchange.orders()] == [row["tag"] for row in placed]
+    assert {name: said(third, "end")[0][name] for name in ("size", "price", "value", "charges")} == {
+        name: end[name] for name in ("size", "price", "value", "charges")
+    }

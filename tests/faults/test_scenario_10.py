@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from tests.faults.process import SYMBOLS, live, until
+from tests.faults.seeds import seeds
 
 LIMIT = 12.0
 """Seconds of ``data.silence``; at twice the market's pace the heartbeat bounds nothing yet."""
 
 
-def test_a_half_open_stream_is_told_entries_stop_a_fill_is_learnt_and_all_is_subscribed_again(tmp_path: Path) -> None:
-    with live(tmp_path, speed=60) as running:
-        running.start("resting=0.05", BTKITE_DATA__SILENCE=LIMIT)
+@pytest.mark.parametrize("seed", seeds(2, 20))
+def test_a_half_open_stream_is_told_entries_stop_a_fill_is_learnt_and_all_is_subscribed_again(
+    tmp_path: Path, seed: int
+) -> None:
+    """Another morning, another depth of the order that rests, another bar of it each time."""
+    rng = random.Random(seed)
+    with live(tmp_path, speed=60, seed=rng.randint(1, 10_000)) as running:
+        running.start(f"resting={rng.choice([0.03, 0.05, 0.08])}", BTKITE_DATA__SILENCE=LIMIT)
         running.hears("order", "Accepted", "BUY", "Limit")
-        running.hears("bar", count=2)
+        running.hears("bar", count=rng.randint(2, 12))
         resting = next(row for row in running.steer.orders() if row["status"] == "OPEN")
         modes = running.steer.sockets()[0]["subscriptions"]
         assert set(modes.values()) == {"full"}
         running.steer.speed(2)
         armed = running.steer.now()
-        running.steer.arm("socket_half_open", seconds=60)
+        running.steer.arm("socket_half_open", seconds=rng.randint(45, 90))
+        running.passes(rng.randint(0, 8))
         running.steer.put_price(SYMBOLS[0], round(resting["price"] * 0.99, 1), volume=1000)
         filled = running.steer.now()
         running.hears("order", "Completed", "BUY", "Limit")

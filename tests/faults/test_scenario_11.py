@@ -5,6 +5,7 @@ The judge is the exchange: its candles, and its log of what it was asked.
 
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,16 +14,18 @@ import pytest
 
 from btkite.engine import Cerebro
 from btkite.linetime import from_seconds, seconds_of
+from tests.faults.seeds import seeds
 from tests.test_feeding import TUESDAY, WEDNESDAY, Watch, after, at, candles, rows
 
 SYMBOLS = ("NSE:AAA", "NSE:BBB", "NSE:CCC")
+MINUTE = timedelta(minutes=1)
 ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
 
 
 class Trader(Watch):
     """Wants to open a position on every bar, and notes which bars were repaired."""
 
-    params = (("buys", True), ("size", 1), ("closes_at", None))
+    params = (("buys", True), ("of", 0), ("size", 1), ("closes_at", None))
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +43,7 @@ class Trader(Watch):
         if self.p.closes_at == now:
             self.given.setdefault(now, []).append(self.close(self.data))
         elif self.p.buys:
-            self.given.setdefault(now, []).append(self.buy(self.data, size=self.p.size))
+            self.given.setdefault(now, []).append(self.buy(self.datas[self.p.of], size=self.p.size))
 
 
 def outage(kite_exchange: Any, begin: datetime, end: datetime) -> None:
@@ -115,6 +118,40 @@ def test_every_missed_bar_comes_once_in_order_as_the_exchange_has_it_and_no_entr
     assert sorted(buys(kite_exchange)) == sent  # each at its bar's end, none while bars were caught up with
 
 
+@pytest.mark.parametrize("seed", seeds(4, 200))
+def test_outages_by_chance(kite_exchange, seed):
+    """Up to three, of a second to eight minutes, over one to four symbols that do not trade in each minute, but in
+    the first (next() waits for a bar of each)."""
+    rng = random.Random(seed)
+    keys = [f"NSE:{letter * 3}" for letter in "ABCD"[: rng.randint(1, 4)]]
+    missing = {key: set(rng.sample(range(1, 40), rng.randint(0, 6))) for key in keys}
+    missing[keys[0]] = set()  # its bars are the strategy's clock
+    market = {key: candles(key, count=40, seed=100 * seed + n, holes=missing[key]) for n, key in enumerate(keys)}
+    outages, moment = [], at(18)
+    for _ in range(rng.randint(1, 3)):
+        begin = moment + timedelta(seconds=rng.randint(1, 300))
+        moment = begin + timedelta(seconds=rng.choice([1, 20, 59, 60, 61, 150, rng.randint(2, 480)]))
+        outages.append((begin, moment))
+    ran = go(kite_exchange, market, *outages)
+    for key, given in market.items():
+        assert ran.bars[key] == rows(given)[-len(after(given, TUESDAY)) - 3 :], key
+        assert ran.traded[key] == after(given, TUESDAY), key
+    lost = {
+        bar[0]
+        for bar in after(market[keys[0]], TUESDAY)
+        for begin, end in outages
+        if begin < bar[0] <= end  # its end, and so its last tick, came while nobody listened
+    }
+    repaired = set(ran.repaired.get(keys[0], ()))
+    assert lost <= repaired
+    assert all(any(begin < one <= end + 2 * MINUTE for begin, end in outages) for one in repaired)
+    caught_up = set().union(*map(set, ran.repaired.values())) if ran.repaired else set()
+    for end, (order,) in ran.given.items():
+        assert (order.info.get("denied_by") == "data.trade_repaired") == (end in caught_up), end
+    sent = [end for end, (order,) in ran.given.items() if not order.info.get("denied")]
+    assert sorted(buys(kite_exchange)) == sent
+
+
 def test_a_bar_that_ticks_were_lost_of_is_flagged_and_every_other_is_the_exchanges_candle(kite_exchange):
     """Frames that cannot be read, before the stream breaks: what was built without them differs, and it is said of
     each such bar, once, with both figures; nothing else differs."""
@@ -165,6 +202,25 @@ def test_a_symbol_that_did_not_trade_in_a_minute_of_the_outage_has_no_bar_of_it(
     assert at(23) in ran.repaired["NSE:AAA"]
     assert at(23) not in ran.repaired["NSE:BBB"]
     assert ran.given[at(23)][0].info.denied_by == "data.trade_repaired"
+
+
+def test_no_entry_leaves_in_a_symbol_of_its_own_while_another_is_caught_up_with(kite_exchange):
+    """It was decided on all that the strategy sees: another symbol's repaired bar is news that is as old."""
+    market = three(holes={"NSE:BBB": {6, 7}})
+    ran = go(kite_exchange, market, (at(21, 30), at(24, 10)), of=1)
+    assert {at(22), at(23)} <= set(ran.repaired["NSE:AAA"])
+    assert not {at(21), at(22), at(23)} & set(ran.repaired["NSE:BBB"])  # its bar is of 09:21, and came in time
+    assert ran.given[at(21)][0].info.get("denied_by") is None
+    assert [ran.given[at(minute)][0].info.get("denied_by") for minute in (22, 23)] == ["data.trade_repaired"] * 2
+    assert not [moment for moment in buys(kite_exchange) if at(21, 30) < moment < at(24)]
+
+
+def test_an_entry_leaves_again_although_a_silent_symbols_last_bar_was_repaired(kite_exchange):
+    """The bar that it is decided on is new; that the other symbol has not traded since is no outage."""
+    ran = go(kite_exchange, three(holes={"NSE:BBB": set(range(9, 16))}), (at(20, 30), at(23, 10)))
+    assert at(24) in ran.repaired["NSE:BBB"] or at(23) in ran.repaired["NSE:BBB"]
+    assert [ran.given[at(minute)][0].info.get("denied_by") for minute in (27, 28, 29)] == [None] * 3
+    assert {at(27), at(28), at(29)} <= set(buys(kite_exchange))
 
 
 def test_bars_of_five_minutes_over_whose_end_the_outage_lasts(kite_exchange):

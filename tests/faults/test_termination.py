@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +61,43 @@ def test_while_a_request_hangs_it_ends_all_the_same(tmp_path: Path, where: str) 
             assert "sending" in kinds
             assert kinds[-1] == "ended"
             assert len(running.steer.orders()) == 1
+
+
+ENDED = """
+import os, signal, sys, threading
+import backtrader as bt
+from btkite.runs import ending
+from btkite.testing import bars
+from btkite import KiteData
+
+ending.LEAVE_AFTER = 1.0
+
+class Told(bt.Strategy):
+    def next(self):
+        if len(self) == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+if sys.argv[1] == "own":
+    signal.signal(signal.SIGTERM, lambda number, frame: print("heard"))
+cerebro = bt.Cerebro()
+cerebro.adddata(KiteData(dataname=bars.from_closes([100.0] * 5)))
+cerebro.addstrategy(Told)
+with ending.stoppable(on=True) as end:
+    end.cerebro = cerebro
+    cerebro.run()
+print("over", flush=True)
+threading.Event().wait(3)
+print("went on", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("whose", "said"), [("default", "over\n"), ("own", "over\nwent on\n")])
+def test_what_comes_after_the_run_is_bounded_too_but_in_a_program_that_answers_by_itself(
+    tmp_path: Path, whose: str, said: str
+) -> None:
+    (tmp_path / "ended.py").write_text(ENDED)
+    done = subprocess.run(
+        [sys.executable, "ended.py", whose], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, said), done.stderr

@@ -594,6 +594,14 @@ def test_a_damaged_dump_is_unavailable(rest: FakeRest, client: KiteClient) -> No
         client.instruments()
 
 
+def test_positions_are_the_net_ones_with_what_was_held_overnight(rest: FakeRest, client: KiteClient) -> None:
+    held = {"exchange": "NFO", "tradingsymbol": "NIFTY26NOVFUT", "product": "NRML", "average_price": 25_000.0}
+    rows = {"net": [{**held, "quantity": 75, "overnight_quantity": 75}], "day": []}
+    rest.on("/portfolio/positions", data(rows))
+    (position,) = client.positions()
+    assert (position.tradingsymbol, position.quantity, position.overnight_quantity) == ("NIFTY26NOVFUT", 75, 75)
+
+
 def test_the_book_comes_as_updates_trades_and_positions(rest: FakeRest, client: KiteClient, shared: Path) -> None:
     mocks = shared / "kite_mocks"
     for path, name in (

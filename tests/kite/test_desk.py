@@ -381,6 +381,67 @@ def test_stop_refuses_what_it_could_not_send_in_time(
     assert len(rest.asked) == 1
 
 
+def test_in_a_hurry_what_reduces_is_still_sent_and_no_entry_is(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    held = threading.Event()
+    rest.then(Reply({"status": "success", "data": {"order_id": "1"}}, hold=held), data({"order_id": "3"}))
+    rest.on("/orders/regular/9", data({"order_id": "9"}))
+    desk = make()
+    desk.submit(place(1))
+    rest.wait_for(1)
+    for request in (
+        place(2),
+        place(3, reduces=True),
+        Modify(4, "9", {"quantity": 9}, reduces=False),
+        Modify(5, "9", {"price": 1.0}),
+        Cancel(6, "9"),
+    ):
+        desk.submit(request)
+    threading.Timer(0.1, held.set).start()
+    assert not desk.stop(10.0, entries=False)
+    got = {reply.ref: reply.error for reply in replies.wait(6)}
+    assert sorted(ref for ref, failed in got.items() if failed is None) == [1, 3, 5, 6]
+    for ref in (2, 4):
+        assert isinstance(got[ref], OrderRefused)
+        assert got[ref].error_type == NOT_SENT
+    assert [asked.form["tag"] for asked in rest.asked if asked.method == "POST"] == ["t1", "t3"]
+    assert sorted(asked.method for asked in rest.asked[1:]) == ["DELETE", "POST", "PUT"]
+
+
+def test_by_turns_the_end_sends_what_was_given_in_the_last_turn(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    rest.on("/orders/regular", echo)
+    desk = make(by_turns=True)
+    desk.submit(place(1))
+    desk.submit(place(2, reduces=True))
+    assert not desk.stop(10.0, entries=False)
+    assert {reply.ref: reply.order_id for reply in replies.wait(2)} == {1: "", 2: "id-t2"}
+
+
+def test_a_request_that_hangs_is_left_behind_after_the_patience_that_there_is(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    held = threading.Event()
+    rest.then(Reply({"status": "success", "data": {"order_id": "1"}}, hold=held))
+    desk = make()
+    desk.submit(place(1))
+    rest.wait_for(1)
+    desk.submit(place(2, reduces=True))
+    ends: list[bool] = []
+    stopping = threading.Thread(target=lambda: ends.append(desk.stop(0.0, patience=0.1)), daemon=True)
+    stopping.start()
+    stopping.join(10)
+    assert ends == [False]  # although the first is still without its answer
+    (reply,) = replies.wait(1)
+    assert reply.ref == 2
+    assert isinstance(reply.error, OrderRefused)
+    held.set()
+    assert [one.ref for one in replies.wait(2)] == [2, 1]
+    assert len(rest.asked) == 1
+
+
 def test_in_lock_step_an_order_that_waits_lets_the_exchange_move_on(
     rest: FakeRest, inbox: Inbox, make: Callable[..., Desk], replies: Replies
 ) -> None:

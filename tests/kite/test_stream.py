@@ -426,6 +426,132 @@ def test_stop_ends_a_long_backoff_at_once(
     listener.wait_link(Link.BROKEN, Link.CLOSED)
 
 
+class RealTime:
+    """What the connections measure their own age by."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch) -> RealTime:
+    clock = RealTime()
+    monkeypatch.setattr("btkite.kite.websocket.time", clock)
+    return clock
+
+
+class Breaking:
+    """A stream whose market time stands still: a break waits until it is told to go on."""
+
+    def __init__(self, wire: FakeStream, stream: KiteStream, listener: Listener, clock: ManualClock) -> None:
+        self.wire, self.stream, self.listener, self.clock = wire, stream, listener, clock
+        self.tries = 1
+
+    def waits(self) -> float:
+        """Seconds until the next attempt, when this one has broken."""
+        self.listener.until(lambda: self.wire.attempts >= self.tries and self.stream.due is not None)
+        due = self.stream.due
+        assert due is not None
+        return (due - self.clock.now()).total_seconds()
+
+    def again(self) -> None:
+        self.tries += 1
+        self.stream.renew()
+
+    def stands(self) -> None:
+        """The connection that is tried now does."""
+        self.listener.until(lambda: self.stream.connected)
+
+
+@pytest.fixture
+def breaking(wire: FakeStream, make: Callable[..., KiteStream], listener: Listener, real: RealTime) -> Breaking:
+    clock = ManualClock(datetime(2026, 11, 23, 12, 0))
+    return Breaking(wire, make(backoff=(1.0, 30.0), clock=clock), listener, clock)
+
+
+def about(seconds: float) -> Any:
+    """A pause is spread by a fifth, so that not everybody comes back at once."""
+    return pytest.approx(seconds, rel=0.2001)
+
+
+def test_each_break_waits_twice_as_long_as_the_last_but_never_longer_than_the_longest(
+    wire: FakeStream, breaking: Breaking
+) -> None:
+    wire.refuse_all = 502
+    breaking.stream.start()
+    for expected in (1, 2, 4, 8, 16, 30, 30):
+        assert breaking.waits() == about(expected)
+        breaking.again()
+
+
+@pytest.mark.parametrize(("age", "expected"), [(30.5, [1, 2]), (29.5, [16, 30])], ids=["stood", "did not stand"])
+def test_a_connection_that_stood_for_a_while_starts_the_count_anew(
+    wire: FakeStream, breaking: Breaking, real: RealTime, age: float, expected: list[float]
+) -> None:
+    wire.refusals.extend([502] * 4)
+    breaking.stream.start()
+    for before in (1, 2, 4, 8):
+        assert breaking.waits() == about(before)
+        real.now += 100.0  # the time of waiting and trying is none of standing
+        breaking.again()
+    breaking.stands()
+    real.now += age
+    wire.refuse_all = 502
+    wire.socket(0).cut()
+    assert breaking.waits() == about(expected[0])
+    breaking.again()
+    assert breaking.waits() == about(expected[1])
+
+
+def test_short_breaks_of_a_long_day_are_each_the_first(wire: FakeStream, breaking: Breaking, real: RealTime) -> None:
+    breaking.stream.start()
+    for number in range(8):
+        breaking.stands()
+        real.now += 600.0
+        wire.socket(number).cut()
+        assert breaking.waits() == about(1)
+        breaking.again()
+
+
+def test_a_connection_that_is_cut_at_once_each_time_waits_ever_longer(wire: FakeStream, breaking: Breaking) -> None:
+    breaking.stream.start()
+    for number, expected in enumerate((1, 2, 4, 8)):
+        breaking.stands()
+        wire.socket(number).cut()
+        assert breaking.waits() == about(expected)
+        breaking.again()
+
+
+def test_a_new_session_after_a_refusal_starts_the_count_anew(wire: FakeStream, breaking: Breaking) -> None:
+    wire.refusals.extend([502, 502, 502, 403])
+    breaking.stream.start()
+    for before in (1, 2, 4):
+        assert breaking.waits() == about(before)
+        breaking.again()
+    breaking.listener.wait_link(Link.REFUSED)
+    wire.refuse_all = 502
+    breaking.again()
+    assert breaking.waits() == about(1)
+
+
+def test_a_new_session_in_the_moment_of_the_end_does_not_keep_the_stream_from_ending(
+    wire: FakeStream, make: Callable[..., KiteStream], listener: Listener
+) -> None:
+    wire.refuse_all = 502
+    stream = make(backoff=(60.0, 60.0), connections=1)
+    for number in range(20):
+        stream.start()
+        listener.until(lambda: stream.due is not None and wire.attempts > number)
+        stream.renew()
+        ends = threading.Thread(target=stream.stop, daemon=True)
+        ends.start()
+        ends.join(20)
+        assert not ends.is_alive()
+
+
 def test_renew_ends_a_backoff(wire: FakeStream, make: Callable[..., KiteStream], listener: Listener) -> None:
     wire.refusals.append(500)
     stream = make(backoff=(300.0, 300.0))

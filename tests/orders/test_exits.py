@@ -181,3 +181,15 @@ def test_whatever_is_lost_on_the_way_each_unit_is_somebodys_and_the_price_fits(
                 assert ref == what
             heard, carried, single = filled, ref, True
     assert sum(done.values()) == heard
+
+
+@pytest.mark.parametrize(("trigger", "expected"), [(95.0, S), (94.0, S), (90.0, U), (91.0, U), (120.0, S)])
+def test_of_several_stops_it_is_the_one_whose_trigger_it_has(trigger: float, expected: int) -> None:
+    exits = (stop(95.0), stop(90.0, ref=U), target(105.0))
+    assert traded(exits, T, said("SL-M", trigger=trigger)) == expected
+
+
+@pytest.mark.parametrize(("price", "expected"), [(105.0, T), (104.0, T), (110.0, U), (112.0, U)])
+def test_of_several_targets_it_is_the_one_whose_limit_it_has(price: float, expected: int) -> None:
+    exits = (stop(95.0), target(105.0), target(110.0, ref=U))
+    assert traded(exits, S, said("LIMIT", price)) == expected

@@ -429,3 +429,46 @@ def test_a_trailing_stop_moves_only_towards_the_market() -> None:
     assert trail(107.8, Side.SELL, 105.0, percent=0.02) == 107.8
     assert trail(102.0, Side.BUY, 98.0, amount=2.0) == 100.0
     assert trail(100.0, Side.BUY, 101.0, amount=2.0) == 100.0
+
+
+def test_what_is_asked_for_is_not_asked_for_again() -> None:
+    """An exit trades while the entry still works: the entry's rest goes, once."""
+    group = stop_and_target()
+    for event in (Filled(P, 40), Filled(S, 10)):
+        group, actions = react(group, event)
+    assert Cancel(P) in actions
+    for filled in (15, 20):
+        group, actions = react(group, Filled(S, filled))
+        assert Cancel(P) not in actions
+
+
+def test_a_group_that_holds_something_is_not_done() -> None:
+    group = stop_and_target()
+    for event in (Filled(P, 100), Ended(P, End.COMPLETED, 100), Ended(S, End.REJECTED), Ended(T, End.REJECTED)):
+        group, _ = react(group, event)
+    assert group.held == 100
+    assert not group.done
+
+
+def test_siblings_that_stand_alone_are_flattened_and_a_brackets_are_not() -> None:
+    """Of a bracket's children the bracket sees to the position."""
+    for alone, expected in ((True, [Flatten(2, 5)]), (False, [])):
+        group = Group(oco((1, 5), (2, 5)).members, alone=alone)
+        group, _ = react(group, Filled(1, 5))
+        _, actions = react(group, Filled(2, 5))
+        assert [action for action in actions if isinstance(action, Flatten)] == expected
+
+
+def test_a_bracket_has_raced_if_more_was_exited_than_entered() -> None:
+    raced = stop_and_target()
+    for event in (Filled(P, 100), Filled(S, 100)):
+        raced, _ = react(raced, event)
+    assert not raced.raced
+    assert learn(raced, Filled(T, 30)).raced
+    assert settle(learn(raced, Filled(T, 30)))[0].raced
+
+
+def test_siblings_work_from_the_start() -> None:
+    assert [(member.active, member.told, member.open) for member in oco((1, 5), (2, 7)).members] == [
+        (True, 5, 5), (True, 7, 7),
+    ]  # fmt: skip

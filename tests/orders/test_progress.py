@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btkite.orders.progress import Progress, apply, apply_trade
-from btkite.values import Fill, OrderUpdate
+from btkite.values import Fill, OrderUpdate, Trade
 
 T0 = datetime(2026, 11, 20, 9, 15)
 
@@ -232,3 +232,118 @@ def test_another_orders_message_is_refused() -> None:
     progress, _ = tell(update("OPEN"))
     with pytest.raises(ValueError, match="an update of order 2 was handed to order 1"):
         apply(progress, update("OPEN", order_id="2"), T0)
+
+
+@pytest.mark.parametrize("told_by", ["trades", "updates"])
+def test_fills_at_one_price_have_kites_own_figure(told_by: str) -> None:
+    """₹1,479.65 six times over is not ₹1,479.6500000000003."""
+    price, done = 1479.65, 0
+    messages: list[OrderUpdate | Fill] = [update("OPEN")]
+    for number, units in enumerate((6, 1, 3), 1):
+        done += units
+        by_trade = Fill(units, price, at(number), f"T{number}")
+        messages.append(by_trade if told_by == "trades" else update("OPEN", done, price, number))
+    progress, fills = tell(*messages)
+    assert [fill.price for fill in fills] == [price] * 3
+    assert progress.average_price == price
+
+
+def both_ways(*messages: OrderUpdate) -> Progress:
+    """What is known in the end, which is the same in whatever order they are told."""
+    progress, _ = tell(*messages)
+    assert tell(*messages[::-1])[0] == progress
+    return progress
+
+
+def test_of_two_messages_the_one_that_knows_of_more_fills_is_believed_whatever_its_time() -> None:
+    """A lagging row of the order book is dated by a later change, and has not heard of the last fill."""
+    progress = both_ways(
+        update("UPDATE", 40, 100.0, 1, price=101.0, trigger_price=99.0, quantity=90, order_type="LIMIT"),
+        update("OPEN", 10, 100.0, 2, price=105.0, trigger_price=95.0, quantity=100, order_type="SL"),
+    )
+    assert (progress.status, progress.filled, progress.quantity, progress.remaining) == ("UPDATE", 40, 90, 50)
+    assert (progress.price, progress.trigger_price, progress.order_type) == (101.0, 99.0, "LIMIT")
+    assert progress.exchange_time == at(1)
+
+
+def test_an_end_is_believed_over_a_message_that_knows_of_more_fills_and_is_later() -> None:
+    progress = both_ways(
+        update("CANCELLED", 40, 100.0, 1, cancelled_quantity=60, status_message="by you"),
+        update("OPEN", 70, 100.0, 5, status_message="later"),
+    )
+    assert (progress.status, progress.terminal, progress.remaining) == ("CANCELLED", True, 0)
+    assert (progress.cancelled, progress.status_message) == (60, "by you")
+    assert progress.filled == 70
+
+
+def test_of_messages_with_the_same_fills_the_later_is_believed_whatever_its_stage() -> None:
+    progress = both_ways(update("OPEN", 40, 100.0, 2, price=101.0), update("TRIGGER PENDING", 40, 100.0, 3, price=0.0))
+    assert (progress.status, progress.price, progress.exchange_time) == ("TRIGGER PENDING", 0.0, at(3))
+
+
+def test_a_message_without_the_exchanges_time_is_dated_by_the_orders() -> None:
+    later = update("OPEN", price=102.0, exchange_time=None, order_time=at(3))
+    progress = both_ways(update("OPEN", price=101.0, second=2), later)
+    assert (progress.price, progress.exchange_time) == (102.0, at(3))
+    # Where both are told the exchange's counts: it is that of the last change.
+    progress = both_ways(update("OPEN", price=101.0, second=4, order_time=at(1)), later)
+    assert (progress.price, progress.exchange_time) == (101.0, at(4))
+
+
+def test_a_message_with_no_time_at_all_is_the_oldest() -> None:
+    progress = both_ways(update("OPEN", price=101.0, second=0), update("OPEN", price=102.0, exchange_time=None))
+    assert progress.price == 101.0
+
+
+def trade(number: int, units: int, second: int | None) -> Trade:
+    when = None if second is None else at(second)
+    return Trade(f"T{number}", "1", "NSE", "INFY", "BUY", "MIS", units, 100.0, when)
+
+
+@pytest.mark.parametrize(
+    ("filled", "when"),
+    [
+        (30, 1),  # the first trade alone
+        (31, 4),  # and one unit of the second
+        (70, 4),
+        (71, 9),
+        (100, 9),
+    ],
+)
+def test_a_fill_is_dated_by_the_trade_that_made_it_whole(filled: int, when: int) -> None:
+    trades = [trade(2, 40, 4), trade(3, 30, 9), trade(1, 30, 1)]
+    _, fill = apply(None, update("CANCELLED", filled, 100.0, 60), at(9999), trades)
+    assert fill is not None
+    assert (fill.quantity, fill.time) == (filled, at(when))
+
+
+@pytest.mark.parametrize("trades", [[], [trade(1, 30, 1)], [trade(1, 100, None)]], ids=["none", "too few", "no time"])
+def test_trades_that_do_not_know_leave_the_time_to_the_order(trades: list[Trade]) -> None:
+    _, fill = apply(None, update("CANCELLED", 60, 100.0, 60), at(9999), trades)
+    assert fill is not None
+    assert fill.time == at(60)
+
+
+def test_an_average_of_fewer_fills_does_not_replace_that_of_more() -> None:
+    progress, fills = tell(update("UPDATE", 40, 100.0, 1), update("OPEN", 10, 90.0, 2), update("OPEN", 40, 95.0, 3))
+    assert (progress.filled, progress.average_price) == (40, 100.0)
+    assert fills == [Fill(40, 100.0, at(1))]
+
+
+def test_trades_that_know_as_much_as_the_messages_are_the_price() -> None:
+    """An average is rounded; the trades are not."""
+    one = Fill(40, 100.003, at(1), "T1")
+    assert tell(update("UPDATE", 40, 100.0, 1), one)[0].average_price == 100.003
+    assert tell(update("UPDATE", 41, 100.0, 1), one)[0].average_price == 100.0
+
+
+def test_what_is_over_has_nothing_left_to_trade() -> None:
+    open_, _ = tell(update("OPEN", 40, 100.0, 1))
+    gone, _ = tell(update("OPEN", 40, 100.0, 1), update("CANCELLED", 40, 100.0, 2, cancelled_quantity=60))
+    assert (open_.remaining, gone.remaining) == (60, 0)
+
+
+def test_without_the_exchanges_time_kites_own_says_how_new_it_is() -> None:
+    known, _ = tell(update("OPEN", 0, 0.0, exchange_time=None, order_time=at(7)))
+    assert known.exchange_time == at(7)
+    assert tell(update("OPEN", 0, 0.0, 3, order_time=at(7)))[0].exchange_time == at(3)

@@ -248,3 +248,58 @@ def test_the_switch_is_the_owners_alone(tmp_path: Path) -> None:
     kill = KillSwitch(tmp_path / "KILL")
     kill.engage("x")
     assert kill.path.stat().st_mode & 0o077 == 0
+
+
+def test_a_pause_of_one_instrument_holds_its_entries_back_and_nobody_elses() -> None:
+    judge = gate(held=10)
+    judge.pause("stale", "no price for 60 s", INFY.key)
+    judge.pause("other", "its feed is broken", "NSE:TCS")
+    assert judge.state is State.ACTIVE
+    assert set(judge.paused) == {"stale", "other"}
+    denial = judge.judge([order(1)])
+    assert denial is not None
+    assert (denial.rule, denial.reason.startswith("no price for 60 s: ")) == ("stale", True)
+    assert judge.judge([order(2, SELL, 10)]) is None  # what reduces passes
+    judge.unpause("other")
+    assert judge.judge([order(3)]) is not None
+    judge.unpause("stale")
+    assert judge.paused == {}
+    assert judge.judge([order(4)]) is None
+
+
+def test_pauses_do_not_lift_each_other() -> None:
+    judge = gate()
+    judge.pause("link", "the stream is down")
+    judge.pause("clock", "the clock is off")
+    judge.unpause("link")
+    assert (judge.state, judge.reason) == (State.REDUCING, "the clock is off")
+    denial = judge.judge([order(1)])
+    assert denial is not None
+    assert denial.rule == "clock"
+    judge.unpause("clock")
+    assert (judge.state, judge.reason) == (State.ACTIVE, "")
+    assert judge.judge([order(2)]) is None
+
+
+def test_a_kill_that_is_not_engaged_is_no_reason(tmp_path: Path) -> None:
+    judge = gate(kill=KillSwitch(tmp_path / "kill"))
+    judge.reduce_only("the account differs")
+    assert judge.reason == "the account differs"
+    judge.resume()
+    assert judge.reason == ""
+
+
+def test_only_the_rule_that_is_for_good_latches() -> None:
+    """A limit of one order, that is passed beside one for good, is of that order alone."""
+    judge = gate(max_order_value=500.0, max_portfolio_loss_pct=5)
+    denial = judge.judge([order(1)])
+    assert denial is not None
+    assert denial.key == "risk.max_order_value"
+    assert judge.ledger.latched is None
+    assert judge.judge([order(2, quantity=5)]) is None
+    judge.ledger.fill(INFY, BUY, 10_000, 100.0)
+    judge.ledger.mark(INFY.key, 90.0)
+    denial = judge.judge([order(3, quantity=1)])
+    assert denial is not None
+    assert denial == judge.ledger.latched
+    assert judge.state is State.REDUCING

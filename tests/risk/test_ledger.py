@@ -447,3 +447,50 @@ def test_what_is_held_can_be_listed() -> None:
         "NSE:SBIN": Held(2, 800.0, 800.0, 1.0, 1.0),
     }
     assert list(ledger.positions()) == ["NSE:INFY", "NSE:SBIN"]
+
+
+def test_every_figure_of_a_book_survives_a_restart() -> None:
+    """Each is another one, so that none can stand for another, or for the capital."""
+    ledger = Ledger(1e6)
+    ledger.roll(date(2026, 11, 19))
+    ledger.fill(INFY, BUY, 40, 100.0, 3.0)
+    ledger.mark(INFY.key, 130.0)
+    ledger.observe()
+    ledger.mark(INFY.key, 125.0)
+    ledger.rearm()
+    ledger.mark(INFY.key, 120.0)
+    ledger.roll(NOON.date())
+    ledger.fill(INFY, SELL, 10, 125.0, 7.0)
+    ledger.allowed(order(1, BUY, 5))
+    ledger.latched = Denial("MaxDailyLoss", "too much is lost", "risk.max_daily_loss")
+    state = json.loads(json.dumps(ledger.state()))
+    figures = [state[name] for name in ("capital", "realized", "charges", "peak", "day_start_value", "loss_from")]
+    assert len(set(figures)) == len(figures)
+    again = Ledger.from_state(state)
+    assert again.state() == ledger.state()
+    assert (again.session, again.day_pnl, again.portfolio_loss) == (NOON.date(), ledger.day_pnl, ledger.portfolio_loss)
+    assert again.latched == ledger.latched
+    assert again.gains == {INFY.key: 250.0}
+
+
+def test_the_fill_of_a_later_day_begins_it() -> None:
+    ledger = Ledger(1e6)
+    ledger.roll(date(2026, 11, 19))
+    ledger.fill(INFY, BUY, 10, 100.0, 0.0, datetime(2026, 11, 19, 15, 0))
+    ledger.mark(INFY.key, 110.0)
+    ledger.fill(INFY, SELL, 10, 120.0, 0.0, NOON)
+    assert (ledger.session, ledger.day_start_value) == (NOON.date(), 1e6 + 100)
+    assert ledger.gains == {INFY.key: 200.0}
+    ledger.fill(INFY, BUY, 1, 120.0, 0.0, datetime(2026, 11, 19, 15, 29))  # told late
+    assert ledger.session == NOON.date()
+
+
+def test_an_exit_that_is_refused_takes_no_entry_with_it() -> None:
+    ledger = holding(10)
+    ledger.roll(NOON.date())
+    ledger.allowed(order(1, BUY, 1))
+    ledger.allowed(order(2, SELL, 10, reduces=True))
+    ledger.done(2, refused=True)
+    assert ledger.entries_today == 1
+    ledger.done(1, refused=True)
+    assert ledger.entries_today == 0
