@@ -325,6 +325,7 @@ def test_kite_is_asked_one_question_at_a_time() -> None:
 
 def test_an_answer_about_one_does_not_end_the_silence_of_all() -> None:
     scene = a_day()
+    known = scene.volume
     scene.step(299, ticks=(ONE,))
     scene.answers = False
     scene.step(2, ticks=(ONE,))
@@ -332,7 +333,7 @@ def test_an_answer_about_one_does_not_end_the_silence_of_all() -> None:
     scene.step(32, frames=False)
     said = scene.judge.reason
     assert "nothing has come" in said
-    scene.nothing_new()
+    scene.kite = {TWO: {"last_price": 100.0, "volume": known}}
     scene.judge.answered(scene.kite, scene.now)
     assert scene.judge.reason == said
 
