@@ -311,7 +311,9 @@ class Truth(Outside):
         explained, rest = attribute(units, mine)
         for ref, some in explained.items():
             order = self.orders[ref]
-            at = price or float(order.created.pricelimit or order.created.price or 0.0) or self.last_price(slot[0])
+            # Kite's average is what was paid: of an exit it says nothing.
+            opened = price if self._size(slot[0]) * some >= 0 else 0.0
+            at = opened or float(order.created.pricelimit or order.created.price or 0.0) or self.last_price(slot[0])
             self.alert(
                 "warning",
                 f"order {ref} has traded {abs(some)} {slot[0]} while btkite was not running, at {at:g} or thereabouts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -352,3 +353,46 @@ def test_the_legs_of_an_iceberg_are_one_order(live):
     assert ran.story() == ["Submitted", "Accepted", "Partial", "Completed"]
     assert ran.position.size == 10
     assert [news for news in ran.news if news.startswith("foreign")] == []
+
+
+# ---- when it is to be looked at again ----
+
+
+def test_whatever_is_due_wakes_a_market_that_runs(live):
+    """Each of its appointments, alone the next one, is the second at which the broker is called."""
+    found: dict[str, tuple[int | None, int]] = {}
+
+    def look(s):
+        broker, ref = s.broker, s.given[0].ref
+        at = broker.now + 1
+        for name, table in {"again": broker._again, "account": broker._asked_account, "held": broker.held}.items():
+            table[ref] = at
+            found[name] = (broker.next_due(), at)
+            del table[ref]
+        broker._compare_at, kept_at = at, broker._compare_at
+        broker.in_step = False
+        found["compare"] = (broker.next_due(), at)
+        broker._compare_at, broker.in_step = kept_at, True
+        broker._doubt.begin(ref, broker.now)
+        found["doubt"] = (broker.next_due(), min(broker._doubt.due()))
+        broker._doubt.end(ref)
+        deadline = broker.terms[ref]
+        broker.terms[ref] = replace(deadline, deadline=at)
+        found["deadline"] = (broker.next_due(), at)
+        broker.terms[ref] = deadline
+
+    live.run(LONG, {2: buy(size=3, exectype=LIMIT, price=90.0), 4: look})
+    assert len(found) == 6
+    assert {name: due for name, (due, _) in found.items()} == {name: at for name, (_, at) in found.items()}
+
+
+def test_a_change_to_a_limit_that_could_not_trade_is_denied_here(live):
+    plan = {
+        2: buy(size=5),
+        3: lambda s: s.sell(size=5, exectype=Order.StopLimit, price=95.0, plimit=94.0),
+        5: lambda s: s.broker.modify(s.given[1], price=96.0, plimit=97.0) and None,
+    }
+    ran = live.run(LONG, plan)
+    assert live.middle.calls("PUT") == []
+    assert "must lie at its trigger" in ran.given[1].info.denied_change
+    assert (live.book()[1]["trigger_price"], live.book()[1]["price"]) == (95.0, 94.0)

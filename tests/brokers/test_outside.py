@@ -250,3 +250,10 @@ def test_a_halt_lasts_over_a_restart(live, tmp_path):
     assert live.held() == 0
     (event,) = events
     assert (event.data["quantity"], event.data["followed"], event.data["policy"]) == (4, 4, "halt")
+
+
+def test_purchases_that_rest_take_nothing_from_what_may_be_sold(live):
+    plan = {3: buy(size=10), 5: buy(size=7, exectype=LIMIT, price=90.0), 7: sell(size=10)}
+    ran = live.run(LONG, plan, settings=settings(), **DELIVERY)
+    assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Accepted", "Completed"]
+    assert shares(live) == 50
