@@ -396,3 +396,49 @@ def test_a_change_to_a_limit_that_could_not_trade_is_denied_here(live):
     assert live.middle.calls("PUT") == []
     assert "must lie at its trigger" in ran.given[1].info.denied_change
     assert (live.book()[1]["trigger_price"], live.book()[1]["price"]) == (95.0, 94.0)
+
+
+def test_what_a_placement_that_was_replaced_has_traded_makes_the_next_one_smaller(live):
+    """Told late: by then another one works, for all of it."""
+    plan: dict[int, Any] = {2: buy(size=10, exectype=LIMIT, price=90.0)}
+    for bar in range(3, 24):
+        plan[bar] = lambda s: s.broker.modify(s.given[0], price=round(s.given[0].created.price + 0.05, 2))
+    plan[26] = lambda s: says(s, 4, "CANCELLED", order_id=live.book()[0]["order_id"], average_price=90.0)
+    ran = live.run([CALM] * 30, plan)
+    first, second = live.book()
+    assert (first["status"], second["status"], second["quantity"]) == ("CANCELLED", "OPEN", 6)
+    order = ran.broker.orders[ran.given[0].ref]
+    assert (order.size, order.executed.size, order.executed.remsize) == (10, 4, 6)
+
+
+def test_a_change_of_what_waits_for_another_to_go_asks_kite_for_nothing(live):
+    def instead(s):
+        s.cancel(s.given[1])
+        order = s.sell(size=5, exectype=LIMIT, price=110.0)
+        assert s.broker.modify(order, price=112.0, size=4)
+        return order
+
+    plan = {2: buy(size=5), 4: lambda s: s.sell(size=5, exectype=STOP, price=90.0), 6: instead}
+    ran = live.run(LONG, plan)
+    assert live.middle.calls("PUT") == []
+    assert [(row["status"], row["quantity"], row["price"]) for row in live.book()[2:]] == [("OPEN", 4, 112.0)]
+    assert [news for news in ran.news if "failed" in news] == []
+
+
+def test_what_fails_again_is_asked_for_after_ever_longer_waits(live):
+    found: list[int] = []
+
+    def look(s):
+        broker, order = s.broker, s.given[0]
+        for _ in range(8):
+            broker._try_again(order.ref)
+            found.append(broker._again[order.ref] - broker.now)
+        broker.hasten(order)
+        found.append(broker._again[order.ref] - broker.now)
+        broker._again.clear()
+        broker.hasten(order)
+        assert broker._again == {}  # nothing waits, so nothing is hurried
+        broker._tries.clear()
+
+    live.run(LONG, {2: buy(size=3, exectype=LIMIT, price=90.0), 4: look})
+    assert found == [2, 4, 8, 16, 32, 60, 60, 60, 1]
