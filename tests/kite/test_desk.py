@@ -489,6 +489,15 @@ def test_what_met_a_dead_session_is_sent_first_of_its_lane_when_there_is_another
     assert [asked.form["tag"] for asked in rest.asked] == ["t1", "t3", "t1", "t2"]
 
 
+def test_dropping_changes_keeps_the_next_placement(rest: FakeRest, make: Callable[..., Desk], replies: Replies) -> None:
+    rest.on("/orders/regular", echo)
+    desk = make(by_turns=True)
+    for request in (Modify(2, "7", {"price": 1.0}), Cancel(2, "7"), place(2), Cancel(3, "8")):
+        desk.submit(request)
+    desk.drop(2)
+    assert desk.waiting() == [place(2), Cancel(3, "8")]
+
+
 def test_what_follows_a_placement_that_waits_does_not_overtake_it(
     rest: FakeRest, make: Callable[..., Desk], replies: Replies, clock: ManualClock
 ) -> None:

@@ -389,6 +389,23 @@ def test_more_instruments_than_a_connection_takes_open_another(
     stream.subscribe({9: "full"})  # known already: a change of mode needs no room
 
 
+def test_a_stream_that_stands_goes_on_while_a_further_connection_is_opened(
+    wire: FakeStream, make: Callable[..., KiteStream], listener: Listener
+) -> None:
+    """No gap is to be repaired, and no entry pauses: what is streamed already is streamed on."""
+    stream = make(instruments=1)
+    stream.subscribe({INFY: "full"})
+    stream.start()
+    listener.wait_link(Link.CONNECTED)
+    stream.subscribe({SBIN: "full"})
+    second = wire.socket(1)
+    wire.until(lambda: second.modes == {SBIN: "full"})
+    listener.until(lambda: not stream.busy)
+    second.send(ltp(SBIN, 1.0))
+    listener.until(lambda: bool(listener.ticks))
+    assert listener.links == [Link.CONNECTING, Link.CONNECTED]
+
+
 def test_a_mode_that_kite_does_not_have_is_refused(make: Callable[..., KiteStream]) -> None:
     stream = make()
     with pytest.raises(RuleViolation, match="stream mode 'depth' of 1 is none of full, ltp, quote"):
