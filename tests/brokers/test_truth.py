@@ -5,7 +5,7 @@ The exchange's book is the judge."""
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -285,3 +285,14 @@ def test_an_exit_of_yesterday_that_sold_while_we_were_down_is_found_in_the_holdi
     assert [fill[1] for fill in after.fills if fill[0] == after.given[0].ref] == [-2]
     assert after.position.size == 0
     assert events(tmp_path, "foreign") == []
+
+
+def test_what_has_traded_before_its_deadline_is_complete_after_a_restart_beyond_it(live, tmp_path):
+    give = buy(size=5, exectype=LIMIT, price=97.0, valid=timedelta(minutes=3))
+    before = life(live, tmp_path, LONG, {2: give, 4: end})
+    live.exchange.steer.put_price("NSE:TEST", 97.0)
+    live.exchange.steer.advance(300)
+    after = life(live, tmp_path, None, {}, strategy=Restored)
+    assert live.middle.calls("DELETE") == []
+    assert [status for ref, status, _ in after.told if ref == before.given[0].ref][-1] == "Completed"
+    assert after.position.size == live.held() == 5

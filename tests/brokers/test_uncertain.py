@@ -177,3 +177,21 @@ def test_what_an_entry_that_was_given_up_has_filled_is_ours(live, give):
     assert abs(ran.position.size) == abs(live.held()) == 5
     assert ran.story()[-1] == "Completed"
     assert ran.broker.ledger.position("NSE:TEST").quantity == live.held()
+
+
+def test_an_entry_that_surfaces_counts_in_the_risk_ledger_while_it_lives(live):
+    live.middle.on("POST", kept)
+    found = []
+
+    def surface(s):
+        release(live.middle)
+        broker = s.broker
+        found.append(broker.ledger.worst_case("NSE:TEST"))
+        for update in broker.store.client.orders():
+            broker.take_update(update)
+        found.append(broker.ledger.worst_case("NSE:TEST"))
+
+    ran = live.run([CALM] * 20, {2: buy(size=5, exectype=LIMIT, price=90.0), 8: surface})
+    assert found == [(0, 0), (5, 0)]
+    assert ran.broker.ledger.worst_case("NSE:TEST") == (0, 0)
+    assert [row["status"] for row in live.book()] == ["CANCELLED"]
