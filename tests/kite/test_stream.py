@@ -406,6 +406,20 @@ def test_a_stream_that_stands_goes_on_while_a_further_connection_is_opened(
     assert listener.links == [Link.CONNECTING, Link.CONNECTED]
 
 
+def test_a_connection_that_was_given_up_is_followed_by_one_that_stands(
+    wire: FakeStream, make: Callable[..., KiteStream], listener: Listener
+) -> None:
+    stream = make()
+    stream.start()
+    listener.wait_link(Link.CONNECTED)
+    stream.reconnect("silent in market hours")
+    listener.wait_link(Link.CONNECTED, Link.BROKEN, Link.CONNECTED)
+    assert listener.reason(Link.BROKEN) == "silent in market hours"
+    wire.socket(1).send(ltp(INFY, 1.0))
+    listener.until(lambda: bool(listener.ticks))
+    assert wire.attempts == 2
+
+
 def test_a_mode_that_kite_does_not_have_is_refused(make: Callable[..., KiteStream]) -> None:
     stream = make()
     with pytest.raises(RuleViolation, match="stream mode 'depth' of 1 is none of full, ltp, quote"):
