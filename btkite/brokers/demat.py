@@ -1,7 +1,8 @@
 """Demat: which shares have left the demat account today, for the depository's charge.
 
 The charge is taken once a share and day, whatever the quantity, when more of it was sold for delivery than bought that
-day. It is booked with the fill that makes it so; shares that are bought back later on the day do not undo it.
+day. It is booked with the fill that makes it so, and given back with the fill that undoes it: settlement is by the
+day's net, and shares that were bought back never leave the demat account.
 """
 
 from __future__ import annotations
@@ -37,15 +38,17 @@ class Demat:
 
     def charge(self, ref: int, key: str, product: str, signed: int, day: date, *, woman: bool = False) -> float:
         """Book a fill of ``signed`` units of ``EXCHANGE:TRADINGSYMBOL`` by order ``ref``; the ₹ that this order owes
-        the depository in all."""
+        the depository in all, negative if it spares what another has paid."""
         exchange, _, symbol = key.partition(":")
         if product in DELIVERY and exchange in _CASH:
             if self._day is None or day > self._day:
                 self._day, self._net, self._sold = day, {}, set()
             self._net[symbol] = self._net.get(symbol, 0) + signed
-            if self._net[symbol] < 0 and symbol not in self._sold:
-                self._sold.add(symbol)
-                self._paid[ref] = self._paid.get(ref, 0.0) + depository_charge(day, woman=woman)
+            leaves = self._net[symbol] < 0
+            if leaves != (symbol in self._sold):
+                self._sold ^= {symbol}
+                fee = depository_charge(day, woman=woman)
+                self._paid[ref] = self._paid.get(ref, 0.0) + (fee if leaves else -fee)
         return self._paid.get(ref, 0.0)
 
     def drop(self, ref: int) -> None:
