@@ -93,6 +93,15 @@ def test_shares_that_are_sold_and_bought_back_cost_what_their_notes_say():
     assert ran.broker.ledger.charges == pytest.approx(notes, abs=1e-9)
 
 
+def test_an_order_of_others_that_sells_in_parts_pays_the_depository_once():
+    parts = {step: sell(size=size, foreign="261118100000009", **CNC) for step, size in ((8, 40), (9, 60))}
+    ran = overnight({1: buy(size=100, **CNC), **parts}, charges=True, cash=1e6)
+    fills = ran.prices()
+    sold = charge_order(INSTRUMENT, Side.SELL, "CNC", [(40, fills[1]), (60, fills[2])], NEXT).total
+    charges = exact(ran, 0, fills[0], 100) + sold + 15.34
+    assert ran.broker.ledger.charges == pytest.approx(charges, abs=1e-9)
+
+
 def test_a_restart_charges_neither_again_nor_back():
     demat, again = Demat(), Demat()
     demat.charge(7, "NSE:INFY", "CNC", -10, DAY)
