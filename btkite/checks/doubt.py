@@ -103,7 +103,7 @@ def others_shares_stay(e: Evidence) -> Iterator[str]:
         done[order_id] = int(row["filled_quantity"])
         key = key_of(row)
         held[key] = held.get(key, 0) + way_of(row) * more
-        if held[key] < 0 and order_id not in e.day.by_hand:
+        if way_of(row) < 0 and held[key] < 0 and order_id not in e.day.by_hand:
             if _kept_from_cancelling(e, order_id, datetime.fromisoformat(row["order_timestamp"])):
                 owed[key] = order_id
             else:

@@ -101,6 +101,8 @@ def test_shares_sold_by_an_order_that_a_fault_kept_from_being_cancelled_must_be_
     assert judged(replace(kept, orders=(sold,)), cnc)[promise] == [
         "order id2 could not be cancelled, and 5 NSE:INFY that it sold were not bought back"
     ]
+    parts = order(1, "BUY", (7, state(4, "OPEN", 3, product="CNC")), (8, state(4, "COMPLETE", 5, product="CNC")))
+    assert promise not in judged(replace(kept, orders=(sold, parts)), cnc), "a purchase sells nothing"
     for other in (
         {**refused, "fault": None},
         {**refused, "path": "/orders/regular/id1"},
