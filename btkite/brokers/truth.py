@@ -25,8 +25,8 @@ log = get_logger(__name__)
 _AGAIN = 5
 """Seconds until a reading that failed is made again, and until a gap is looked at a second time."""
 _LAG = 90
-"""Seconds for which the order book may lag behind positions: so long an order of ours that works may be what a gap
-is made of, and nothing is taken for an outsider's."""
+"""Seconds for which the order book may lag behind positions, or they behind it: so long an order of ours that works, or
+what one has just traded, may be what a gap is made of, and nothing is taken for an outsider's."""
 _LOCKSTEP = 900
 """Seconds between two comparisons where the market waits for us, and nothing is lost by itself."""
 
@@ -77,6 +77,7 @@ class Truth(Outside):
         self._compare_at: int | None = None
         self._suspected = Suspicion()
         self._ahead: dict[Slot, tuple[int, int]] = {}  # what no order explained, and since when
+        self._lately: list[tuple[Slot, int, int]] = []  # executions of late, when they were booked, units (signed)
         self._missing: dict[int, int] = {}  # ref -> units (signed) that it had open when the book did not show it
         self._recalls: list[int] = []  # cancellations that the last run wished for and may not have sent
         self._compared_day: Any = None
@@ -203,7 +204,11 @@ class Truth(Outside):
         return True
 
     def _may_be_ours(self, slot: Slot, units: int) -> bool:
-        """Whether orders of ours that work could have made this gap, if the order book lags behind."""
+        """Whether orders of ours that work could have made this gap, if the order book lags behind; or those that have
+        traded the other way, if positions do."""
+        lately = sum(n for one, at, n in self._lately if one == slot and self.now - at < _LAG and n * units < 0)
+        if abs(lately) >= abs(units):
+            return True
         left = sum(
             int(abs(order.executed.remsize))
             for order in map(self.orders.__getitem__, self.terms)  # of those that live
@@ -369,6 +374,10 @@ class Truth(Outside):
         self._make_way(order)
 
     def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
+        if order_id:
+            slot, way = (self.instrument_of_order(order).key, self.product_of_order(order)), 1 if order.isbuy() else -1
+            self._lately = [row for row in self._lately if self.now - row[1] < _LAG]
+            self._lately.append((slot, self.now, way * quantity))
         super().filled(order, quantity, price, when, order_id)
         self._make_way(order)
 
