@@ -108,4 +108,5 @@ class Widening(Banding):
         words = f"order {ref} of {instrument.key} rests unfilled at {progress.price:g}: its limit is moved to {limit:g}"
         self.alert("warning", words, f"widened {times} {ref}")
         self._write("widened", ref=ref, price=limit, before=progress.price, last=last)
-        self._desk.submit(Modify(ref, self._order_ids[ref], changes, self._variety(order)))
+        reduces = self.is_exit(order)
+        self._desk.submit(Modify(ref, self._order_ids[ref], changes, self._variety(order), reduces=reduces))

@@ -61,7 +61,7 @@ class Modify:
     order_id: str
     changes: Mapping[str, Any]
     variety: str = "regular"
-    reduces: bool = True  # an order that protects a position, as most that are changed do
+    reduces: bool = True  # it is of an order that closes a position
 
     @property
     def action(self) -> str:
