@@ -292,6 +292,7 @@ class Desk:
         with self._lock:
             self._queue.insert(0, request)
             self._crowded, self._in_flight = True, False
+            self._lost = self._lost or self._client.refused  # before a new token, taken elsewhere, can hide it from us
         self._inbox.bell.ring()
 
     def _first(self) -> Request | None:

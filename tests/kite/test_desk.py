@@ -489,6 +489,33 @@ def test_what_met_a_dead_session_is_sent_first_of_its_lane_when_there_is_another
     assert [asked.form["tag"] for asked in rest.asked] == ["t1", "t3", "t1", "t2"]
 
 
+def test_a_new_token_that_comes_right_behind_the_refusal_sends_nothing_by_itself(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    """What is too old by now must be taken back first: only waking the desk lets the rest leave."""
+    rest.then(error(403, "TokenException", "Incorrect `api_key` or `access_token`."), data({"order_id": "1"}))
+    desk = make()
+    client, ring = desk._client, replies.inbox.bell.ring
+    client.guard(lambda reason: None)
+
+    def believed() -> None:
+        if client.refused:  # the desk's thread has just put the request back
+            client.believe("token-of-now")
+        ring()
+
+    replies.inbox.bell.ring = believed  # type: ignore[method-assign]
+    desk.submit(place(1))
+    while client.access_token != "token-of-now":
+        replies.inbox.bell.wait(0.01)
+    desk.submit(place(2))  # whatever rings the desk's bell
+    assert {request.ref for request in desk.waiting()} == {1, 2}
+    assert not desk.busy
+    assert desk.withdraw(1)
+    desk.wake()
+    assert [reply.ref for reply in replies.wait(1)] == [2]
+    assert [asked.form["tag"] for asked in rest.asked] == ["t1", "t2"]
+
+
 def test_dropping_changes_keeps_the_next_placement(rest: FakeRest, make: Callable[..., Desk], replies: Replies) -> None:
     rest.on("/orders/regular", echo)
     desk = make(by_turns=True)
