@@ -295,15 +295,20 @@ class Heard(Settling):
 
     def _day_is_over(self, order: Any) -> None:
         """The market closed with it: placed again in the morning, unless somebody wanted its end."""
-        terms, unwanted = self.terms[order.ref], order.ref in self._unwanted
+        unwanted = order.ref in self._unwanted
         self._unwanted.discard(order.ref)
-        if not (terms.carry or (terms.deadline is not None and terms.deadline > self.now)):
+        if not self.outlives_the_day(order):
             self.ended(order, "expired")
         elif unwanted:
             self.ended(order, "canceled")
         else:
             self._forget_placement(order)
             self.hold_till_open(order, self.now)
+
+    def outlives_the_day(self, order: Any) -> bool:
+        """Whether it is to be placed again when the day has taken it out of the market."""
+        terms = self.terms[order.ref]
+        return bool(terms.carry or (terms.deadline is not None and terms.deadline > self.now))
 
     @staticmethod
     def _forget_placement(order: Any) -> None:

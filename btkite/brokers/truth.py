@@ -332,7 +332,7 @@ class Truth(Outside):
             del self._missing[ref]
             self._resumed.pop(ref, None)
             order = self.orders[ref]
-            if order.alive() and self.terms[ref].carry:
+            if order.alive() and self.outlives_the_day(order):
                 self._forget_placement(order)
                 self.admit(order)
             elif order.alive():

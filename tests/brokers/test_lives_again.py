@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +106,28 @@ def test_a_change_whose_answer_is_lost_leaves_once(live: Live) -> None:
     live.run(LONG[:10], plan)
     assert len(live.middle.calls("PUT")) == 1
     assert [row["price"] for row in live.book()] == [91]
+
+
+LASTING: dict[str, dict[str, Any]] = {"carried": {"carry": True}, "till a day": {"valid": timedelta(days=5)}}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_outlives_the_day_is_placed_in_the_morning_after_a_night_without_us(
+    live: Live, tmp_path: Path, name: str
+) -> None:
+    """Kite's book of the new day does not have it; as if we had been there, it is placed again."""
+
+    def rests(s: Any) -> Any:
+        return s.buy(size=2, exectype=LIMIT, price=97.0, **LASTING[name])
+
+    def night() -> None:
+        live.exchange.steer.play_until("2026-11-19T09:00:00+05:30")
+
+    hours = [CALM] * 7
+    low = (100.0, 100.0, 96.0, 98.0)
+    before, after = twice(live, tmp_path, [*hours, low, low], {3: rests, 5: end}, between=night, interval="60minute")
+    assert before.given[0].alive()
+    (order,) = after.kept
+    assert order.getstatusname() == "Completed"
+    assert after.position.size == live.held() == 2
+    assert len({asked.form["tag"] for asked in live.middle.calls("POST")}) == 2
