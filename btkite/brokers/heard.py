@@ -21,6 +21,7 @@ from ..orders.progress import Progress, apply, apply_trade
 from ..values import Fill, OrderType, OrderUpdate, Trade
 from . import translate
 from .changes import reshape
+from .orders import spoken
 from .settling import Settling
 from .terms import Terms
 
@@ -87,7 +88,7 @@ class Heard(Settling):
         elif isinstance(error, OrderUncertain) and error.error_type != NOT_SENT:
             order.addinfo(uncertain=str(error))
             self._doubt.begin(order.ref, self.now)
-            self.store.put_notification(f"order {order.ref} is uncertain", str(error))
+            self.store.put_notification(f"{spoken(order.ref)} is uncertain", str(error))
             self.remark("uncertain", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
             log.warning("uncertain order", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
         else:
@@ -118,7 +119,7 @@ class Heard(Settling):
         self.terms[order.ref] = Terms(None, False, "next_open")
         self.ledger.allowed(self.proposal(order))
         self.notify(order)
-        self.store.put_notification(f"order {order.ref} was given up and has surfaced", order.info.get("order_id"))
+        self.store.put_notification(f"{spoken(order.ref)} was given up and has surfaced", order.info.get("order_id"))
         self.remark("adopted", ref=order.ref, tag=order.info.get("tag"), reason="it was given up and has surfaced")
         log.error("a given-up order has surfaced", ref=order.ref, tag=order.info.get("tag"))
 
@@ -130,7 +131,7 @@ class Heard(Settling):
         else:
             self._try_again(order.ref)
         order.addinfo(**{f"{reply.action}_failed": str(reply.error)})
-        self.store.put_notification(f"{reply.action} of order {order.ref} failed", str(reply.error))
+        self.store.put_notification(f"{reply.action} of {spoken(order.ref)} failed", str(reply.error))
         log.warning("request failed", action=reply.action, ref=order.ref, reason=str(reply.error))
         self._ask_book()
 

@@ -19,6 +19,7 @@ from ..log import get_logger
 from ..orders.progress import Progress
 from ..orders.reconcile import DELIVERED, Slot, account_of, attribute, gaps
 from ..values import OrderUpdate, Position, Trade
+from .orders import spoken
 from .outside import Others, Outside
 
 log = get_logger(__name__)
@@ -321,7 +322,7 @@ class Truth(Outside):
             at = opened or float(order.created.pricelimit or order.created.price or 0.0) or self.last_price(slot[0])
             self.alert(
                 "warning",
-                f"order {ref} has traded {abs(some)} {slot[0]} while btkite was not running, at {at:g} or thereabouts",
+                f"{spoken(ref)} has traded {abs(some)} {slot[0]} while btkite was not running, at about {at:g}",
                 f"missed {ref}",
             )
             self.filled(order, abs(some), at, max(self.now, 0))
@@ -337,7 +338,7 @@ class Truth(Outside):
                 self.admit(order)
             elif order.alive():
                 self.ended(order, "expired", "Kite's order book of today does not have it")
-                self.alert("warning", f"order {ref} is not in Kite's book of today: it is over", f"missing {ref}")
+                self.alert("warning", f"{spoken(ref)} is not in Kite's book of today: it is over", f"missing {ref}")
 
     def regroup(self) -> None:
         """What a group wants may have happened already: first the account is read."""
