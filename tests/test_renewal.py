@@ -203,3 +203,85 @@ def test_a_token_is_asked_for_its_life_in_the_morning_and_warned_of_before(rest:
     scene.turn()
     assert scene.renewal.lost == datetime(2026, 11, 23, 7, 35)
     scene.client.close()
+
+
+def test_a_refusal_of_a_token_that_was_replaced_meanwhile_loses_nothing(scene: Scene) -> None:
+    """The stream's door refused the old one; what it says of that is heard after the new one was taken."""
+    scene.client.refuse(DEAD, "refused at the stream's door")
+    scene.good = {FRESH}
+    scene.client.believe(FRESH)
+    scene.turn()
+    assert scene.renewal.lost is None
+    assert scene.renewal.deadline is None
+    assert scene.client.profile()["user_id"] == "AB1234"
+
+
+def test_a_second_refusal_moves_neither_the_loss_nor_its_deadline(rest: FakeRest) -> None:
+    scene = Scene(rest, minutes=10)
+    scene.lose()
+    scene.clock.advance(120)
+    assert not scene.renewal.refused("again", scene.clock.now())
+    assert (scene.renewal.lost, scene.renewal.deadline) == (MORNING, MORNING + timedelta(minutes=10))
+    assert scene.renewal.reason != "again"
+    scene.client.close()
+
+
+def test_a_token_that_was_refused_in_an_earlier_loss_is_tried_in_the_next(scene: Scene) -> None:
+    scene.lose()
+    scene.ready = ["token-1"]
+    assert not scene.wait(10)
+    scene.good, scene.ready = {FRESH}, ["token-1", FRESH]
+    assert scene.wait(90)
+    scene.clock.advance(3600)
+    scene.good = {"token-1"}
+    scene.call()
+    assert scene.wait(90)
+    assert scene.client.access_token == "token-1"
+
+
+def test_each_loss_is_as_long_as_it_was(scene: Scene) -> None:
+    scene.lose()
+    scene.good = {DEAD}
+    assert scene.wait(5)
+    first = scene.renewal.missed
+    scene.clock.advance(600)
+    scene.lose()
+    assert not scene.wait(120)
+    scene.good = {DEAD}
+    assert scene.wait(40)
+    assert timedelta() < first <= timedelta(seconds=5)
+    assert timedelta(seconds=120) < scene.renewal.missed <= timedelta(seconds=160)
+
+
+def test_the_moments_of_doubt_are_one_question_each(rest: FakeRest) -> None:
+    scene = Scene(rest, datetime(2026, 11, 23, 6, 0, 4))
+    assert scene.renewal.due == datetime(2026, 11, 23, 6, 0, 5)
+    scene.wait(60)
+    assert scene.attempts == 1
+    assert scene.renewal.due == datetime(2026, 11, 23, 7, 35)
+    scene.clock.set(datetime(2026, 11, 23, 7, 35))
+    scene.renewal.on_time(scene.clock.now())
+    scene.turn()
+    scene.wait(60)
+    assert scene.attempts == 2
+    assert scene.renewal.due == datetime(2026, 11, 23, 9, 0)
+    scene.clock.set(datetime(2026, 11, 23, 9, 0))
+    scene.wait(60)
+    assert scene.attempts == 3
+    assert scene.renewal.due == datetime(2026, 11, 24, 5, 30)  # the next warning comes before the next doubt
+    scene.client.close()
+
+
+def test_an_answer_that_says_the_token_lives_is_no_new_session(rest: FakeRest) -> None:
+    scene = Scene(rest, datetime(2026, 11, 23, 6, 0, 4))
+    assert not scene.wait(10)  # nothing was lost, so nothing is back
+    assert scene.attempts == 1
+    scene.client.close()
+
+
+def test_it_is_due_when_there_is_something_to_do(scene: Scene) -> None:
+    scene.lose()
+    assert scene.renewal.due == MORNING
+    scene.wait(1)
+    assert scene.renewal.due is not None
+    assert scene.clock.now() < scene.renewal.due <= scene.clock.now() + timedelta(seconds=2)

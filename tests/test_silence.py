@@ -205,3 +205,164 @@ def test_the_silence_ends_too_when_kite_has_nothing_newer_any_more() -> None:
     scene.nothing_new()
     scene.step(40)
     assert scene.judge.reason == ""
+
+
+def test_a_link_that_fails_again_and_again_is_down_since_it_first_was() -> None:
+    scene = a_day()
+    for number in range(3):
+        scene.judge.link(False, f"cut {number}", scene.now)
+        scene.step(2, frames=False)
+    assert scene.judge.reason == "the stream is down (cut 0)"
+
+
+def test_a_link_that_was_down_at_the_open_has_its_chance_from_then_on() -> None:
+    scene = Scene(now=OPEN - timedelta(minutes=10))
+    scene.judge.link(False, "cut", scene.now)
+    scene.step(600 + 3, frames=False)
+    assert scene.judge.reason == ""
+    scene.step(1, frames=False)
+    assert "down" in scene.judge.reason
+
+
+def test_a_link_that_has_just_come_back_owes_nothing_yet() -> None:
+    """Not a frame, not a tick: the limit is counted from its coming back."""
+    scene = a_day()
+    scene.nothing_new()
+    scene.judge.link(False, "cut", scene.now)
+    scene.step(60, frames=False)
+    scene.judge.link(True, "", scene.now)
+    scene.step(30, frames=False)
+    assert scene.judge.reason == ""
+    assert scene.asked == []
+    scene.step(2, frames=False)
+    assert "nothing has come on it for 32 s" in scene.judge.reason
+
+
+def test_ticks_that_a_link_owes_are_counted_from_its_coming_back() -> None:
+    scene = a_day()
+    scene.trades(ONE, TWO)
+    scene.judge.link(False, "cut", scene.now)
+    scene.step(60, frames=False)
+    scene.judge.link(True, "", scene.now)
+    scene.step(30)
+    assert (scene.judge.reason, scene.asked) == ("", [])
+    scene.step(2)
+    assert "newer prices" in scene.judge.reason
+
+
+def test_at_the_open_a_stream_that_was_silent_before_owes_nothing_yet() -> None:
+    scene = Scene(now=OPEN - timedelta(minutes=10))
+    scene.step(600 + 30, frames=False)
+    assert scene.judge.reason == ""
+    scene.step(3, frames=False)
+    assert "nothing has come" in scene.judge.reason
+
+
+def test_ticks_without_a_time_are_news_each() -> None:
+    scene = Scene()
+    scene.trades(ONE, TWO)
+    for _ in range(120):
+        scene.step()
+        scene.judge.ticked([Tick(token, "ltp", 100.0) for token in BOTH], scene.now)
+    assert scene.asked == []
+    assert scene.judge.reason == ""
+
+
+def test_an_older_tick_is_no_news_and_does_not_change_what_is_known() -> None:
+    scene = a_day()
+    stamp = int(scene.now.timestamp())
+    scene.kite = {token: {"last_price": 100.0, "volume": scene.volume} for token in BOTH}
+    for _ in range(40):
+        scene.step()
+        scene.judge.ticked([Tick(token, "full", 90.0, volume=5, exchange_time=stamp - 60) for token in BOTH], scene.now)
+    assert scene.asked != []
+    assert scene.judge.reason == ""
+
+
+def test_what_a_second_brought_last_is_what_kites_word_is_compared_with() -> None:
+    """Several trades in one second: the last of them is the price that Kite tells, too."""
+    scene = a_day()
+    stamp = int(scene.now.timestamp())
+    scene.judge.ticked([Tick(token, "full", 103.0, volume=500, exchange_time=stamp) for token in BOTH], scene.now)
+    scene.kite = {token: {"last_price": 103.0, "volume": 500} for token in BOTH}
+    scene.step(60)
+    assert scene.asked != []
+    assert scene.judge.reason == ""
+
+
+def test_what_a_second_brought_last_is_not_missed_if_kite_has_the_price_before() -> None:
+    scene = a_day()
+    stamp = int(scene.now.timestamp())
+    scene.judge.ticked([Tick(token, "full", 103.0, volume=500, exchange_time=stamp) for token in BOTH], scene.now)
+    scene.kite = {token: {"last_price": 103.0, "volume": 501} for token in BOTH}
+    scene.step(33)
+    assert "newer prices" in scene.judge.reason
+
+
+def test_kites_word_counts_once() -> None:
+    """What it said of an instrument that has traded since says nothing of its next quiet hour."""
+    scene = a_day()
+    scene.trades(TWO)
+    scene.step(305, ticks=(ONE,))
+    assert list(scene.judge.stale) == [TWO]
+    scene.step(1, ticks=(ONE, TWO))
+    scene.nothing_new()
+    scene.kite[TWO]["volume"] = scene.volume
+    scene.step(320, ticks=(ONE,))
+    assert scene.judge.stale == {}
+
+
+def test_kite_is_asked_one_question_at_a_time() -> None:
+    scene = a_day()
+    scene.answers = False
+    scene.step(300)
+    assert scene.asked == [(ONE, TWO)]
+    scene.nothing_new()
+    scene.judge.answered(scene.kite, scene.now)
+    scene.step(1)
+    assert scene.asked == [(ONE, TWO)] * 2
+
+
+def test_an_answer_about_one_does_not_end_the_silence_of_all() -> None:
+    scene = a_day()
+    known = scene.volume
+    scene.step(299, ticks=(ONE,))
+    scene.answers = False
+    scene.step(2, ticks=(ONE,))
+    assert scene.asked[-1] == (TWO,)
+    scene.step(32, frames=False)
+    said = scene.judge.reason
+    assert "nothing has come" in said
+    scene.kite = {TWO: {"last_price": 100.0, "volume": known}}
+    scene.judge.answered(scene.kite, scene.now)
+    assert scene.judge.reason == said
+
+
+def test_at_the_close_all_that_was_said_of_single_instruments_is_over() -> None:
+    scene = a_day()
+    scene.trades(TWO)
+    scene.step(303, ticks=(ONE,))
+    assert list(scene.judge.stale) == [TWO]
+    opened = dict(scene.opened)
+    scene.opened.clear()
+    scene.step(1)
+    assert scene.judge.stale == {}
+    scene.opened = dict.fromkeys(opened, scene.now)
+    scene.step(1)
+    assert scene.judge.stale == {}
+
+
+def test_in_a_fast_market_what_came_behind_kites_word_has_time_to_be_read() -> None:
+    scene = a_day()
+    scene.speed = 60.0
+    scene.trades(ONE)
+    while not scene.asked:
+        scene.step()
+    scene.step(10)
+    assert scene.judge.reason == ""
+    scene.step(1, ticks=(ONE,))
+    scene.step(20)
+    assert scene.judge.reason == ""
+    scene.trades(ONE)
+    scene.step(90)
+    assert "newer prices" in scene.judge.reason

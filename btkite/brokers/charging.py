@@ -44,7 +44,7 @@ class Charging(GatedBroker):
         most = largest_order(instrument, day) if is_many(order) else None
         orders = by_slice(fills, most) if most else [fills]  # each slice is an order with a brokerage of its own
         total = reduce(add, [charge_order(instrument, side, product, one, day, terms) for one in orders])
-        owed = self.demat.charge(order.ref, instrument.key, product, side.sign * quantity, day, woman=terms.woman)
+        owed = self.demat.charge(bill, instrument.key, product, side.sign * quantity, day, woman=terms.woman)
         total = replace(total, depository=owed)
         added = float(total.total) - self._charged.get(bill, 0.0)
         self._charged[bill] = float(total.total)

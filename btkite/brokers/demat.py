@@ -1,7 +1,8 @@
 """Demat: which shares have left the demat account today, for the depository's charge.
 
 The charge is taken once a share and day, whatever the quantity, when more of it was sold for delivery than bought that
-day. It is booked with the fill that makes it so; shares that are bought back later on the day do not undo it.
+day. It is booked with the fill that makes it so, and given back with the fill that undoes it: settlement is by the
+day's net, and shares that were bought back never leave the demat account.
 """
 
 from __future__ import annotations
@@ -33,32 +34,34 @@ class Demat:
         self._day: date | None = None
         self._net: dict[str, int] = {}  # bought less sold today, by symbol: one ISIN on both exchanges
         self._sold: set[str] = set()
-        self._paid: dict[int, float] = {}
+        self._paid: dict[int | str, float] = {}
 
-    def charge(self, ref: int, key: str, product: str, signed: int, day: date, *, woman: bool = False) -> float:
-        """Book a fill of ``signed`` units of ``EXCHANGE:TRADINGSYMBOL`` by order ``ref``; the ₹ that this order owes
-        the depository in all."""
+    def charge(self, bill: int | str, key: str, product: str, signed: int, day: date, *, woman: bool = False) -> float:
+        """Book a fill of ``signed`` units of ``EXCHANGE:TRADINGSYMBOL`` by the order ``bill``: its ref, or, of others,
+        Kite's id. The ₹ that this order owes the depository in all, negative if it spares what another has paid."""
         exchange, _, symbol = key.partition(":")
         if product in DELIVERY and exchange in _CASH:
             if self._day is None or day > self._day:
                 self._day, self._net, self._sold = day, {}, set()
             self._net[symbol] = self._net.get(symbol, 0) + signed
-            if self._net[symbol] < 0 and symbol not in self._sold:
-                self._sold.add(symbol)
-                self._paid[ref] = self._paid.get(ref, 0.0) + depository_charge(day, woman=woman)
-        return self._paid.get(ref, 0.0)
+            leaves = self._net[symbol] < 0
+            if leaves != (symbol in self._sold):
+                self._sold ^= {symbol}
+                fee = depository_charge(day, woman=woman)
+                self._paid[bill] = self._paid.get(bill, 0.0) + (fee if leaves else -fee)
+        return self._paid.get(bill, 0.0)
 
     def drop(self, ref: int) -> None:
         """Nothing will ever be asked of this order again."""
         self._paid.pop(ref, None)
 
     def state(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All of it, for JSON. (What others' orders trade after a restart is charged as an order of its own.)"""
         return {
             "day": None if self._day is None else self._day.isoformat(),
             "net": dict(self._net),
             "sold": sorted(self._sold),
-            "paid": {str(ref): paid for ref, paid in self._paid.items()},
+            "paid": {str(bill): paid for bill, paid in self._paid.items() if isinstance(bill, int)},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:

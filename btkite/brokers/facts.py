@@ -47,6 +47,8 @@ def inputs_of(strategy: Any) -> dict[str, float | None]:
     indicators = getattr(strategy, "_lineiterators", {}).get(bt.LineIterator.IndType, ())
     names = dict(_kept(vars(strategy))) if indicators else {}
     for indicator in indicators:
+        if id(indicator) not in names and isinstance(indicator, bt.linebuffer.LineActions):
+            continue  # a step on the way to another
         name = names.get(id(indicator), type(indicator).__name__)
         for alias, line in _lines(indicator) if len(indicator) else ():
             label = f"{name}.{alias}" if alias else name

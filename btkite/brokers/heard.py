@@ -21,6 +21,7 @@ from ..orders.progress import Progress, apply, apply_trade
 from ..values import Fill, OrderType, OrderUpdate, Trade
 from . import translate
 from .changes import reshape
+from .orders import spoken
 from .settling import Settling
 from .terms import Terms
 
@@ -87,7 +88,7 @@ class Heard(Settling):
         elif isinstance(error, OrderUncertain) and error.error_type != NOT_SENT:
             order.addinfo(uncertain=str(error))
             self._doubt.begin(order.ref, self.now)
-            self.store.put_notification(f"order {order.ref} is uncertain", str(error))
+            self.store.put_notification(f"{spoken(order.ref)} is uncertain", str(error))
             self.remark("uncertain", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
             log.warning("uncertain order", ref=order.ref, tag=order.info.get("tag"), reason=str(error))
         else:
@@ -118,7 +119,7 @@ class Heard(Settling):
         self.terms[order.ref] = Terms(None, False, "next_open")
         self.ledger.allowed(self.proposal(order))
         self.notify(order)
-        self.store.put_notification(f"order {order.ref} was given up and has surfaced", order.info.get("order_id"))
+        self.store.put_notification(f"{spoken(order.ref)} was given up and has surfaced", order.info.get("order_id"))
         self.remark("adopted", ref=order.ref, tag=order.info.get("tag"), reason="it was given up and has surfaced")
         log.error("a given-up order has surfaced", ref=order.ref, tag=order.info.get("tag"))
 
@@ -130,7 +131,7 @@ class Heard(Settling):
         else:
             self._try_again(order.ref)
         order.addinfo(**{f"{reply.action}_failed": str(reply.error)})
-        self.store.put_notification(f"{reply.action} of order {order.ref} failed", str(reply.error))
+        self.store.put_notification(f"{reply.action} of {spoken(order.ref)} failed", str(reply.error))
         log.warning("request failed", action=reply.action, ref=order.ref, reason=str(reply.error))
         self._ask_book()
 
@@ -295,15 +296,20 @@ class Heard(Settling):
 
     def _day_is_over(self, order: Any) -> None:
         """The market closed with it: placed again in the morning, unless somebody wanted its end."""
-        terms, unwanted = self.terms[order.ref], order.ref in self._unwanted
+        unwanted = order.ref in self._unwanted
         self._unwanted.discard(order.ref)
-        if not (terms.carry or (terms.deadline is not None and terms.deadline > self.now)):
+        if not self.outlives_the_day(order):
             self.ended(order, "expired")
         elif unwanted:
             self.ended(order, "canceled")
         else:
             self._forget_placement(order)
             self.hold_till_open(order, self.now)
+
+    def outlives_the_day(self, order: Any) -> bool:
+        """Whether it is to be placed again when the day has taken it out of the market."""
+        terms = self.terms[order.ref]
+        return bool(terms.carry or (terms.deadline is not None and terms.deadline > self.now))
 
     @staticmethod
     def _forget_placement(order: Any) -> None:

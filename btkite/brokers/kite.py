@@ -184,7 +184,7 @@ class KiteBroker(Slicing):
         if wanted.order_type in (OrderType.MARKET, OrderType.SLM):
             changes["market_protection"] = wanted.market_protection
         self._changing[order.ref] = self._changing.get(order.ref, 0) + 1
-        self._desk.submit(Modify(order.ref, order_id, changes, self._variety(order)))
+        self._desk.submit(Modify(order.ref, order_id, changes, self._variety(order), reduces=self.is_exit(order)))
 
     def resume(self, order: Any) -> None:
         """An order of the last run: by its id or its tag it is found in Kite's book; one that never left is sent."""

@@ -9,6 +9,11 @@ _MANY = 10_000
 """More slices than one order ever has."""
 
 
+def spoken(ref: int) -> str:
+    """An order, or a slice of one, as a person is told of it."""
+    return f"order {ref}" if ref > 0 else f"slice {-ref % _MANY} of order {whole_ref(ref)}"
+
+
 def whole_ref(ref: int) -> int:
     """The ref of the order that a slice is of; any other order's is its own."""
     return -ref // _MANY if ref < 0 else ref

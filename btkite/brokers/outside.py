@@ -128,14 +128,16 @@ class Outside(Carrying):
         if halts and self.ledger.latched is None:
             what = f"{abs(units)} {key} ({product}) were {'bought' if units > 0 else 'sold'} by others"
             self.ledger.latched = Denial("foreign", f"{what}; {UNTIL_ARMED}", "broker.foreign")
-        self._write(
+        for order in self._beside(key):  # before a book is written: a restart looks at them, too
+            order.addinfo(shrinks=True)
+        # What is followed is in the book with its fill, whole or not at all: a restart counts the rest again.
+        write = self.remark if share.ours else self._write
+        write(
             "foreign", order_id=order_id, symbol=key, product=product, quantity=units, price=price,
             followed=share.ours, policy="ours" if ours else policy,
         )  # fmt: skip
         self._say(key, product, units, price, share.ours, _source(order_id, ours=ours), halts=halts)
         self._moves += 1
-        for order in self._beside(key):  # before a book is written: a restart looks at them, too
-            order.addinfo(shrinks=True)
         if share.ours:
             self.follow(key, product, share.ours, price, when, order_id)
         self._overhang.add(key)

@@ -244,6 +244,7 @@ def _row(broker: BookBroker, order: Any, feeds: dict[int, int], owners: dict[int
         "tradeid": order.tradeid,
         "trailamount": order.trailamount,
         "trailpercent": order.trailpercent,
+        "offset": order._limitoffset,
         "triggered": bool(order.triggered),
         "active": bool(order.active()),
         "over": None if order.alive() else order.status,
@@ -377,6 +378,7 @@ def _revive(
     order.ref = row["ref"]
     order.created.dt = data.date2num(from_seconds(row["given"]))
     order.created.price, order.created.pricelimit = row["price"], row["plimit"]
+    order._limitoffset = row.get("offset", order._limitoffset)  # of the prices that were asked for, not of rounded ones
     order.created.pclose = row.get("last")  # what it may cost is judged by the price at which it was given
     order.triggered = row["triggered"]
     order.addinfo(**{**row["info"], "adopted": True})

@@ -19,14 +19,15 @@ from ..log import get_logger
 from ..orders.progress import Progress
 from ..orders.reconcile import DELIVERED, Slot, account_of, attribute, gaps
 from ..values import OrderUpdate, Position, Trade
+from .orders import spoken
 from .outside import Others, Outside
 
 log = get_logger(__name__)
 _AGAIN = 5
 """Seconds until a reading that failed is made again, and until a gap is looked at a second time."""
 _LAG = 90
-"""Seconds for which the order book may lag behind positions: so long an order of ours that works may be what a gap
-is made of, and nothing is taken for an outsider's."""
+"""Seconds for which the order book may lag behind positions, or they behind it: so long an order of ours that works, or
+what one has just traded, may be what a gap is made of, and nothing is taken for an outsider's."""
 _LOCKSTEP = 900
 """Seconds between two comparisons where the market waits for us, and nothing is lost by itself."""
 
@@ -77,6 +78,7 @@ class Truth(Outside):
         self._compare_at: int | None = None
         self._suspected = Suspicion()
         self._ahead: dict[Slot, tuple[int, int]] = {}  # what no order explained, and since when
+        self._lately: list[tuple[Slot, int, int]] = []  # executions of late, when they were booked, units (signed)
         self._missing: dict[int, int] = {}  # ref -> units (signed) that it had open when the book did not show it
         self._recalls: list[int] = []  # cancellations that the last run wished for and may not have sent
         self._compared_day: Any = None
@@ -203,7 +205,11 @@ class Truth(Outside):
         return True
 
     def _may_be_ours(self, slot: Slot, units: int) -> bool:
-        """Whether orders of ours that work could have made this gap, if the order book lags behind."""
+        """Whether orders of ours that work could have made this gap, if the order book lags behind; or those that have
+        traded the other way, if positions do."""
+        lately = sum(n for one, at, n in self._lately if one == slot and self.now - at < _LAG and n * units < 0)
+        if abs(lately) >= abs(units):
+            return True
         left = sum(
             int(abs(order.executed.remsize))
             for order in map(self.orders.__getitem__, self.terms)  # of those that live
@@ -311,10 +317,12 @@ class Truth(Outside):
         explained, rest = attribute(units, mine)
         for ref, some in explained.items():
             order = self.orders[ref]
-            at = price or float(order.created.pricelimit or order.created.price or 0.0) or self.last_price(slot[0])
+            # Kite's average is what was paid: of an exit it says nothing.
+            opened = price if self._size(slot[0]) * some >= 0 else 0.0
+            at = opened or float(order.created.pricelimit or order.created.price or 0.0) or self.last_price(slot[0])
             self.alert(
                 "warning",
-                f"order {ref} has traded {abs(some)} {slot[0]} while btkite was not running, at {at:g} or thereabouts",
+                f"{spoken(ref)} has traded {abs(some)} {slot[0]} while btkite was not running, at about {at:g}",
                 f"missed {ref}",
             )
             self.filled(order, abs(some), at, max(self.now, 0))
@@ -325,12 +333,12 @@ class Truth(Outside):
             del self._missing[ref]
             self._resumed.pop(ref, None)
             order = self.orders[ref]
-            if order.alive() and self.terms[ref].carry:
+            if order.alive() and self.outlives_the_day(order):
                 self._forget_placement(order)
                 self.admit(order)
             elif order.alive():
                 self.ended(order, "expired", "Kite's order book of today does not have it")
-                self.alert("warning", f"order {ref} is not in Kite's book of today: it is over", f"missing {ref}")
+                self.alert("warning", f"{spoken(ref)} is not in Kite's book of today: it is over", f"missing {ref}")
 
     def regroup(self) -> None:
         """What a group wants may have happened already: first the account is read."""
@@ -367,6 +375,10 @@ class Truth(Outside):
         self._make_way(order)
 
     def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
+        if order_id:
+            slot, way = (self.instrument_of_order(order).key, self.product_of_order(order)), 1 if order.isbuy() else -1
+            self._lately = [row for row in self._lately if self.now - row[1] < _LAG]
+            self._lately.append((slot, self.now, way * quantity))
         super().filled(order, quantity, price, when, order_id)
         self._make_way(order)
 

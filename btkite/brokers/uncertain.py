@@ -20,6 +20,7 @@ from ..values import Denial
 from .changes import reshape
 from .doubt import LOOKS, Doubt
 from .looking import Looking
+from .orders import spoken
 
 log = get_logger(__name__)
 _AGAIN = 5
@@ -110,7 +111,7 @@ class Uncertain(Looking):
 
     def _unresolved(self, order: Any, why: str) -> None:
         self._asked_account.pop(order.ref, None)
-        self.alert("warning", f"order {order.ref} is unresolved and given up: {why}", f"unresolved {order.ref}")
+        self.alert("warning", f"{spoken(order.ref)} is unresolved and given up: {why}", f"unresolved {order.ref}")
         self.ended(order, "rejected", f"unresolved: {why}")
 
     def _look_at_account(self, ref: int) -> None:
@@ -149,7 +150,7 @@ class Uncertain(Looking):
             reshape(order, filled + units)
             self.count(order)
         self._once[ref] = int(abs(order.size))
-        self.alert("warning", f"order {ref} never arrived at Kite and is sent anew, for {units}", f"anew {ref}")
+        self.alert("warning", f"{spoken(ref)} never arrived at Kite and is sent anew, for {units}", f"anew {ref}")
         proposal = replace(
             self.proposal(order), tag=str(order.info.get("tag")), quantity=units, autoslice=False, reduces=True
         )
@@ -174,7 +175,7 @@ class Uncertain(Looking):
         """A second placement of an order that was sent anew has come to light: it is ours, and one too many."""
         self._twins[order_id] = self._ids[order_id] = ref
         self._once.setdefault(ref, int(abs(self.orders[ref].size)))
-        self.alert("critical", f"order {ref} is at Kite twice: {order_id} is one too many", f"twice {ref}")
+        self.alert("critical", f"{spoken(ref)} is at Kite twice: {order_id} is one too many", f"twice {ref}")
         self._write("twin", ref=ref, order_id=order_id)
 
     def _after_news_of_two(self, order: Any) -> None:

@@ -18,6 +18,7 @@ from ..market.prices import round_limit
 from ..values import OrderType
 from . import translate
 from .banding import Banding
+from .orders import spoken
 
 log = get_logger(__name__)
 _MOST_CHANGES = 20
@@ -80,7 +81,7 @@ class Widening(Banding):
         ref, settings, instrument = order.ref, self.config.broker, self.instrument_of_order(order)
         progress, way = self._progress[self._order_ids[ref]], translate.side(order)
         if settings.unfilled == "cancel" and not self.is_exit(order):
-            self.alert("warning", f"order {ref} of {instrument.key} rests at {progress.price:g} and is cancelled",
+            self.alert("warning", f"{spoken(ref)} of {instrument.key} rests at {progress.price:g} and is cancelled",
                        f"unfilled {ref}")  # fmt: skip
             self.cancel(order)
             return
@@ -97,7 +98,7 @@ class Widening(Banding):
         if (limit - progress.price) * way.sign <= 0 or self._changes.get(ref, 0) >= _MOST_CHANGES:
             if (last - progress.price) * way.sign > 0:  # it is where it may go, and the market is beyond it
                 order.addinfo(widened_out=True)
-                self.alert("critical", f"order {ref} of {instrument.key} rests unfilled at {progress.price:g}, the "
+                self.alert("critical", f"{spoken(ref)} of {instrument.key} rests unfilled at {progress.price:g}, the "
                            f"last price is {last:g}: it is not widened further", f"unfilled {ref}")  # fmt: skip
             return
         self._changes[ref] = self._changes.get(ref, 0) + 1
@@ -105,7 +106,10 @@ class Widening(Banding):
         order.addinfo(widened=times, widened_from=first)
         quantity = self.proposal(order).quantity - self._before.get(ref, 0)
         changes = {"quantity": quantity, "order_type": OrderType.LIMIT.value, "price": limit}
-        words = f"order {ref} of {instrument.key} rests unfilled at {progress.price:g}: its limit is moved to {limit:g}"
+        words = (
+            f"{spoken(ref)} of {instrument.key} rests unfilled at {progress.price:g}: its limit is moved to {limit:g}"
+        )
         self.alert("warning", words, f"widened {times} {ref}")
         self._write("widened", ref=ref, price=limit, before=progress.price, last=last)
-        self._desk.submit(Modify(ref, self._order_ids[ref], changes, self._variety(order)))
+        reduces = self.is_exit(order)
+        self._desk.submit(Modify(ref, self._order_ids[ref], changes, self._variety(order), reduces=reduces))

@@ -33,8 +33,9 @@ class Winding:
         self._waited_for: set[int] = set()
 
     def turn(self, *, flatten: bool) -> bool:
-        """Cancel what works and does not reduce; with ``flatten`` cancel everything, and close each position as soon
-        as nothing of its instrument works any more. True when nothing is left to be done."""
+        """Cancel what works and does not reduce, an entry before what may be its exit; with ``flatten`` cancel
+        everything, and close each position as soon as nothing of its instrument works any more. True when nothing is
+        left to be done."""
         left = self._cancel(everything=flatten)
         if flatten:
             left = self._close() or left
@@ -42,14 +43,19 @@ class Winding:
 
     def _cancel(self, *, everything: bool) -> bool:
         broker, left = self._broker, False
-        for order in [order for order in broker.orders.values() if order.alive()]:
+        opening: set[tuple[str, bool]] = set()
+        for order in sorted((order for order in broker.orders.values() if order.alive()), key=lambda order: order.ref):
             if order.ref in broker.safety or (order.parent is not None and not order.active()):
                 continue  # a child that sleeps goes with its parent, or protects what that has filled
             if not everything and broker.proposal(order).reduces:
                 continue
             left = True
+            key = broker.instrument_of_order(order).key
+            opening.add((key, order.isbuy()))
             if broker.is_leaving(order):
                 broker.hasten(order)
+            elif not everything and (key, not order.isbuy()) in opening:
+                continue  # given after one of the other side: it protects what that may have filled unknown to us
             else:
                 log.warning("cancelled by the kill switch", ref=order.ref, symbol=order.info.get("instrument"))
                 broker.cancel(order)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from .acts import KILL, LOGIN
-from .evidence import Evidence, Row, way_of
+from .evidence import Evidence, Row, key_of, way_of
 
 _DOUBT = timedelta(seconds=85)
 """An order call whose answer was lost is looked up for 90 s; less what rounding to seconds takes."""
@@ -90,19 +90,35 @@ def changes_within_the_cap(e: Evidence) -> Iterator[str]:
 
 
 def others_shares_stay(e: Evidence) -> Iterator[str]:
-    """Delivered shares that our orders have not bought are never sold."""
+    """Delivered shares that our orders have not bought are never sold. What an order sells of them that a fault kept
+    from being cancelled is bought back."""
     held: dict[str, int] = {}
     done: dict[str, int] = {}
+    owed: dict[str, str] = {}
     for row in filter(e.followed, e.log):
-        order_id, more = str(row["order_id"]), 0
+        order_id = str(row["order_id"])
         more = int(row["filled_quantity"]) - done.get(order_id, 0)
         if row["product"] != "CNC" or more <= 0:
             continue
         done[order_id] = int(row["filled_quantity"])
-        key = f"{row['exchange']}:{row['tradingsymbol']}"
+        key = key_of(row)
         held[key] = held.get(key, 0) + way_of(row) * more
-        if held[key] < 0 and order_id not in e.day.by_hand:
-            yield f"order {order_id} has sold {-held[key]} {key} that no order of ours had bought"
+        if way_of(row) < 0 and held[key] < 0 and order_id not in e.day.by_hand:
+            if _kept_from_cancelling(e, order_id, datetime.fromisoformat(row["order_timestamp"])):
+                owed[key] = order_id
+            else:
+                yield f"order {order_id} has sold {-held[key]} {key} that no order of ours had bought"
+    for key, order_id in owed.items():
+        if held[key] < 0:
+            yield f"order {order_id} could not be cancelled, and {-held[key]} {key} that it sold were not bought back"
+
+
+def _kept_from_cancelling(e: Evidence, order_id: str, by: datetime) -> bool:
+    """Whether a fault had turned away, before ``by``, a cancellation of ours."""
+    return any(
+        row["method"] == "DELETE" and row["fault"] and row["path"].endswith(f"/{order_id}") and when(row) < by
+        for row in e.order_calls
+    )
 
 
 def late_bars_are_marked(e: Evidence) -> Iterator[str]:

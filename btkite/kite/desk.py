@@ -61,7 +61,7 @@ class Modify:
     order_id: str
     changes: Mapping[str, Any]
     variety: str = "regular"
-    reduces: bool = True  # an order that protects a position, as most that are changed do
+    reduces: bool = True  # it is of an order that closes a position
 
     @property
     def action(self) -> str:
@@ -292,6 +292,7 @@ class Desk:
         with self._lock:
             self._queue.insert(0, request)
             self._crowded, self._in_flight = True, False
+            self._lost = self._lost or self._client.refused  # before a new token, taken elsewhere, can hide it from us
         self._inbox.bell.ring()
 
     def _first(self) -> Request | None:

@@ -4,7 +4,8 @@ The question is always what the operator, or the order's journal, does next. For
 runs between *Kite said no* (the order does not exist) and *Kite did not say* (it may). Sources:
 https://kite.trade/docs/connect/v3/exceptions/ and the wordings that users and Zerodha's staff
 report: Kite answers a time-out of its own order system with HTTP 400, and a rate limit with 429
-before anything was placed.
+before anything was placed. A status alone says nothing: who stands between may have written it, so
+without Kite's JSON the order is looked up.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ def translate(failure: Failure, *, order: bool) -> BtkiteError:
 
 def _order(failure: Failure, ours: bool) -> BtkiteError:
     code, kind, message = failure.code, failure.error_type, failure.message
-    if code == 429:
-        return OrderRefused(message or "Too many requests", code=code, error_type=kind or "NetworkException")
+    if ours and code == 429:
+        return OrderRefused(message or "Too many requests", code=code, error_type=kind)
     if ours and _SAID_NO.search(message):
         return OrderRefused(message, code=code, error_type=kind)
     if ours and code == 428:

@@ -118,7 +118,8 @@ run.__doc__ = """Run ``strategy`` on ``symbols`` and give back what came of it.
     ``params``: the strategy's · ``config``: a :class:`~btkite.config.Config`, a file, or None for what
     the working folder and the environment say · ``warmup``: bars before the start that only warm indicators ·
     ``endpoint``: kite, sandbox, simulator or a URL · ``confirm``: the account's user id, without which a live
-    run does not start · ``capital``: ₹ allotted · ``product``: Kite's product of orders that open · ``sessions``: end a paper or live run after so many ·
+    run does not start · ``capital``: ₹ allotted · ``product``: Kite's product of orders that open ·
+    ``sessions``: end a paper or live run after so many ·
     ``source``: a name for ``data.source``, ``"made-up"``, or DataFrames by symbol · ``save``: keep the run in a
     folder of ``paths.runs``, with its page unless ``report`` is False · ``tell``: called with market time and a
     line of text when something happens to an order.

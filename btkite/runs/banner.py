@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..grid import ends_of
 from ..clock import SystemClock
+from ..grid import ends_of
 from ..kite import endpoints
 from ..kite.session import expires_at
 from ..loading import defaults_of

@@ -100,7 +100,8 @@ def stoppable(*, on: bool) -> Iterator[Ending]:
     try:
         yield ending
     finally:
-        # Who has no answer of its own to SIGTERM would be gone: tables and the interpreter's end have what time is left.
+        # Who has no answer of its own to SIGTERM would be gone: tables and the interpreter's end have what time is
+        # left.
         ending.close(leaves=before[signal.SIGTERM] is signal.SIG_DFL)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -37,7 +37,9 @@ class Told(bt.Analyzer):
             return
         if was_held(order):
             now = self.strategy.broker.now
-            self.p.tell(from_seconds(now), f"from before: {_position_text(order.size, _symbol(order), order.executed.price)}")
+            self.p.tell(
+                from_seconds(now), f"from before: {_position_text(order.size, _symbol(order), order.executed.price)}"
+            )
             return
         self.p.tell(self._moment(order), f"{order_text(order)}: {_outcome(order)}")
 

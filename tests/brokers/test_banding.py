@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from btkite.market.bands import Band
 from btkite.testing import bars as canned
-from tests.brokers.scene import Order
+from tests.brokers.scene import CALM, Order, buy
 from tests.faults.scene import run, wait_for
 
 STRICT = {"check_circuit": True, "checks": ("circuit",), "check_tick_size": True, "require_market_protection": True}
@@ -149,3 +152,17 @@ def test_in_lock_step_no_band_is_asked_for(kite_exchange):
     kite_exchange.reset([100.0] * 5)
     run(kite_exchange, None)
     assert [row for row in kite_exchange.steer.requests() if row["path"].startswith("/quote")] == []
+
+
+@pytest.mark.parametrize(("age", "counts"), [(0, True), (180, True), (181, False), (86_400, False)])
+def test_a_band_that_could_not_be_read_for_minutes_counts_for_nothing(live, age, counts):
+    found: list[Any] = []
+
+    def look(s: Any) -> None:
+        order, broker = s.given[0], s.broker
+        broker.bands["NSE:TEST"] = Band(95.0, 105.0, broker.now - age)
+        found.append((broker.band_of(order) is not None, broker.within_bands(order, 120.0)))
+        broker.bands.clear()
+
+    live.run([CALM] * 8, {2: buy(size=1, exectype=LIMIT, price=90.0), 4: look})
+    assert found == [(counts, 105.0 if counts else 120.0)]

@@ -35,6 +35,7 @@ def give(s: Any) -> list[Any]:
         closes(size=4, exectype=Order.StopTrail, trailamount=7.0),
         closes(size=2, exectype=Order.StopTrail, trailpercent=0.08),
         closes(size=1, exectype=Order.StopTrailLimit, price=at(-9), plimit=at(-9.5), trailamount=9.0),
+        closes(size=1, exectype=Order.StopTrailLimit, price=at(-9), plimit=at(-9.99), trailamount=9.035),
         closes(size=3, exectype=Order.Limit, price=at(10)),
         first,
         closes(size=2, exectype=Order.Stop, price=at(-7), oco=first),
@@ -82,7 +83,7 @@ def test_the_book_of_the_last_run_is_the_next_ones(live, tmp_path, long, exits):
     )
     was, now = books
     assert {row["ref"] for row in was["orders"]} == {one.ref for one in before.given if one.alive()}
-    assert len(was["orders"]) == 14
+    assert len(was["orders"]) == 15
     for old, new in zip(was["orders"], now["orders"], strict=True):
         assert new == old
     for old, new in ((was, now), (was["ledger"], now["ledger"])):
@@ -98,3 +99,17 @@ def test_the_book_of_the_last_run_is_the_next_ones(live, tmp_path, long, exits):
     assert worst[0] == worst[1]
     assert [order.ref for order in after.kept] == [row["ref"] for row in was["orders"]]
     assert {key: held.size for key, held in after.held.items()} == {"NSE:TEST": before.position.size}
+
+
+def test_a_limit_that_trails_keeps_the_distance_that_was_asked_for(live, tmp_path):
+    """0.99 below a trigger of 98.035, and of 102.035: a sell's limit on the tick above, whoever lived meanwhile.
+    Taken from the prices that Kite has, the distance would be 0.95."""
+    up = (104.0,) * 4
+    stop = {"exectype": Order.StopTrailLimit, "price": 98.0, "plimit": 97.01, "trailamount": 1.965}
+    life(
+        live, tmp_path, [CALM] * 6 + [up] * 4, {2: lambda s: s.buy(size=5), 3: lambda s: s.sell(size=5, **stop), 5: end}
+    )
+    terms = [(row["trigger_price"], row["price"]) for row in live.book()]
+    life(live, tmp_path, None, {}, strategy=Restored)
+    terms += [(row["trigger_price"], row["price"]) for row in live.book()]
+    assert terms[1::2] == [(98.0, 97.05), (102.0, 101.05)]

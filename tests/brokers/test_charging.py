@@ -76,6 +76,32 @@ def test_only_what_was_sold_beyond_the_days_purchases_counts():
     assert demat.charge(4, "NSE:INFY", "CNC", -1, NEXT) == 15.34
 
 
+def test_what_is_bought_back_on_the_day_has_not_left():
+    demat = Demat()
+    assert demat.charge(1, "NSE:INFY", "CNC", -10, DAY) == 15.34
+    assert demat.charge(2, "NSE:INFY", "CNC", 9, DAY) == 0
+    assert demat.charge(3, "NSE:INFY", "CNC", 1, DAY) == -15.34
+    assert demat.charge(4, "NSE:INFY", "CNC", -1, DAY) == 15.34, "it leaves after all"
+    assert demat.charge(5, "NSE:INFY", "CNC", 1, NEXT) == 0, "another day's purchase spares nothing"
+
+
+def test_shares_that_are_sold_and_bought_back_cost_what_their_notes_say():
+    plan = {1: buy(size=100, **CNC), 8: sell(size=100, **CNC), 9: buy(size=100, **CNC)}
+    ran = overnight(plan, charges=True, cash=1e6)
+    fills = ran.prices()
+    notes = sum(exact(ran, number, fills[number], 100) for number in range(3))
+    assert ran.broker.ledger.charges == pytest.approx(notes, abs=1e-9)
+
+
+def test_an_order_of_others_that_sells_in_parts_pays_the_depository_once():
+    parts = {step: sell(size=size, foreign="261118100000009", **CNC) for step, size in ((8, 40), (9, 60))}
+    ran = overnight({1: buy(size=100, **CNC), **parts}, charges=True, cash=1e6)
+    fills = ran.prices()
+    sold = charge_order(INSTRUMENT, Side.SELL, "CNC", [(40, fills[1]), (60, fills[2])], NEXT).total
+    charges = exact(ran, 0, fills[0], 100) + sold + 15.34
+    assert ran.broker.ledger.charges == pytest.approx(charges, abs=1e-9)
+
+
 def test_a_restart_charges_neither_again_nor_back():
     demat, again = Demat(), Demat()
     demat.charge(7, "NSE:INFY", "CNC", -10, DAY)

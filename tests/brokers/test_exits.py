@@ -334,3 +334,19 @@ def test_a_watched_exit_rests_itself_when_the_next_run_wants_two(live, tmp_path)
     with Journal(tmp_path / "journal.sqlite", clock) as kept:
         live.run(None, {}, record=Record(kept), strategy=Restored, **{"groups.exits": "two"})
     assert sorted(row[:2] for row in exits(live)) == [("LIMIT", "OPEN"), ("SL-M", "TRIGGER PENDING")]
+
+
+@pytest.mark.parametrize("figures", [{"price": 104.0}, {"price": 112.0}])
+def test_a_change_of_the_exit_that_is_only_watched_asks_kite_for_nothing(live, figures):
+    """Kite's order is the stop's; the target is ours alone until the price is near it."""
+    found: list[Any] = []
+
+    def change(s: Any) -> None:
+        found.append(s.broker.modify(s.given[2], **figures))
+
+    ran = run(live, [CALM] * 9, {2: bracket(), 5: change})
+    assert found == [True]
+    assert live.middle.calls("PUT") == []
+    assert [news for news in ran.news if "failed" in news] == []
+    assert ran.given[2].created.price == figures["price"]
+    assert len(exits(live)) == 1

@@ -37,10 +37,10 @@ def test_what_waits_at_the_desk_when_the_run_ends(live: Live, hurried: bool) -> 
     live.run([CALM] * 8, plan)
     sent = [(asked.form["transaction_type"], asked.form["quantity"]) for asked in live.middle.calls("POST")]
     assert sorted(sent[3:]) == ([("SELL", "5")] if hurried else [("BUY", "2"), ("SELL", "5")])
-    assert [asked.form["price"] for asked in live.middle.calls("PUT")] == ["91"]
+    assert [asked.form["price"] for asked in live.middle.calls("PUT")] == ([] if hurried else ["91"])
     assert len(live.middle.calls("DELETE")) == 1
     assert {row["price"]: row["status"] for row in live.book() if row["order_type"] == "LIMIT"} == {
-        91: "OPEN",
+        90 if hurried else 91: "OPEN",
         89: "CANCELLED",
     }
 
@@ -58,3 +58,15 @@ def test_what_is_given_in_a_hurry_is_denied_if_it_opens_and_sent_if_it_reduces(l
     assert sent == [("BUY", "5"), ("SELL", "4")]
     denied = next(order for order in ran.given if order.isbuy() and abs(order.size) == 2)
     assert "the run is ending (SIGTERM)" in str(denied.info.denied)
+
+
+def test_the_change_of_an_exit_still_leaves(live: Live) -> None:
+    def moved(s: Any) -> None:
+        s.broker.modify(s.given[1], price=96.0)
+        s.broker.store.hurry("SIGTERM")
+        s.env.runstop()
+
+    plan = {2: lambda s: s.buy(size=5), 3: lambda s: s.sell(size=5, exectype=Order.Stop, price=95.0), 5: moved}
+    live.run([CALM] * 8, plan)
+    assert [asked.form["trigger_price"] for asked in live.middle.calls("PUT")] == ["96"]
+    assert [row["trigger_price"] for row in live.book()][1:] == [96]

@@ -12,6 +12,7 @@ from tests.brokers.wire import (
     BAD_GATEWAY,
     TIMED_OUT,
     TOO_MANY,
+    TOO_MANY_SAYS_A_PAGE,
     done_but,
     filled_before,
     held_until,
@@ -31,8 +32,8 @@ LONG = [CALM] * 12
 
 @pytest.mark.parametrize(
     "answer",
-    [None, TIMED_OUT, BAD_GATEWAY, (200, "application/json", "{"), (504, "application/json", "")],
-    ids=["cut", "400 timed out", "502 page", "half a reply", "504"],
+    [None, TIMED_OUT, BAD_GATEWAY, (200, "application/json", "{"), (504, "application/json", ""), TOO_MANY_SAYS_A_PAGE],
+    ids=["cut", "400 timed out", "502 page", "half a reply", "504", "429 page"],
 )
 @pytest.mark.parametrize("give", [buy(size=3), buy(size=3, exectype=LIMIT, price=99.0)], ids=["market", "resting"])
 def test_a_lost_reply_is_looked_up_by_its_tag_and_never_sent_twice(live, answer, give):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -352,3 +353,92 @@ def test_the_legs_of_an_iceberg_are_one_order(live):
     assert ran.story() == ["Submitted", "Accepted", "Partial", "Completed"]
     assert ran.position.size == 10
     assert [news for news in ran.news if news.startswith("foreign")] == []
+
+
+# ---- when it is to be looked at again ----
+
+
+def test_whatever_is_due_wakes_a_market_that_runs(live):
+    """Each of its appointments, alone the next one, is the second at which the broker is called."""
+    found: dict[str, tuple[int | None, int]] = {}
+
+    def look(s):
+        broker, ref = s.broker, s.given[0].ref
+        at = broker.now + 1
+        for name, table in {"again": broker._again, "account": broker._asked_account, "held": broker.held}.items():
+            table[ref] = at
+            found[name] = (broker.next_due(), at)
+            del table[ref]
+        broker._compare_at, kept_at = at, broker._compare_at
+        broker.in_step = False
+        found["compare"] = (broker.next_due(), at)
+        broker._compare_at, broker.in_step = kept_at, True
+        broker._doubt.begin(ref, broker.now)
+        found["doubt"] = (broker.next_due(), min(broker._doubt.due()))
+        broker._doubt.end(ref)
+        deadline = broker.terms[ref]
+        broker.terms[ref] = replace(deadline, deadline=at)
+        found["deadline"] = (broker.next_due(), at)
+        broker.terms[ref] = deadline
+
+    live.run(LONG, {2: buy(size=3, exectype=LIMIT, price=90.0), 4: look})
+    assert len(found) == 6
+    assert {name: due for name, (due, _) in found.items()} == {name: at for name, (_, at) in found.items()}
+
+
+def test_a_change_to_a_limit_that_could_not_trade_is_denied_here(live):
+    plan = {
+        2: buy(size=5),
+        3: lambda s: s.sell(size=5, exectype=Order.StopLimit, price=95.0, plimit=94.0),
+        5: lambda s: s.broker.modify(s.given[1], price=96.0, plimit=97.0) and None,
+    }
+    ran = live.run(LONG, plan)
+    assert live.middle.calls("PUT") == []
+    assert "must lie at its trigger" in ran.given[1].info.denied_change
+    assert (live.book()[1]["trigger_price"], live.book()[1]["price"]) == (95.0, 94.0)
+
+
+def test_what_a_placement_that_was_replaced_has_traded_makes_the_next_one_smaller(live):
+    """Told late: by then another one works, for all of it."""
+    plan: dict[int, Any] = {2: buy(size=10, exectype=LIMIT, price=90.0)}
+    for bar in range(3, 24):
+        plan[bar] = lambda s: s.broker.modify(s.given[0], price=round(s.given[0].created.price + 0.05, 2))
+    plan[26] = lambda s: says(s, 4, "CANCELLED", order_id=live.book()[0]["order_id"], average_price=90.0)
+    ran = live.run([CALM] * 30, plan)
+    first, second = live.book()
+    assert (first["status"], second["status"], second["quantity"]) == ("CANCELLED", "OPEN", 6)
+    order = ran.broker.orders[ran.given[0].ref]
+    assert (order.size, order.executed.size, order.executed.remsize) == (10, 4, 6)
+
+
+def test_a_change_of_what_waits_for_another_to_go_asks_kite_for_nothing(live):
+    def instead(s):
+        s.cancel(s.given[1])
+        order = s.sell(size=5, exectype=LIMIT, price=110.0)
+        assert s.broker.modify(order, price=112.0, size=4)
+        return order
+
+    plan = {2: buy(size=5), 4: lambda s: s.sell(size=5, exectype=STOP, price=90.0), 6: instead}
+    ran = live.run(LONG, plan)
+    assert live.middle.calls("PUT") == []
+    assert [(row["status"], row["quantity"], row["price"]) for row in live.book()[2:]] == [("OPEN", 4, 112.0)]
+    assert [news for news in ran.news if "failed" in news] == []
+
+
+def test_what_fails_again_is_asked_for_after_ever_longer_waits(live):
+    found: list[int] = []
+
+    def look(s):
+        broker, order = s.broker, s.given[0]
+        for _ in range(8):
+            broker._try_again(order.ref)
+            found.append(broker._again[order.ref] - broker.now)
+        broker.hasten(order)
+        found.append(broker._again[order.ref] - broker.now)
+        broker._again.clear()
+        broker.hasten(order)
+        assert broker._again == {}  # nothing waits, so nothing is hurried
+        broker._tries.clear()
+
+    live.run(LONG, {2: buy(size=3, exectype=LIMIT, price=90.0), 4: look})
+    assert found == [2, 4, 8, 16, 32, 60, 60, 60, 1]

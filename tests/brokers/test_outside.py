@@ -240,6 +240,21 @@ def test_what_was_followed_is_not_followed_again_and_what_came_meanwhile_is(live
     assert [news for news in again.news if "from outside" in news] == []
 
 
+def test_killed_at_any_event_a_restart_follows_what_others_traded_once_and_at_its_price(live, tmp_path):
+    """Whatever book was the last to be written: what it says of their order is what it holds of it."""
+    thin = {"depth": [2], "beyond_depth": "wait"}
+    with Journal(tmp_path / "journal.sqlite", ManualClock(datetime(2026, 11, 18, 9, 15))) as journal:
+        ran = live.run(LONG, {3: outside(live, "BUY", 5)}, settings=thin, record=Record(journal), **ADOPT)
+        books = [event.data["book"] for event in journal.events() if "book" in event.data]
+    assert ran.position.size == live.held() == 5
+    (order_id,) = (row["order_id"] for row in live.book())
+    shown = [
+        (book["strangers"].get(order_id, [0])[0], book["positions"].get("NSE:TEST", {"size": 0})["size"])
+        for book in books
+    ]
+    assert list(dict.fromkeys(shown)) == [(0, 0), (2, 2), (4, 4), (5, 5)]
+
+
 def test_a_halt_lasts_over_a_restart(live, tmp_path):
     clock = ManualClock(datetime(2026, 11, 18, 9, 15))
     with Journal(tmp_path / "journal.sqlite", clock) as journal:
@@ -250,3 +265,10 @@ def test_a_halt_lasts_over_a_restart(live, tmp_path):
     assert live.held() == 0
     (event,) = events
     assert (event.data["quantity"], event.data["followed"], event.data["policy"]) == (4, 4, "halt")
+
+
+def test_purchases_that_rest_take_nothing_from_what_may_be_sold(live):
+    plan = {3: buy(size=10), 5: buy(size=7, exectype=LIMIT, price=90.0), 7: sell(size=10)}
+    ran = live.run(LONG, plan, settings=settings(), **DELIVERY)
+    assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Accepted", "Completed"]
+    assert shares(live) == 50

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from btkite.brokers.orders import spoken
 from btkite.brokers.record import Record
 from btkite.clock import ManualClock
 from btkite.journal import Journal
@@ -195,3 +196,7 @@ def test_the_story_of_an_order_that_went_in_slices_is_all_of_it(live, tmp_path):
     assert sorted(event["proposal"]["quantity"] for event in story.of("intent")) == sorted(CUT)
     assert [event["fields"]["quantity"] for event in story.of("sending")] == CUT
     assert all(find([story], name) is story for row in booked for name in (row["tag"], row["order_id"]))
+
+
+def test_a_person_is_told_of_a_slice_as_one_of_its_order():
+    assert [spoken(ref) for ref in (7, -70_001, -120_010)] == ["order 7", "slice 1 of order 7", "slice 10 of order 12"]

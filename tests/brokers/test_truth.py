@@ -5,7 +5,7 @@ The exchange's book is the judge."""
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -264,3 +264,35 @@ def test_the_account_is_read_again_after_a_reconnect(live, fault):
     live.run(LONG, plan)
     asked = [one.path.split("?")[0] for one in live.middle.asked]
     assert asked.count("/portfolio/positions") >= 2
+
+
+def test_an_exit_of_yesterday_that_sold_while_we_were_down_is_found_in_the_holdings(live, tmp_path):
+    delivery = {"broker.default_product": "CNC", "broker.foreign": "adopt"}
+
+    def give(s: Any) -> Any:
+        order = s.sell(size=3, exectype=LIMIT, price=103.0)
+        s.keep(order)
+        end(s)
+
+    before = life(live, tmp_path, HOURS + HOURS, {2: buy(size=5), 4: give}, interval="60minute", **delivery)
+    live.exchange.steer.put_price("NSE:TEST", 103.0)
+    live.exchange.steer.next_day()
+    assert live.book() == []
+    after = life(live, tmp_path, None, {4: lambda s: s.close()}, strategy=Restored, interval="60minute", **delivery)
+    sale = before.given[1].ref
+    assert [status for ref, status, _ in after.told if ref == sale][-1] == "Completed"
+    assert [(size, price) for ref, size, price, _ in after.fills if ref == sale] == [(-3, 103.0)]
+    assert [fill[1] for fill in after.fills if fill[0] == after.given[0].ref] == [-2]
+    assert after.position.size == 0
+    assert events(tmp_path, "foreign") == []
+
+
+def test_what_has_traded_before_its_deadline_is_complete_after_a_restart_beyond_it(live, tmp_path):
+    give = buy(size=5, exectype=LIMIT, price=97.0, valid=timedelta(minutes=3))
+    before = life(live, tmp_path, LONG, {2: give, 4: end})
+    live.exchange.steer.put_price("NSE:TEST", 97.0)
+    live.exchange.steer.advance(300)
+    after = life(live, tmp_path, None, {}, strategy=Restored)
+    assert live.middle.calls("DELETE") == []
+    assert [status for ref, status, _ in after.told if ref == before.given[0].ref][-1] == "Completed"
+    assert after.position.size == live.held() == 5

@@ -157,3 +157,41 @@ def test_what_both_placements_of_a_brackets_exit_have_traded_is_traded_back_once
     assert ran.broker.ledger.position("NSE:TEST").quantity == 0
     ours = [row for row in live.book() if row["transaction_type"] == ("BUY" if buys else "SELL")]
     assert [row["filled_quantity"] for row in ours] == [5, 5]
+
+
+@pytest.mark.parametrize("give", [buy(size=5, exectype=LIMIT, price=90.0), sell(size=5, exectype=LIMIT, price=110.0)])
+def test_an_entry_that_was_given_up_and_surfaces_is_cancelled(live, give):
+    """The strategy was told that it is no more."""
+    live.middle.on("POST", kept)
+    ran = live.run([CALM] * 20, {2: give, 8: lambda s: release(live.middle)})
+    assert [(row["status"], row["filled_quantity"]) for row in live.book()] == [("CANCELLED", 0)]
+    assert "Rejected" in ran.story()
+    assert ran.position.size == live.held() == 0
+    assert any("was given up and has surfaced" in news for news in ran.news)
+
+
+@pytest.mark.parametrize("give", [buy(size=5), sell(size=5)])
+def test_what_an_entry_that_was_given_up_has_filled_is_ours(live, give):
+    live.middle.on("POST", kept)
+    ran = live.run([CALM] * 20, {2: give, 8: lambda s: release(live.middle)})
+    assert abs(ran.position.size) == abs(live.held()) == 5
+    assert ran.story()[-1] == "Completed"
+    assert ran.broker.ledger.position("NSE:TEST").quantity == live.held()
+
+
+def test_an_entry_that_surfaces_counts_in_the_risk_ledger_while_it_lives(live):
+    live.middle.on("POST", kept)
+    found = []
+
+    def surface(s):
+        release(live.middle)
+        broker = s.broker
+        found.append(broker.ledger.worst_case("NSE:TEST"))
+        for update in broker.store.client.orders():
+            broker.take_update(update)
+        found.append(broker.ledger.worst_case("NSE:TEST"))
+
+    ran = live.run([CALM] * 20, {2: buy(size=5, exectype=LIMIT, price=90.0), 8: surface})
+    assert found == [(0, 0), (5, 0)]
+    assert ran.broker.ledger.worst_case("NSE:TEST") == (0, 0)
+    assert [row["status"] for row in live.book()] == ["CANCELLED"]

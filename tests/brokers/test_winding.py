@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from btkite.brokers.winding import Winding
 from btkite.testing import bars as canned
@@ -12,6 +14,7 @@ from tests.brokers.wire import Live, kept, lost, passes, release
 
 KEYS = ("NSE:TEST", "NSE:OTHER")
 START = 5
+BAR = timedelta(seconds=61)
 
 
 def flattens(first: dict[int, Any]) -> dict[int, Any]:
@@ -82,3 +85,41 @@ def test_it_says_for_what_it_waits(live: Live) -> None:
     assert live.held() == 0
     (said,) = [one for one in heard if "is closed when it is known" in one]
     assert "NSE:TEST is closed when it is known whether Kite has order" in said
+
+
+@pytest.mark.parametrize("long", [True, False])
+def test_what_protects_an_entry_whose_fill_is_not_known_yet_stays(live: Live, long: bool) -> None:
+    """The entry trades, and nobody says so until its cancellation is refused: then its stop reduces."""
+
+    def enters(s: Any) -> Any:
+        live.exchange.steer.arm("order_update_lost", channel="both", times=None)
+        live.exchange.steer.arm("stale_orders", path="/orders", seconds=90, until=live.exchange.steer.now() + BAR)
+        enter, leave = (s.buy, s.sell) if long else (s.sell, s.buy)
+        return [enter(size=3), leave(size=3, exectype=Order.Stop, price=90.0 if long else 110.0)]
+
+    def wind(s: Any) -> None:
+        s.seen = [*getattr(s, "seen", []), s.position.size]
+        s.winding = getattr(s, "winding", None) or Winding(s.broker)
+        s.done = s.winding.turn(flatten=False)
+
+    plan = {2: enters, **dict.fromkeys(range(3, 14), wind)}
+    ran = live.run([CALM] * 14, plan, **{"broker.poll": 60.0})
+    assert ran.seen[0] == 0  # it had traded, and we did not know
+    entry, stop = live.book()
+    assert (entry["status"], stop["status"]) == ("COMPLETE", "TRIGGER PENDING")
+    assert abs(live.held()) == 3
+    assert ran.done is True
+
+
+def test_of_two_entries_on_either_side_none_is_left(live: Live) -> None:
+    def enters(s: Any) -> Any:
+        prices = ((s.sell, 105.0), (s.buy, 95.0))
+        return [give(size=3, exectype=Order.Limit, price=price) for give, price in prices]
+
+    def wind(s: Any) -> None:
+        s.winding = getattr(s, "winding", None) or Winding(s.broker)
+        s.done = s.winding.turn(flatten=False)
+
+    ran = live.run([CALM] * 14, {2: enters, **dict.fromkeys(range(3, 14), wind)})
+    assert [row["status"] for row in live.book()] == ["CANCELLED", "CANCELLED"]
+    assert ran.done is True

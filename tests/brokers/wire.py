@@ -25,6 +25,7 @@ from tests.brokers.scene import Planned
 JSON = "application/json"
 TIMED_OUT = (400, JSON, {"status": "error", "error_type": "InputException", "message": "Your order request timed out."})
 TOO_MANY = (429, JSON, {"status": "error", "error_type": "NetworkException", "message": "Too many requests"})
+TOO_MANY_SAYS_A_PAGE = (429, "text/html", "<html><body><h1>429 Too Many Requests</h1></body></html>")
 BAD_GATEWAY = (502, "text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>")
 
 

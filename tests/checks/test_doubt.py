@@ -90,6 +90,27 @@ def test_a_sale_of_shares_that_nobody_here_has_bought_is_told() -> None:
     assert promise not in judged(replace(GOOD, orders=(SELL, BUY)), cnc), "MIS may be sold short"
 
 
+def test_shares_sold_by_an_order_that_a_fault_kept_from_being_cancelled_must_be_bought_back() -> None:
+    promise = "shares of others are not sold"
+    cnc = replace(SCENARIO, keys={"broker.default_product": "CNC"})
+    sold = order(2, "SELL", (3, state(1, "OPEN", product="CNC")), (6, state(3, "COMPLETE", 5, product="CNC")))
+    back = order(1, "BUY", (7, state(4, "OPEN", product="CNC")), (8, state(4, "COMPLETE", 5, product="CNC")))
+    refused = call(9, "DELETE", "/orders/regular/id2", 2, status=403, fault="token_exception")
+    kept = replace(GOOD, orders=(sold, back), requests=(*GOOD.requests, refused))
+    assert promise not in judged(kept, cnc)
+    assert judged(replace(kept, orders=(sold,)), cnc)[promise] == [
+        "order id2 could not be cancelled, and 5 NSE:INFY that it sold were not bought back"
+    ]
+    parts = order(1, "BUY", (7, state(4, "OPEN", 3, product="CNC")), (8, state(4, "COMPLETE", 5, product="CNC")))
+    assert promise not in judged(replace(kept, orders=(sold, parts)), cnc), "a purchase sells nothing"
+    for other in (
+        {**refused, "fault": None},
+        {**refused, "path": "/orders/regular/id1"},
+        call(9, "DELETE", "/orders/regular/id2", 3, status=403, fault="token_exception"),  # it had traded by then
+    ):
+        assert promise in judged(replace(kept, requests=(*GOOD.requests, other)), cnc)
+
+
 def test_a_late_bar_that_does_not_say_so_is_told() -> None:
     promise = "a bar that came late says so"
     bars = tuple({**bar, "now": bar["at"]} for bar in GOOD.bars)

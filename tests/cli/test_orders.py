@@ -33,7 +33,7 @@ class Trader(bt.Strategy):
 
     def __init__(self):
         self.setsizer(PercentOfValue(percent=5))
-        self.mean = bt.ind.SMA(self.data, period=1)
+        self.mean = bt.ind.SMA(self.data - 0.0, period=1)
         self.bands = {self.data: bt.ind.BollingerBands(self.data, period=1)}
 
     def next(self):

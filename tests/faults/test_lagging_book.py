@@ -55,3 +55,23 @@ def test_a_fill_that_only_positions_show_is_waited_for_and_nobody_elses(kite_exc
     assert news == []
     assert ran.position.size == held(kite_exchange) == 10
     assert ran.told[-1] == (ran.order.ref, "Completed")
+
+
+def test_a_fill_that_positions_do_not_show_yet_is_nobody_elses_sale(kite_exchange):
+    """At 09:30, when the books are compared, positions do not know yet what has traded at 09:29:20: they lag behind
+    longer than a second look waits."""
+    rows = [(100.0, 100.0, 100.0, 100.0)] * 14 + [(100.0, 100.0, 98.0, 100.0)] + [(100.0,) * 4] * 10
+    lag = {"kind": "stale_positions", "times": None, "args": {"seconds": 60.0}}
+    kite_exchange.reset(rows, faults=[lag])
+    news: list[str] = []
+
+    def step(strategy: Any) -> None:
+        if strategy.bars == 2:
+            strategy.broker.on_alert = lambda level, sentence, key: news.append(sentence)
+            strategy.order = strategy.buy(size=10, exectype=Order.Limit, price=99.0)
+
+    ran = run(kite_exchange, step)
+    compared = [row for row in kite_exchange.requests() if row["path"] == "/portfolio/positions"]
+    assert sum("T09:30" in row["time"] for row in compared) > 1  # it was seen, and looked at again
+    assert news == []
+    assert ran.position.size == held(kite_exchange) == 10

@@ -28,7 +28,7 @@ def test_kill_and_flatten_from_another_process_while_every_third_call_is_refused
         steer = Steering(exchange.url)
         with run(tmp_path) as process:
             until(lambda: holding(steer), "three positions and five orders", tmp_path)
-            steer.speed(0.5)  # half as fast as life: a busy machine has twice the time for what takes ten seconds
+            steer.speed(0.25)  # slower than life: a busy machine has four times the time for what takes ten seconds
             lively(steer)
             steer.arm("too_many_requests", path="/orders*", every=3, times=None)
             before, began = len(steer.requests()), steer.now()

@@ -442,6 +442,126 @@ def test_a_request_that_hangs_is_left_behind_after_the_patience_that_there_is(
     assert len(rest.asked) == 1
 
 
+def test_what_was_to_follow_a_placement_goes_with_it_when_it_is_taken_back(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    held = threading.Event()
+    rest.then(Reply({"status": "success", "data": {"order_id": "1"}}, hold=held))
+    desk = make()
+    desk.submit(place(1))
+    rest.wait_for(1)
+    for request in (place(2), Modify(2, "", {"price": 1.0}), Cancel(2, ""), Cancel(3, "9")):
+        desk.submit(request)
+    assert not desk.withdraw(1)  # it has left
+    assert not desk.withdraw(3)  # nothing of it was to be placed
+    assert desk.withdraw(2)
+    assert desk.waiting() == [Cancel(3, "9")]
+    held.set()
+    assert desk.stop(10.0)
+    assert [reply.ref for reply in replies.wait(2)] == [1, 3]
+    assert [asked.method for asked in rest.asked] == ["POST", "DELETE"]
+
+
+def test_what_met_a_dead_session_is_sent_first_of_its_lane_when_there_is_another(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    held = threading.Event()
+    refusal = error(403, "TokenException", "Incorrect `api_key` or `access_token`.")
+    refusal.hold = held
+    rest.then(refusal, *(data({"order_id": str(number)}) for number in range(4)))
+    desk = make()
+    client, told = desk._client, threading.Event()
+    client.guard(lambda reason: told.set())
+    desk.submit(place(1))
+    rest.wait_for(1)
+    desk.submit(place(2))
+    desk.submit(place(3, reduces=True))
+    held.set()
+    assert told.wait(10)
+    while desk.busy:  # until it has been put back
+        replies.inbox.bell.wait(0.01)
+    assert {request.ref for request in desk.waiting()} == {1, 2, 3}
+    assert desk.due is None
+    assert len(rest.asked) == 1
+    client.believe("token-of-now")
+    desk.wake()
+    assert [reply.ref for reply in replies.wait(3)] == [3, 1, 2]
+    assert [asked.form["tag"] for asked in rest.asked] == ["t1", "t3", "t1", "t2"]
+
+
+def test_a_new_token_that_comes_right_behind_the_refusal_sends_nothing_by_itself(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies
+) -> None:
+    """What is too old by now must be taken back first: only waking the desk lets the rest leave."""
+    rest.then(error(403, "TokenException", "Incorrect `api_key` or `access_token`."), data({"order_id": "1"}))
+    desk = make()
+    client, ring = desk._client, replies.inbox.bell.ring
+    client.guard(lambda reason: None)
+
+    def believed() -> None:
+        if client.refused:  # the desk's thread has just put the request back
+            client.believe("token-of-now")
+        ring()
+
+    replies.inbox.bell.ring = believed  # type: ignore[method-assign]
+    desk.submit(place(1))
+    while client.access_token != "token-of-now":
+        replies.inbox.bell.wait(0.01)
+    desk.submit(place(2))  # whatever rings the desk's bell
+    assert {request.ref for request in desk.waiting()} == {1, 2}
+    assert not desk.busy
+    assert desk.withdraw(1)
+    desk.wake()
+    assert [reply.ref for reply in replies.wait(1)] == [2]
+    assert [asked.form["tag"] for asked in rest.asked] == ["t1", "t2"]
+
+
+def test_dropping_changes_keeps_the_next_placement(rest: FakeRest, make: Callable[..., Desk], replies: Replies) -> None:
+    rest.on("/orders/regular", echo)
+    desk = make(by_turns=True)
+    for request in (Modify(2, "7", {"price": 1.0}), Cancel(2, "7"), place(2), Cancel(3, "8")):
+        desk.submit(request)
+    desk.drop(2)
+    assert desk.waiting() == [place(2), Cancel(3, "8")]
+
+
+def test_what_follows_a_placement_that_waits_does_not_overtake_it(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies, clock: ManualClock
+) -> None:
+    """Its cancel would be of an order that is not there yet, and the order would stand."""
+    held = threading.Event()
+    rest.then(
+        Reply({"status": "success", "data": {"order_id": "1"}}, hold=held),
+        *(data({"order_id": str(number)}) for number in (2, 2, 2)),
+    )
+    desk = make(pace=Pace(clock, budgets={**BUDGETS, Kind.ORDER: Budget((Limit(2, 1.1, 1),))}))
+    desk.submit(place(1))
+    rest.wait_for(1)
+    for request in (place(2), Modify(2, "", {"price": 1.0}), Cancel(2, "")):
+        desk.submit(request)
+    held.set()
+    assert [reply.error for reply in replies.wait(4)] == [None] * 4
+    assert [asked.method for asked in rest.asked] == ["POST", "POST", "DELETE", "PUT"]
+
+
+def test_a_call_counts_from_its_answer_however_long_it_was_on_its_way(
+    rest: FakeRest, make: Callable[..., Desk], replies: Replies, clock: ManualClock
+) -> None:
+    for failed in (False, True):
+        held = threading.Event()
+        answer = error(400, "InputException", "no") if failed else data({"order_id": "1"})
+        answer.hold = held
+        rest.then(answer)
+        pace = Pace(clock, budgets={**BUDGETS, Kind.ORDER: Budget((Limit(1, 10.0, 1),))})
+        desk = make(pace=pace)
+        desk.submit(place(1))
+        rest.wait_for(1 + failed)
+        clock.advance(3.0)
+        held.set()
+        replies.wait(1 + failed)
+        assert pace.ready_at(Kind.ORDER) == clock.now() + timedelta(seconds=10)
+
+
 def test_in_lock_step_an_order_that_waits_lets_the_exchange_move_on(
     rest: FakeRest, inbox: Inbox, make: Callable[..., Desk], replies: Replies
 ) -> None:

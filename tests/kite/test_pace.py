@@ -129,6 +129,7 @@ def test_kinds_are_counted_apart(clock: ManualClock) -> None:
     pace.take(Kind.ORDER)
     assert clock.now() == NOON
     assert pace.ready_at(Kind.QUOTE) == NOON + timedelta(seconds=1.1)
+    assert pace.orders_today == 1
 
 
 def test_a_clock_that_is_set_back_does_not_hold_calls_for_long(clock: ManualClock) -> None:
@@ -217,3 +218,53 @@ def test_calls_that_are_known_already_are_not_counted_twice() -> None:
     pace.remember([NOON - timedelta(seconds=1), NOON, NOON, NOON])
     pace.remember([NOON, NOON])
     assert pace.orders_today == 4
+
+
+def test_a_call_that_is_answered_is_counted_once(clock: ManualClock) -> None:
+    pace = Pace(clock, budgets={**BUDGETS, Kind.ORDER: Budget((Limit(2, 10.0, 2),), 5000, 4500)})
+    first = pace.take(Kind.ORDER)
+    clock.advance(1.0)
+    pace.answered(Kind.ORDER, first)
+    assert pace.orders_today == 1
+    assert pace.ready_at(Kind.ORDER) <= clock.now()
+    pace.take(Kind.ORDER)
+    # Each goes when ten seconds have passed since its answer, or since it was made, if it has none yet.
+    assert pace.ready_at(Kind.ORDER) == NOON + timedelta(seconds=11)
+    pace.answered(Kind.ORDER, clock.now())
+    clock.advance(10.0)
+    assert pace.ready_at(Kind.ORDER) <= clock.now()
+
+
+def test_an_answer_to_a_call_that_no_window_holds_any_more_counts_nothing(clock: ManualClock) -> None:
+    pace = Pace(clock)
+    moment = pace.take(Kind.ORDER)
+    clock.advance(600)
+    pace.ready_at(Kind.ORDER)
+    pace.answered(Kind.ORDER, moment)
+    for _ in range(10):
+        pace.take(Kind.ORDER, Lane.EXIT)
+        assert clock.now() == NOON + timedelta(seconds=600)
+
+
+def test_what_is_remembered_on_another_day_is_of_that_day(clock: ManualClock) -> None:
+    """The process has slept over midnight, with yesterday's count in mind."""
+    pace = Pace(clock, used_today=40)
+    tomorrow = NOON + timedelta(days=1)
+    clock.set(tomorrow)
+    pace.remember([NOON, *(tomorrow - timedelta(minutes=n) for n in (3, 2, 1))])
+    assert pace.orders_today == 3
+
+
+def test_what_is_remembered_does_not_make_it_forget_its_own_calls(clock: ManualClock) -> None:
+    pace = Pace(clock)
+    for _ in range(10):
+        pace.take(Kind.ORDER, Lane.EXIT)
+    pace.remember([clock.now()] * 3)
+    assert pace.ready_at(Kind.ORDER, Lane.EXIT) > clock.now()
+    assert pace.orders_today == 10
+
+
+def test_moments_of_the_future_are_no_calls_of_this_minute(clock: ManualClock) -> None:
+    pace = Pace(clock)
+    pace.remember([clock.now() + timedelta(seconds=5)] * 20)
+    assert pace.ready_at(Kind.ORDER) <= clock.now()

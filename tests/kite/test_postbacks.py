@@ -102,3 +102,24 @@ def test_the_secret_is_in_no_line_of_the_log(listener: Postbacks, caplog: pytest
     assert "not sealed by Kite" in caplog.text
     assert SECRET not in caplog.text
     assert row()["checksum"] not in caplog.text
+
+
+def test_a_body_that_is_too_large_is_not_read_though_it_is_sealed(listener: Postbacks, inbox: Inbox) -> None:
+    assert post(listener, json.dumps(row()).encode().ljust(LARGEST)) == 200
+    assert post(listener, json.dumps(row()).encode().ljust(LARGEST + 1)) == 400
+    assert (listener.heard, listener.unread, len(inbox)) == (1, 1, 1)
+
+
+def test_a_seal_is_of_one_moment_of_one_order(listener: Postbacks, inbox: Inbox) -> None:
+    assert post(listener, row(order_timestamp="2026-11-23 10:00:06")) == 403
+    assert len(inbox) == 0
+
+
+def test_of_whom_nothing_is_said_is_ours(inbox: Inbox) -> None:
+    """Kite names the account in each; a listener that knows no account takes any."""
+    anybodys = Postbacks("127.0.0.1", 0, SECRET, inbox)
+    try:
+        assert post(anybodys, row(user_id="ZZ9999")) == 200
+    finally:
+        anybodys.stop()
+    assert len(inbox) == 1

@@ -38,7 +38,9 @@ def test_a_symbol_named_twice_is_traded_once_and_the_banner_says_so(config: Conf
     assert dict(plan.banner())["symbols"] == SYMBOL
 
 
-@pytest.mark.parametrize(("endpoint", "sessions", "said"), [("kite", None, True), ("kite", 1, False), ("simulator", None, False)])
+@pytest.mark.parametrize(
+    ("endpoint", "sessions", "said"), [("kite", None, True), ("kite", 1, False), ("simulator", None, False)]
+)
 def test_a_run_on_kite_that_outlives_its_token_says_when_that_dies(
     config: Config, begin: datetime, endpoint: str, sessions: int | None, *, said: bool
 ) -> None:

@@ -37,7 +37,9 @@ def test_live_past_the_end_of_the_calendar_is_refused_and_paper_is_not(
 ) -> None:
     old = ends(config, begin - timedelta(days=1))
     with served(made) as exchange:
-        with pytest.raises(ConfigError, match=r"the calendar ends on .*`btkite calendar import FILE`.*unverified: weekdays"):
+        with pytest.raises(
+            ConfigError, match=r"the calendar ends on .*`btkite calendar import FILE`.*unverified: weekdays"
+        ):
             go(at(old, exchange), mode="live")
         assert orders_sent(exchange) == []
         go(at(old, exchange), mode="paper")

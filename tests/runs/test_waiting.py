@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-
 from btkite.config import Config
 from btkite.runs.waiting import set_off_when_live
 from tests.runs.scene import go
