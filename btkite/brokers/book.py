@@ -18,7 +18,7 @@ import backtrader as bt
 from ..config import Config
 from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
-from ..market.permitted import largest_order, mis_cutoff
+from ..market.permitted import largest_order, mis_cutoff, most_slices
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
@@ -480,10 +480,10 @@ class BookBroker(Changes):
             self._flattening = False
 
     def _pieces(self, instrument: Instrument, size: int) -> list[int]:
-        """What is closed by us goes in as many orders as it needs: none is above what one order may have."""
-        most = largest_order(instrument, from_seconds(max(self.now, 0)).date())
-        full, rest = divmod(size, most) if most else (0, size)
-        return [most or 0] * full + ([rest] if rest else [])
+        """What is closed by us is one order, in slices if need be; above what those may have together, several."""
+        day = from_seconds(max(self.now, 0)).date()
+        most = (largest_order(instrument, day) or size) * most_slices(instrument.exchange, day)
+        return [most] * (size // most) + ([size % most] if size % most else [])
 
 
 STATUS = {

@@ -16,6 +16,7 @@ from . import translate
 from .base import GatedBroker
 from .cutting import by_slice, is_many
 from .demat import Demat
+from .record import Booked
 
 
 class Charging(GatedBroker):
@@ -38,6 +39,8 @@ class Charging(GatedBroker):
         if not self.config.broker.charges:
             return 0.0
         bill = _bill(order)
+        if isinstance(bill, str) and bill not in self._fills:
+            self._take_up(bill)
         fills = self._fills.setdefault(bill, [])
         fills.append((quantity, price))
         day, side, terms = from_seconds(when).date(), translate.side(order), self._terms
@@ -50,6 +53,17 @@ class Charging(GatedBroker):
         self._charged[bill] = float(total.total)
         self._parts[order.ref] = total
         return added
+
+    def _take_up(self, bill: str) -> None:
+        """An order of others goes on after a restart: what was booked of it before is on the same bill."""
+        before = self.booked(bill)
+        if before.units:
+            self._fills[bill] = [(before.units, before.value / before.units)]
+            self._charged[bill] = before.charges
+
+    def booked(self, order_id: str) -> Booked:
+        """What was booked of one of Kite's orders before this run."""
+        return Booked()
 
     def charged_for(self, ref: int) -> dict[str, float]:
         """₹ that the order has cost so far, part by part; empty where the tables were not asked."""

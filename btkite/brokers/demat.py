@@ -43,6 +43,7 @@ class Demat:
         if product in DELIVERY and exchange in _CASH:
             if self._day is None or day > self._day:
                 self._day, self._net, self._sold = day, {}, set()
+                self._paid = {one: paid for one, paid in self._paid.items() if isinstance(one, int)}
             self._net[symbol] = self._net.get(symbol, 0) + signed
             leaves = self._net[symbol] < 0
             if leaves != (symbol in self._sold):
@@ -56,12 +57,13 @@ class Demat:
         self._paid.pop(ref, None)
 
     def state(self) -> dict[str, Any]:
-        """All of it, for JSON. (What others' orders trade after a restart is charged as an order of its own.)"""
+        """All of it, for JSON."""
         return {
             "day": None if self._day is None else self._day.isoformat(),
             "net": dict(self._net),
             "sold": sorted(self._sold),
             "paid": {str(bill): paid for bill, paid in self._paid.items() if isinstance(bill, int)},
+            "theirs": {bill: paid for bill, paid in self._paid.items() if isinstance(bill, str)},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -69,3 +71,4 @@ class Demat:
         self._day = date.fromisoformat(state["day"]) if state.get("day") else None
         self._net, self._sold = dict(state.get("net", {})), set(state.get("sold", ()))
         self._paid = {int(ref): float(paid) for ref, paid in state.get("paid", {}).items()}
+        self._paid |= {order_id: float(paid) for order_id, paid in state.get("theirs", {}).items()}

@@ -25,6 +25,7 @@ from .carrying import Carrying
 from .changes import reshape
 from .demat import not_bought
 from .orders import whole_ref
+from .record import Booked
 from .terms import Terms
 
 log = get_logger(__name__)
@@ -71,7 +72,7 @@ class Outside(Carrying):
         self._closing: set[int] = set()  # refs of what waits to close what another order may still close
         self._overhang: set[str] = set()  # instruments whose exits are still to shrink
         self._shrinking = False
-        self._past: dict[str, tuple[int, float]] | None = None  # Kite's id -> units and ₹ that earlier runs have booked
+        self._past: dict[str, Booked] | None = None  # by Kite's id, what earlier runs have booked
 
     # -- orders of others -------------------------------------------------------------------------------
 
@@ -95,11 +96,14 @@ class Outside(Carrying):
 
     def _booked(self, update: OrderUpdate) -> Progress:
         """What the runs before this one have booked of an order of theirs; the book that tells of it may be older."""
-        if self._past is None:
-            self._past = self.record.booked() if self.record is not None else {}
-        units, value = self._past.get(update.order_id, (0, 0.0))
+        units, value, _ = self.booked(update.order_id)
         price = value / units if units else 0.0
         return Progress(update.order_id, filled=units, average_price=price, told=(units, price), booked=value)
+
+    def booked(self, order_id: str) -> Booked:
+        if self._past is None:
+            self._past = self.record.booked() if self.record is not None else {}
+        return self._past.get(order_id, Booked())
 
     def _cancel_past(self, update: OrderUpdate) -> None:
         """An order of a run before this one that nobody here knows: the strategy was told that it is no more."""

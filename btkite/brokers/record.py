@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import backtrader as bt
 
@@ -34,6 +34,14 @@ _KINDS = {"Buy": bt.order.BuyOrder, "Sell": bt.order.SellOrder}
 _PLAIN = (str, int, float, bool)
 _NO_TERMS = Terms(None, False, "next_open")
 """Of an order that is over."""
+
+
+class Booked(NamedTuple):
+    """Executions of one order, summed: units, ₹ × units, and ₹ of charges."""
+
+    units: int = 0
+    value: float = 0.0
+    charges: float = 0.0
 
 
 class Note(Protocol):
@@ -63,8 +71,8 @@ class Note(Protocol):
     def sent_on(self, day: date) -> list[datetime]:
         """When order calls were about to leave on ``day``, in their order."""
 
-    def booked(self) -> dict[str, tuple[int, float]]:
-        """What was booked of each of Kite's orders, by its id: units, and ₹ × units."""
+    def booked(self) -> dict[str, Booked]:
+        """What was booked of each of Kite's orders, by its id."""
 
     def last_book(self) -> dict[str, Any] | None:
         """The account as the last run left it; None for a new one."""
@@ -104,13 +112,16 @@ class Record:
     def sent_on(self, day: date) -> list[datetime]:
         return [event.time for event in self.journal.events("sending", books=False) if event.time.date() == day]
 
-    def booked(self) -> dict[str, tuple[int, float]]:
-        found: dict[str, tuple[int, float]] = {}
+    def booked(self) -> dict[str, Booked]:
+        found: dict[str, Booked] = {}
         for event in self.journal.events("fill", books=False):
             if order_id := str(event.data.get("order_id") or ""):
-                units, value = found.get(order_id, (0, 0.0))
-                more = int(event.data["quantity"])
-                found[order_id] = units + more, value + more * float(event.data["price"])
+                before, units = found.get(order_id, Booked()), int(event.data["quantity"])
+                found[order_id] = Booked(
+                    before.units + units,
+                    before.value + units * float(event.data["price"]),
+                    before.charges + float(event.data["charges"]),
+                )
         return found
 
     def last_book(self) -> dict[str, Any] | None:
@@ -155,7 +166,7 @@ class Jotter:
     def sent_on(self, day: date) -> list[datetime]:
         return []
 
-    def booked(self) -> dict[str, tuple[int, float]]:
+    def booked(self) -> dict[str, Booked]:
         return {}
 
     def last_book(self) -> dict[str, Any] | None:

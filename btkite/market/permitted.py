@@ -39,6 +39,11 @@ def largest_order(instrument: Instrument, day: date) -> int | None:
     return None if most is None else whole_lots(most, max(1, instrument.lot_size))
 
 
+def most_slices(exchange: str, day: date) -> int:
+    """How many orders at Kite one order may be cut into."""
+    return int(in_force("slices", exchange, day) or 1)
+
+
 def is_stock_option(instrument: Instrument) -> bool:
     """An option on a share: Kite takes no market orders in it."""
     return instrument.is_option and instrument.exchange in ("NFO", "BFO") and instrument.name not in INDEX_NAMES
@@ -111,7 +116,7 @@ def _freeze(order: Proposal, day: date) -> Denial | None:
     size = order.iceberg_quantity if iceberg else order.quantity
     if most is None or size <= most:
         return None
-    slices = 1 if iceberg else int(in_force("slices", order.instrument.exchange, day) or 1)
+    slices = 1 if iceberg else most_slices(order.instrument.exchange, day)
     if size <= slices * most:
         return None
     how = f"more than one order may have ({most})" if slices == 1 else f"more than {slices} slices of {most}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import pytest
@@ -74,6 +75,14 @@ def test_only_what_was_sold_beyond_the_days_purchases_counts():
     assert demat.charge(2, "NSE:INFY", "CNC", -10, DAY) == 0
     assert demat.charge(3, "NSE:INFY", "CNC", -1, DAY) == 15.34
     assert demat.charge(4, "NSE:INFY", "CNC", -1, NEXT) == 15.34
+
+
+@pytest.mark.parametrize("bill", [7, "261118100000007"])
+def test_what_a_bill_has_paid_the_depository_is_known_after_a_restart(bill):
+    before, after = Demat(), Demat()
+    before.charge(bill, "NSE:INFY", "CNC", -10, DAY)
+    after.restore(json.loads(json.dumps(before.state())))
+    assert after.charge(bill, "NSE:INFY", "CNC", -5, DAY) == 15.34
 
 
 def test_what_is_bought_back_on_the_day_has_not_left():

@@ -57,6 +57,18 @@ def test_adopt_an_order_of_others_is_charged_once_however_often_it_trades(live):
     assert ran.broker.ledger.charges == pytest.approx(live.exchange.charges()[order_id], abs=0.01)
 
 
+def test_adopt_it_is_one_bill_also_if_we_restart_in_its_midst(live, tmp_path):
+    """The brokerage's cap is of the order, whichever of our lives its executions fall in."""
+    thin, ways = {"depth": [100], "beyond_depth": "wait"}, {"broker.charges": True, **ADOPT}
+    first = {3: outside(live, "BUY", 1000), 4: lambda s: s.env.runstop()}
+    with Journal(tmp_path / "journal.sqlite", ManualClock(datetime(2026, 11, 18, 9, 15))) as journal:
+        before = live.run(LONG, first, settings=thin, record=Record(journal), **ways)
+        after = live.run(None, {}, record=Record(journal), strategy=Restored, **ways)
+    (order_id,) = {row["order_id"] for row in live.book()}
+    assert 0 < before.position.size < after.position.size == live.held() == 1000
+    assert after.broker.ledger.charges == pytest.approx(live.exchange.charges()[order_id], abs=0.01)
+
+
 def test_adopt_an_exit_by_hand_closes_our_trade_at_its_price(live):
     plan = {2: buy(size=5), 5: outside(live, "SELL", 5), 8: buy(size=1)}
     rows = [*LONG[:4], (100.0, 104.0, 100.0, 104.0), *[(104.0,) * 4] * 6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -179,6 +180,31 @@ def test_slices_come_back_after_a_restart(live, tmp_path, plan):
     else:
         assert (statuses, last, live.held()) == ({"COMPLETE"}, "Completed", SIZE)
     assert again.position.size == live.held()
+
+
+@pytest.mark.parametrize("written", [1, 2, 3, 4])
+def test_what_is_closed_in_slices_is_closed_also_if_we_die_between_two(live, tmp_path, monkeypatch, written):
+    """Of a position that we close ourselves no part is left behind: it is one order, whose slices a restart finds."""
+    note, count = Record.note, itertools.count(1)
+
+    class Dead(BaseException):
+        pass
+
+    def dies(self: Record, kind: str, broker: Any, **facts: Any) -> None:
+        note(self, kind, broker, **facts)
+        if broker.position_of(INDEX).size and kind in ("order", "intent") and next(count) == written:
+            raise Dead
+
+    monkeypatch.setattr(Record, "note", dies)
+    plan = {2: buy(size=SIZE), 4: lambda s: s.broker.close_out(INDEX, s) and None}
+    clock = ManualClock(DAY)
+    with Journal(tmp_path / "journal.sqlite", clock) as journal, pytest.raises(Dead):
+        go(live, plan, record=Record(journal))
+    monkeypatch.undo()
+    with Journal(tmp_path / "journal.sqlite", clock) as journal:
+        after = go(live, {}, None, record=Record(journal))
+    assert after.position.size == live.held() == 0
+    assert sorted(quantities(live.exchange, "SELL")) == sorted(CUT)
 
 
 def test_the_story_of_an_order_that_went_in_slices_is_all_of_it(live, tmp_path):
