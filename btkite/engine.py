@@ -123,12 +123,14 @@ class Cerebro(bt.Cerebro):
         """Timers whose time has come although no bar has: in the order of a bar's turn, without ``next()``."""
         if not (self._timers or self._timerscheat) or not all(len(strategy) for strategy in runstrats):
             return
+        if any(hold.catching_up() for hold in self._holds):
+            return
         moments = [store.timers_due() for store in self.stores if hasattr(store, "timers_due")]
         moment = max((moment for moment in moments if moment is not None), default=None)
         if moment is not None:
             dt = bt.date2num(moment)
-            self._check_timers(runstrats, dt, cheat=True)
-            self._check_timers(runstrats, dt, cheat=False)
+            super()._check_timers(runstrats, dt, cheat=True)
+            super()._check_timers(runstrats, dt, cheat=False)
 
     def _hear_out(self) -> None:
         """The run is being stopped: what the market has said by now is still applied and told."""

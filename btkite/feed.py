@@ -214,6 +214,13 @@ class KiteData(bt.feed.DataBase):
         return self.is_stream and not (self._ready or self._over or self._filters or self._ffilters)
 
     @property
+    def awaits_first_bar(self) -> bool:
+        """Whether, on a market that runs by itself, it is warmed up and its first bar to trade is still to come."""
+        if self.live_from is None or not self.nothing_new or self._store.clock.complete:
+            return False
+        return bool(len(self)) and seconds_of(self.datetime[0]) <= self.live_from
+
+    @property
     def patience(self) -> float | None:
         """Seconds of market time for which ``next()`` waits for its first bar; None: without end, as in backtrader."""
         if not self.is_stream or self._store.clock.complete:

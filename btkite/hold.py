@@ -38,6 +38,11 @@ class Hold:
                 return True
         return False
 
+    def catching_up(self) -> bool:
+        """Whether bars from before the start are still to come. Once they have, what goes by the clock need not wait
+        for the first bar to trade, which may be an hour away."""
+        return not self._released and any(feed.live_from is None for feed in self._feeds if id(feed) not in self._slots)
+
     def __call__(self) -> int:
         strategy = self._strategy
         if self._patient and not self._released:

@@ -84,6 +84,13 @@ class KiteStore(Pump, bt.Store, metaclass=_ManyStores):
             self.broker = SimBroker(config=self.config, **kwargs)
         return self.broker
 
+    @property
+    def warmup(self) -> int:
+        """Bars before the start. On a market that runs by itself at least one for who takes up what an earlier run
+        left: before a strategy has a bar, backtrader can tell it of nothing, and no timer of it fires."""
+        takes_up = getattr(self.broker, "takes_up", False) and not self.clock.complete
+        return max(super().warmup, 1) if takes_up else super().warmup
+
     def start(self, data: Any = None, broker: Any = None) -> None:
         """Called by Cerebro (nothing given) and by each feed and broker of a run."""
         if data is not None:

@@ -15,11 +15,13 @@ import pandas as pd
 import pytest
 
 from btkite.brokers.kite import KiteBroker
+from btkite.brokers.record import Record
 from btkite.brokers.sim import SimBroker
-from btkite.clock import ExchangeClock
+from btkite.clock import ExchangeClock, ManualClock
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.feed import KiteData
+from btkite.journal import Journal
 from btkite.linetime import from_seconds, seconds_of
 from btkite.store import KiteStore
 from btkite.testing import bars
@@ -535,10 +537,10 @@ class Clocked(Log):
         self.fired.append((when, self.env.stores[0].clock.now(), len(self)))
 
 
-def clocked(kite_exchange, market, start, end, timers, strategy=Clocked, **settings):
+def clocked(kite_exchange, market, start, end, timers, strategy=Clocked, warmup=0, **settings):
     kite_exchange.reset(market, start=start, speed=0.0, end=end, **settings)
     clock = ExchangeClock(kite_exchange.url, lockstep=False)
-    store = KiteStore(mode="paper", config=kite_exchange.config(), clock=clock)
+    store = KiteStore(mode="paper", config=kite_exchange.config(**{"data.warmup": warmup}), clock=clock)
     cerebro = Cerebro(stdstats=False)
     cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
     cerebro.setbroker(store.getbroker())
@@ -572,6 +574,52 @@ def test_a_timer_fires_by_the_clock_in_a_market_that_has_gone_quiet_once_a_day(k
     for when, at, _ in ran.fired:
         assert when.time() == time(9, 30)
         assert timedelta(seconds=1) <= at - when < timedelta(minutes=10)
+
+
+def test_a_timer_does_not_wait_for_the_first_bar_after_the_warm_up(kite_exchange):
+    """Four bars before the start and never another: what was warmed up hears the clock."""
+    start, end = DAY + timedelta(hours=9, minutes=20), DAY + timedelta(hours=9, minutes=50)
+    ran = clocked(kite_exchange, quiet((DAY,)), start, end, [time(9, 30)], warmup=3)
+    ((when, at, length),) = ran.fired
+    assert when.time() == time(9, 30)
+    assert length > 0
+    assert timedelta(seconds=1) <= at - when < timedelta(minutes=10)
+    assert ran.of("next") == []
+
+
+def test_who_takes_an_account_up_squares_off_before_the_first_bar(kite_exchange, tmp_path):
+    """A run that ended with a position, and one after it whose warm-up nobody has asked for: the timer of 09:30 finds
+    the strategy with a bar and its position, although no bar ever comes."""
+
+    class Buys(bt.Strategy):
+        def next(self):
+            if len(self) == 2:
+                self.buy(size=5)
+            if len(self) == 4:
+                self.env.runstop()
+
+    class Closes(Clocked):
+        def notify_timer(self, timer, when, *args, **kwargs):
+            super().notify_timer(timer, when)
+            self.close()
+            self.held = self.position.size
+
+    end = DAY + timedelta(hours=9, minutes=50)
+    with Journal(tmp_path / "journal.sqlite", ManualClock(DAY)) as journal:
+        kite_exchange.reset(quiet((DAY,)), start=DAY + timedelta(hours=9, minutes=15), end=end)
+        stores = [kite_exchange.store("live")]
+        clock = ExchangeClock(kite_exchange.url, lockstep=False)
+        stores += [KiteStore(mode="live", config=kite_exchange.config(), confirm=USER, clock=clock)]
+        for store, strategy in zip(stores, (Buys, Closes), strict=True):
+            cerebro = Cerebro(stdstats=False)
+            cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
+            cerebro.setbroker(store.getbroker(record=Record(journal)))
+            cerebro.addstrategy(strategy)
+            cerebro.add_timer(time(9, 30), strats=True)
+            ran = cerebro.run()[0]
+    assert [when.time() for when, _, _ in ran.fired] == [time(9, 30)]
+    assert ran.held == 5
+    assert [row["quantity"] for row in kite_exchange.orders() if row["transaction_type"] == "SELL"] == [5]
 
 
 def test_where_bars_come_a_timer_fires_with_the_bar_as_in_backtrader(kite_exchange):

@@ -73,6 +73,7 @@ class BookBroker(Changes):
         self._saved = self.record.last_book() if self.record is not None else None
         self.gate.noted = None if self.record is None else {}
         if self._saved is not None:
+            self._takes_up = bool(self._saved["orders"] or self._saved["positions"])
             restore_money(self, self._saved)
         for data in getattr(self.cerebro, "datas", ()):
             self._know(data)

@@ -31,7 +31,7 @@ class Lasting(Fitting):
         self._sizers: dict[int, Sizing] = {}
         self._noted: dict[str, tuple[Any, ...]] = {}  # order_id -> what was last written down of it
         self._saved: dict[str, Any] | None = None
-        self._adopted = False
+        self._adopted = self._takes_up = False
         self.newest = 0  # the highest ref of the runs before
         self._trailing: dict[int, int] = {}  # ref -> length of its data when last looked at
 
@@ -113,6 +113,11 @@ class Lasting(Fitting):
         refs = sorted({whole_ref(row["ref"]) for row in book["orders"]})
         self._write("restored", refs=refs, orders=len(book["orders"]), positions=len(book["positions"]))
         self.flush()
+
+    @property
+    def takes_up(self) -> bool:
+        """Whether orders or positions of an earlier run go on in this one."""
+        return self._takes_up
 
     def account_state(self) -> dict[str, Any]:
         """What a restart must know beside the book; nothing, where the account is ours alone."""

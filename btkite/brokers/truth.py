@@ -207,17 +207,25 @@ class Truth(Outside):
     def _may_be_ours(self, slot: Slot, units: int) -> bool:
         """Whether orders of ours that work could have made this gap, if the order book lags behind; or those that have
         traded the other way, if positions do."""
-        lately = sum(n for one, at, n in self._lately if one == slot and self.now - at < _LAG and n * units < 0)
+        lately = sum(n for one, _, n in self._of_late() if one == slot and n * units < 0)
         if abs(lately) >= abs(units):
             return True
         left = sum(
             int(abs(order.executed.remsize))
             for order in map(self.orders.__getitem__, self.terms)  # of those that live
             if order.isbuy() == (units > 0)
-            and (order.ref in self._order_ids or self.is_uncertain(order.ref))
+            and self._may_be_there(order)
             and (self.instrument_of_order(order).key, self.product_of_order(order)) == slot
         )
         return left >= abs(units)
+
+    def _of_late(self) -> list[tuple[Slot, int, int]]:
+        return [row for row in self._lately if self.now - row[1] < _LAG]
+
+    def _may_be_there(self, order: Any) -> bool:
+        """Whether Kite has it or may have: also one whose placement is not answered yet, for the account may show what
+        it has traded before the answer comes."""
+        return order.ref in self._order_ids or self.is_uncertain(order.ref) or "filled_before" in order.info
 
     def _first_sight(self, key: str, account: Mapping[Slot, int]) -> None:
         """What an instrument has when it is looked at for the first time: shares in the demat account are others'."""
@@ -377,8 +385,7 @@ class Truth(Outside):
     def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
         if order_id:
             slot, way = (self.instrument_of_order(order).key, self.product_of_order(order)), 1 if order.isbuy() else -1
-            self._lately = [row for row in self._lately if self.now - row[1] < _LAG]
-            self._lately.append((slot, self.now, way * quantity))
+            self._lately = [*self._of_late(), (slot, self.now, way * quantity)]
         super().filled(order, quantity, price, when, order_id)
         self._make_way(order)
 
@@ -402,8 +409,10 @@ class Truth(Outside):
         self._compared_day = today
 
     def account_state(self) -> dict[str, Any]:
-        """What a restart must know beside our own book: the names of our runs, and what is others'."""
+        """What a restart must know beside our own book: the names of our runs, what is others', and what of ours the
+        account's books may not show yet."""
         return {
+            "lately": [[*slot, at, units] for slot, at, units in self._of_late()],
             "runs": sorted(self._runs),
             "others": {key: others.state() for key, others in self._others.items()},
             "strangers": {name: [one.filled, one.average_price] for name, one in self._strangers.items() if one.filled},
@@ -412,6 +421,7 @@ class Truth(Outside):
     def restore_account(self, book: Mapping[str, Any]) -> None:
         """What :meth:`account_state` was."""
         self._runs.update(book.get("runs", ()))
+        self._lately = [((key, product), at, units) for key, product, at, units in book.get("lately", ())]
         self._others = {key: Others(saved) for key, saved in book.get("others", {}).items()}
         self._strangers = {
             name: Progress(name, filled=filled, average_price=price, told=(filled, price), booked=filled * price)

@@ -5,16 +5,18 @@ The exchange's book is the judge."""
 from __future__ import annotations
 
 import json
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from btkite.brokers.record import Record
+from btkite.brokers.truth import Asked, Reading
 from btkite.clock import ManualClock
 from btkite.journal import Journal
 from tests.brokers.scene import CALM, Order, buy, sell
-from tests.brokers.wire import Told, done_but, kept, lost, passes, release
+from tests.brokers.wire import Told, done_but, filled_before, kept, lost, passes, release
 
 LIMIT, STOP = Order.Limit, Order.Stop
 DONE = ["Submitted", "Accepted", "Completed"]
@@ -296,3 +298,40 @@ def test_what_has_traded_before_its_deadline_is_complete_after_a_restart_beyond_
     assert live.middle.calls("DELETE") == []
     assert [status for ref, status, _ in after.told if ref == before.given[0].ref][-1] == "Completed"
     assert after.position.size == live.held() == 5
+
+
+# ---- books that lag behind ----
+
+
+def test_a_sale_right_before_a_restart_that_positions_do_not_show_yet_is_nobody_elses(live, tmp_path):
+    """Positions are 80 s old: after the restart they show what the run before has sold."""
+    lag = {"kind": "stale_positions", "times": None, "args": {"seconds": 80.0}}
+    plan = {2: buy(size=5), 5: sell(size=5), 6: end}
+    before = life(live, tmp_path, LONG, plan, settings={"faults": [lag]}, **STOPS)
+    assert before.position.size == live.held() == 0
+    after = life(live, tmp_path, None, {}, strategy=Restored, **STOPS)
+    assert events(tmp_path, "foreign") == []
+    assert after.position.size == live.held() == 0
+    assert len([trade for trade in after.trades if trade.isclosed]) == 0
+
+
+def test_what_a_placement_has_traded_before_it_is_answered_is_nobody_elses(live):
+    """Positions show it, the order book lags behind, and Kite's answer is still on its way."""
+    answer = threading.Event()
+    live.middle.on("POST", filled_before(answer.is_set))
+
+    def in_between(s: Any) -> Any:
+        order = s.buy(size=5)
+        s.broker.store.desk.send_off()
+        while live.held() != 5:
+            threading.Event().wait(0.005)
+        reading = Reading((), s.broker.store.client.positions(), (), ())
+        for _ in range(3):
+            s.broker._take_reading(Asked(s.broker.now, s.broker._asks, s.broker._moves), reading)
+        answer.set()
+        return order
+
+    ran = live.run(LONG, {3: in_between}, **STOPS)
+    assert [news for news in ran.news if "from outside" in news] == []
+    assert ran.story(0) == DONE
+    assert ran.position.size == live.held() == 5
