@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
-from ..errors import KiteError, OrderUncertain
+from ..errors import KiteError, OrderUncertain, SessionExpired
 from ..kite.desk import Cancel
 from ..kite.failures import NOT_SENT
 from ..kite.inbox import Answer, DeskReply
@@ -321,6 +321,11 @@ class Heard(Settling):
         for name in ("order_id", "filled_before", "cancel_wanted", "replacing"):
             info.pop(name, None)
 
+    def reading_failed(self, what: str, error: Exception) -> None:
+        """A strategy hears of it; that a token is dead it has been told already, and once."""
+        if not isinstance(error, SessionExpired):
+            self.store.put_notification(f"reading {what} failed", str(error))
+
     def take_answer(self, answer: Answer) -> None:
         """The order book, the trades of an order, the account, or the margins."""
         if answer.kind == "orders":
@@ -328,7 +333,7 @@ class Heard(Settling):
         elif answer.kind == "trades":
             self._unpriced.discard(answer.subject)
         if answer.error is not None:
-            self.store.put_notification(f"reading {answer.kind} failed", str(answer.error))
+            self.reading_failed(answer.kind, answer.error)
             return
         if answer.kind == "orders":
             when, number = answer.subject

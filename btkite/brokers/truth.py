@@ -133,7 +133,7 @@ class Truth(Outside):
             return
         self._reading = False
         if answer.error is not None:
-            self.store.put_notification("reading the account failed", str(answer.error))
+            self.reading_failed("the account", answer.error)
             self._compare_at = self.now + _AGAIN
         else:
             self._take_reading(answer.subject, answer.value)

@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..errors import ConfigError
+
 _ANSWER_SECONDS = 10.0  # for an answer that is on its way to arrive
 _IDS = re.compile(r"\d{5,}")
 
 _KIND = 1  # its place in one of the journal's lines, of which several may be written at once
+
+_EXAMPLE = "journal intent: durable #3"
 
 BETWEEN_BARS = "market: about to move"
 """All that the bar before has brought is done: nothing is queued, nothing in flight."""
@@ -36,8 +40,13 @@ class Boundary:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``journal intent: not written yet #3``."""
+        """``journal intent: not written yet #3``.
+
+        :raises ConfigError: for what is none.
+        """
         site, _, nth = text.rpartition(" #")
+        if not site or not nth.isdecimal():
+            raise ConfigError(f"{text!r} is no boundary: write one as `btkite check crash` prints it, {_EXAMPLE!r}")
         return cls(site, int(nth))
 
 

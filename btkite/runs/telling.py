@@ -135,7 +135,12 @@ class Teller:
             "postbacks": _postbacks(store.postbacks),
             "tick_age": None if store.ticked is None else max(0.0, (now - store.ticked).total_seconds()),
             "feeds": [_feed(data) for data in self._cerebro.datas],
-            "gate": {"state": str(gate.state), "reason": gate.reason, "flatten": bool(gate.kill and gate.kill.flatten)},
+            "gate": {
+                "state": str(gate.state),
+                "reason": gate.reason,
+                "paused": list(gate.paused.values()),
+                "flatten": bool(gate.kill and gate.kill.flatten),
+            },
             "money": {
                 "capital": ledger.capital,
                 "value": ledger.value,

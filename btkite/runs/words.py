@@ -36,10 +36,9 @@ class Told(bt.Analyzer):
         if order.status in (order.Submitted, order.Accepted):
             return
         if was_held(order):
-            now = self.strategy.broker.now
-            self.p.tell(
-                from_seconds(now), f"from before: {_position_text(order.size, _symbol(order), order.executed.price)}"
-            )
+            whence = "from outside" if order.info.get("foreign") else "from before"
+            held = _position_text(order.size, _symbol(order), order.executed.price)
+            self.p.tell(from_seconds(self.strategy.broker.now), f"{whence}: {held}")
             return
         self.p.tell(self._moment(order), f"{order_text(order)}: {_outcome(order)}")
 

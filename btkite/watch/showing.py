@@ -85,7 +85,8 @@ def _posts(posts: Mapping[str, int]) -> str:
 def _gate(now: Standing, gate: Mapping[str, Any]) -> str:
     if now.kill:
         more = ", and what is held is to be closed" if now.flatten else ""
-        return f"HALTED · the kill switch is engaged ({now.kill}){more}"
+        also = "".join(f" · {reason}" for reason in gate.get("paused", ()))
+        return f"HALTED · the kill switch is engaged ({now.kill}){more}{also}"
     if not gate:
         latched = (now.book.get("ledger") or {}).get("latched")
         return f"REDUCING · {latched['reason']}" if latched else "open"

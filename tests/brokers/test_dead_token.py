@@ -63,3 +63,4 @@ def test_while_the_token_is_dead_nothing_is_rejected_and_what_leaves_then_goes_b
     assert "there was no session for" in found.given[1].info.reason
     assert statuses(live)[1:] == [("SELL", "MARKET", "COMPLETE"), ("BUY", "LIMIT", "OPEN")]
     assert live.held() == 0
+    assert [news for news in found.news if news.startswith("reading")] == []  # that the token is dead is told once

@@ -12,6 +12,7 @@ import pytest
 from btkite.checks import crash
 from btkite.checks.boundaries import BETWEEN_BARS, Boundary
 from btkite.checks.lives import Stage
+from btkite.errors import ConfigError
 
 SOAK = bool(os.environ.get("BTKITE_SOAK"))
 SEED = int(os.environ.get("BTKITE_SEED", "1"))
@@ -42,6 +43,12 @@ def test_the_day_has_boundaries_of_every_kind(whole):
         assert {f"{call}: {when}" for when in ("not sent yet", "sent", "answered, not read")} <= sites, call
     assert f"{BETWEEN_BARS}" in sites
     assert len(whole.crossings) == len(set(whole.crossings)) > 300
+
+
+@pytest.mark.parametrize("text", ["foo", "foo #", " #3", "foo #x"])
+def test_what_is_no_boundary_is_told_so(text):
+    with pytest.raises(ConfigError, match="is no boundary: write one as"):
+        Boundary.parse(text)
 
 
 @pytest.mark.timeout(300)

@@ -11,6 +11,7 @@ import pytest
 from btkite.watch.killing import Killed, _answer, open_of
 from btkite.watch.places import Place
 from btkite.watch.reading import Standing
+from btkite.watch.showing import _gate
 
 PLACE = Place("A", "live", "kite", Path("state"))
 HELD = {"orders": [{"ref": 4, "symbol": "NSE:A"}], "positions": [{"symbol": "NSE:B", "size": -5}]}
@@ -72,3 +73,10 @@ def test_what_is_open_is_what_works_and_what_is_held() -> None:
     assert open_of(HELD) == ("order 4 NSE:A", "position -5 NSE:B")
     book = {"orders": [{"ref": 4, "key": "NSE:A"}], "positions": {"NSE:B": {"size": 5}, "NSE:C": {"size": 0}}}
     assert open_of(book) == ("order 4 NSE:A", "position 5 NSE:B")
+
+
+def test_a_kill_does_not_hide_what_else_pauses_entries() -> None:
+    """Without a session nothing can be closed either: who looks at the status has to see it."""
+    said = {"gate": {"state": "halted", "reason": "", "paused": ["the session is over: btkite login"], "flatten": True}}
+    now = Standing(PLACE, "running", datetime(2026, 11, 23, 10), kill="enough", flatten=True, said=said)
+    assert _gate(now, said["gate"]).endswith("what is held is to be closed · the session is over: btkite login")
