@@ -597,6 +597,22 @@ def test_an_answer_from_before_the_link_broke_is_not_used(kite):
     assert one.feeding.state == "repair"
 
 
+def test_an_answer_from_before_two_breaks_is_not_taken_for_the_one_that_is_awaited(kite):
+    """The second break is over when the market has closed: nothing would ask for the last bar again."""
+    one = kite(at(15).replace(hour=15, minute=29, second=10), market=candles(count=375))
+    assert one.store.inbox.bell.wait(10)
+    (early,) = one.store.inbox.take()
+    one.feeding.take_link(LinkChange(Link.BROKEN))
+    one.clock.set(at(15).replace(hour=15, minute=30, second=20))
+    one.feeding.take_link(LinkChange(Link.CONNECTED))
+    one.feeding.join(one.clock.now())
+    one.feeding.take_answer(early.subject, early)
+    one.feeding.deliver_history()
+    one.answer()
+    assert one.ends[-1] == at(15).replace(hour=15, minute=30)
+    assert one.feeding.state == "flowing"
+
+
 def test_bars_built_while_history_is_missing_follow_it_once(kite):
     one = kite(at(20, 30))
     one.answer(deliver=False)

@@ -92,6 +92,18 @@ def test_a_price_that_falls_through_the_stop_while_the_target_stands_is_sold_at_
     assert ran.position.size == live.held() == 0
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_change_that_fails_while_the_price_is_beyond_the_stop_is_made_again_at_once(live, times):
+    """Each second of waiting would be a worse price."""
+    crash = (102.8, 102.8, 95.0, 95.0)
+    falls = [(95.0 - n, 95.0 - n, 94.0 - n, 94.0 - n) for n in range(5)]
+    live.middle.on("PUT", passes, *[lost(NO)] * times)
+    ran = run(live, [*LONG[:4], NEAR, crash, *falls], {2: bracket()})
+    assert exits(live) == [("MARKET", "COMPLETE", 10, 10)]
+    assert ran.prices(1) == [95.0]
+    assert ran.position.size == live.held() == 0
+
+
 # ---- what goes wrong ----
 
 

@@ -56,6 +56,21 @@ def test_when_the_target_has_filled_in_part_the_stop_stands_for_all_that_is_left
     assert ran.position.size == live.held() == 0
 
 
+@pytest.mark.parametrize("exits_of", ["one", "two"])
+def test_a_target_of_half_the_size_that_fills_in_part_stays_at_what_was_asked(live, exits_of):
+    def give(s: Any) -> list[Any]:
+        entry = s.buy(size=10, transmit=False)
+        stop = s.sell(size=10, exectype=Order.Stop, price=98.0, parent=entry, transmit=False)
+        return [entry, stop, s.sell(size=5, exectype=Order.Limit, price=103.0, parent=entry)]
+
+    seen: list[Any] = []
+    plan = {2: give, 6: takes(live, 2), 8: lambda s: seen.append((offered(live), live.held()))}
+    ran = run(live, [*RISE, *[HOLD] * 3, (102.8, 104.0, 102.8, 104.0), *[HOLD] * 2], plan, **{"groups.exits": exits_of})
+    assert seen == [([*([("SL-M", 8)] if exits_of == "two" else []), ("LIMIT", 3)], 8)]
+    assert [size for ref, size, _, _ in ran.fills if ref == ran.given[2].ref] == [-2, -3]
+    assert ran.position.size == live.held() == 5
+
+
 def test_it_is_so_for_a_short_position(live):
     seen: list[Any] = []
     plan = {2: short(), 6: takes(live, 4, 97.0), 9: lambda s: seen.append((offered(live, "BUY"), live.held()))}

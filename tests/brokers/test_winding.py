@@ -44,11 +44,16 @@ def two(live: Live, plan: dict[int, Any]) -> Any:
     return live.run({key: canned.from_rows([CALM] * 14, symbol=key, interval="minute") for key in KEYS}, plan)
 
 
-def test_an_uncertain_exit_holds_its_own_symbol_for_the_window_and_no_other(live: Live) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_uncertain_exit_holds_its_own_symbol_for_the_window_and_no_other(live: Live, number: int) -> None:
     live.middle.on("POST", passes, passes, lost(None))  # the exit never arrives, and nobody knows
-    ran = two(live, flattens({2: both, 4: lambda s: s.sell(data=s.datas[0], size=3, exectype=Order.Stop, price=90.0)}))
+
+    def leaves(s: Any) -> Any:
+        return s.sell(data=s.datas[number], size=3, exectype=Order.Stop, price=90.0)
+
+    ran = two(live, flattens({2: both, 4: leaves}))
     began = ran.steps[START - 1]
-    ((other,), (mine,)) = (sold(live, "OTHER"), sold(live, "TEST"))
+    ((mine,), (other,)) = (sold(live, KEYS[place].partition(":")[2]) for place in (number, 1 - number))
     assert (other - began).total_seconds() < 5
     assert 30 <= (mine - began).total_seconds() <= 90 + 60  # the window, to the next bar's look
     assert live.held() == 0

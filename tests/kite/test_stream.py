@@ -222,6 +222,7 @@ def test_other_refusals_are_tried_again(
     make().start()
     listener.wait_link(Link.BROKEN, Link.CONNECTED)
     assert reason in listener.reason(Link.BROKEN)
+    assert TOKEN not in listener.reason(Link.BROKEN)  # strategies and the journal are told of it
     assert wire.attempts == 3
 
 

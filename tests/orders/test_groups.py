@@ -149,6 +149,12 @@ def test_a_half_size_target_leaves_the_stop_for_the_rest() -> None:
     assert group.done
 
 
+def test_a_half_size_target_that_fills_in_part_is_not_made_larger() -> None:
+    group, asked = play(stop_and_target(100, target=50), Filled(P, 100), Filled(T, 20))
+    assert asked == [Resize(S, 80)]
+    assert play(group, Filled(T, 30))[1] == [Resize(S, 70)]
+
+
 def test_a_child_larger_than_the_entry_never_works_for_more_than_that() -> None:
     _, asked = play(stop_and_target(100, stop=300), Filled(P, 100))
     assert asked == [Activate(S, 100), Activate(T, 100)]
@@ -320,6 +326,7 @@ def test_exits_never_exceed_what_was_entered(steps: Any, sizes: tuple[int, int, 
         for ref in (S, T):
             size, filled, alive = market.book.get(ref, (0, 0, False))
             assert not alive or size - filled <= market.entered - market.exited
+            assert size <= sizes[ref - 1]
         assert market.flattened == 0 or market.meddled
 
     run(market, steps, check)
