@@ -17,10 +17,7 @@ Nothing is patched globally: a stock ``bt.Cerebro`` beside it behaves as always.
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import backtrader as bt
@@ -32,11 +29,9 @@ from .forgetting import forget
 from .hold import Hold
 from .linetime import seconds_of
 from .log import get_logger
+from .prompt import prompt
 
 log = get_logger(__name__)
-
-_QUICK = 0.0005
-"""Seconds after which a waiting thread gets its turn in a live run, instead of Python's 0.005."""
 
 
 class Cerebro(bt.Cerebro):
@@ -80,7 +75,7 @@ class Cerebro(bt.Cerebro):
         self._holds: list[Hold] = []
         self._under_way = False
         self.engine, self.why_stock = "stock", ""
-        with _prompt(on=any(_streams(data) for data in self.datas)):
+        with prompt(on=any(_streams(data) for data in self.datas)):
             try:
                 return super().runstrategies(iterstrat, predata=predata)
             except BaseException:
@@ -327,24 +322,6 @@ class Cerebro(bt.Cerebro):
 
 def _streams(data: Any) -> bool:
     return bool(getattr(data, "is_stream", False))
-
-
-@contextmanager
-def _prompt(*, on: bool) -> Iterator[None]:
-    """Threads change places often, so that a tick does not wait for whoever computes, and Python's search for garbage
-    passes over what was there before the run (modules, a hundred thousand instruments): a full one would hold all
-    threads for a tenth of a second. Afterwards all is as before."""
-    if not on:
-        yield
-        return
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _QUICK))
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        sys.setswitchinterval(before)
 
 
 def _too_few(strategy: Any) -> bool:

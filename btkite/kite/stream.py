@@ -126,8 +126,8 @@ class KiteStream:
     @property
     def due(self) -> datetime | None:
         """When the next attempt to connect is due, if one waits: market time must get there."""
-        waits = [socket.retry_at for socket in self._sockets if socket.retry_at is not None]
-        return min(waits, default=None)
+        waits = [socket.retry_at for socket in self._sockets]  # each read once: a thread of its own clears it
+        return min((at for at in waits if at is not None), default=None)
 
     @property
     def frames_read(self) -> dict[str, int]:

@@ -83,7 +83,8 @@ class WebSocket:
             return False
         if self.link is Link.CONNECTED:
             return self._said != self.wanted or self._pongs < self._pings
-        return self.retry_at is None or self.stream.clock.now() >= self.retry_at
+        at = self.retry_at  # once: the stream's thread may clear it between two looks
+        return at is None or self.stream.clock.now() >= at
 
     def give_up(self, reason: str) -> None:
         """End the connection that stands, if one does, and connect anew."""

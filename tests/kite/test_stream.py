@@ -6,6 +6,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from btkite.clock import Bell, ManualClock, SystemClock
 from btkite.errors import RuleViolation, SessionExpired
 from btkite.kite.inbox import Inbox, Link, LinkChange, Ticks
 from btkite.kite.stream import KiteStream
+from btkite.kite.websocket import WebSocket
 from btkite.values import OrderUpdate, Tick
 from tests.kite.fakes import KEY, TOKEN, FakeStream
 
@@ -668,3 +670,16 @@ def test_a_certificate_that_nobody_vouches_for_is_not_accepted(
         assert "Certificate" in listener.reason(Link.BROKEN)
         thread.join(10)
         assert read == [b""]
+
+
+def test_a_wait_that_ends_while_it_is_looked_at_is_over() -> None:
+    """The stream's thread forgets the moment of its next attempt whenever it likes."""
+    socket = WebSocket(SimpleNamespace(), 0)
+    socket.link, socket.retry_at = Link.BROKEN, datetime(2026, 11, 23, 10)
+
+    def now() -> datetime:
+        socket.retry_at = None
+        return datetime(2026, 11, 23, 10)
+
+    socket.stream.clock = SimpleNamespace(now=now)
+    assert socket.busy
