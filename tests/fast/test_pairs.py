@@ -101,7 +101,9 @@ def test_whatever_is_added_is_equal(more, quick, rule):
         assert_pair(Case(ONE, rule, **case))
 
 
-@pytest.mark.parametrize("more", [{"setup": commissions}, {"cheat": True}, {"resampled": True}], ids=lambda more: "-".join(more))
+@pytest.mark.parametrize(
+    "more", [{"setup": commissions}, {"cheat": True}, {"resampled": True}], ids=lambda more: "-".join(more)
+)
 def test_what_only_backtraders_rule_has_is_equal(more):
     assert_pair(Case(THREE, "backtrader", (Everything,), analyzers=ALL_ANALYZERS, **more))
     assert_pair(Case(THREE, "stock broker", (Quiet2,), analyzers=ALL_ANALYZERS, **more))
