@@ -117,6 +117,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             latest = max(latest, stamp)
             self._take_bar(data, stamp)
         self._play(latest)
+        self.heed()
         self.trail()
 
     def _streams(self) -> bool:

@@ -16,7 +16,15 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from ..values import Denial, Instrument, Proposal, Side
+from . import recent
+from .exposure import FLAT, Held, on_side, signed, units_on_side
+from .streak import Streak
 from .working import Working, beyond, claims_of, most
+
+__all__ = ["FLAT", "Booking", "Checkpoint", "Held", "Ledger", "MarginRate", "full_value"]
+
+Entries = dict[str, tuple[tuple[int, str], ...]]
+"""The day's entries: under each one's name, its orders' refs and instruments."""
 
 MarginRate = Callable[[Proposal], float]
 """Fraction of an order's value that it blocks: 1 for delivery, 0.2 for five times leverage."""
@@ -25,19 +33,6 @@ MarginRate = Callable[[Proposal], float]
 def full_value(order: Proposal) -> float:
     """The margin rate without leverage."""
     return 1.0
-
-
-class Held(NamedTuple):
-    """A position: signed quantity, ₹ per unit."""
-
-    quantity: int
-    average_price: float
-    last_price: float
-    multiplier: float
-    margin_rate: float
-
-
-FLAT = Held(0, 0.0, 0.0, 1.0, 1.0)
 
 
 class Booking(NamedTuple):
@@ -55,10 +50,11 @@ class Booking(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """The working orders and the day's entries at one moment, for :meth:`Ledger.restore`."""
+    """The working orders, the day's entries and the last orders at one moment, for :meth:`Ledger.restore`."""
 
     orders: dict[int, Working]
-    entries: dict[str, tuple[int, ...]]
+    entries: Entries
+    recent: recent.Recent
 
 
 class Ledger:
@@ -72,7 +68,9 @@ class Ledger:
         self.session: date | None = None
         self.day_start_value = capital
         self.loss_from = capital  # the value from which a loss of the capital is counted
-        self.latched: Denial | None = None
+        self.latched: Denial | None = None  # a limit for good that was passed
+        self.stopped: Denial | None = None  # a limit of the day that was passed, for the rest of it
+        self.remembers = -1.0  # seconds for which orders are remembered; less than none: they are not
         self.funds_limit: float | None = None
         self._margin_rate = margin_rate
         self.gains: dict[str, float] = {}  # ₹ realized today, before charges, by instrument
@@ -83,7 +81,9 @@ class Ledger:
         self._blocks: dict[str, float] = {}
         self._committed: float | None = 0.0
         self._orders: dict[int, Working] = {}
-        self._entries: dict[str, tuple[int, ...]] = {}
+        self._entries: Entries = {}
+        self._recent: recent.Recent = ()
+        self._streak = Streak()
         self.going: Callable[[], Collection[int]] = tuple
         """Refs of working orders whose cancellation is on its way: what closes in their stead waits for their end."""
 
@@ -119,6 +119,8 @@ class Ledger:
         if booking.closed:
             self.gains[instrument.key] = self.gains.get(instrument.key, 0.0) + booking.pnl
         self.charges += charges
+        left = booking.quantity
+        self._streak.booked(instrument.key, booking.pnl, charges, booking.closed, booking.opened, left, time)
         if order is not None:
             self._put(replace(order, filled=order.filled + quantity))
         return booking
@@ -145,7 +147,8 @@ class Ledger:
         pnl = -closed * (price - average) * instrument.multiplier if closed else 0.0
         if new:
             last = was.last_price if old else price
-            self._held[key] = Held(new, now, last, instrument.multiplier, rate)
+            at_margin = instrument.is_future or (instrument.is_option and new < 0)
+            self._held[key] = Held(new, now, last, instrument.multiplier, rate, at_margin)
         else:
             self._held.pop(key, None)
         self._keys = tuple(sorted(self._held))
@@ -223,9 +226,14 @@ class Ledger:
         A changed order keeps what it has filled; its ``quantity`` is the whole order, filled part included.
         """
         record = self._record(order)
+        if self.remembers >= 0:
+            change = order.ref in self._orders
+            self._recent = recent.noted(self._recent, order, self.remembers, change=change)
         self._put(record)
-        if record.entry and order.ref not in self._entries.get(record.entry, ()):
-            self._entries[record.entry] = (*self._entries.get(record.entry, ()), order.ref)
+        if record.entry:
+            rows = self._entries.get(record.entry, ())
+            if not any(ref == order.ref for ref, _ in rows):
+                self._entries[record.entry] = (*rows, (order.ref, record.key))
 
     def working(self, ref: int, remaining: int) -> None:
         """The broker says how much of an order may still trade; before or after the fill is booked."""
@@ -243,8 +251,10 @@ class Ledger:
         if order is None:
             return
         self._put(replace(order, alive=False))
+        if not order.filled:
+            self._recent = recent.forgotten(self._recent, ref)
         if refused and not order.filled and order.entry in self._entries:
-            left = tuple(other for other in self._entries[order.entry] if other != ref)
+            left = tuple(row for row in self._entries[order.entry] if row[0] != ref)
             if left:
                 self._entries[order.entry] = left
             else:
@@ -295,19 +305,53 @@ class Ledger:
         return max(0, -low)
 
     def exposure(self, order: Proposal) -> float:
-        """₹ that the position would be worth on the order's side, if it and all that works there trades.
-
-        What is held counts at its last price, each order at its own worst price; siblings count once, the
-        dearest. What closes an opposite position first is taken to be the cheapest.
-        """
+        """₹ that the position would put at risk on the order's side, if it and all that works there trades."""
         record = self._record(order)
-        held = self.position(record.key)
-        same = held.quantity * record.sign
-        claims = claims_of(self._of(record.key, record), record.sign)
-        total = same * held.last_price * held.multiplier if same > 0 else 0.0
-        for claim in beyond(claims, -same):
-            total += claim.value
+        return on_side(self.position(record.key), self._of(record.key, record), record.sign)
+
+    def units(self, order: Proposal) -> int:
+        """Units of the position on the order's side, if it and all that works there trades."""
+        record = self._record(order)
+        return units_on_side(self.position(record.key), self._of(record.key, record), record.sign)
+
+    def gross(self, order: Proposal | None = None) -> float:
+        """₹ at risk in all instruments, each on its dearer side, if all that works there trades, and ``order``."""
+        total = 0.0
+        for key, orders in self._by_key(order):
+            held = self.position(key)
+            total += max(on_side(held, orders, 1), on_side(held, orders, -1))
         return total
+
+    def net(self, sign: int, order: Proposal | None = None) -> float:
+        """₹ at risk in all instruments on one side less those on the other, if all that works on that side trades, and
+        ``order``, and nothing of the rest."""
+        total = 0.0
+        for key, orders in self._by_key(order):
+            total += signed(self.position(key), orders, sign)
+        return total
+
+    def open_keys(self, order: Proposal | None = None) -> int:
+        """Instruments that are held or have an entry at work, and that of ``order``."""
+        found = {*self._held, *(other.key for other in self._orders.values() if other.alive and other.entry)}
+        return len(found if order is None else found | {order.instrument.key})
+
+    def largest(self) -> float:
+        """₹ that the dearest position puts at risk."""
+        return max((held.at_risk for held in self._held.values()), default=0.0)
+
+    def longest(self) -> int:
+        """Units of the largest position, whatever its side."""
+        return max((abs(held.quantity) for held in self._held.values()), default=0)
+
+    @property
+    def opens(self) -> bool:
+        """Whether an order is at work that may open or enlarge a position."""
+        return any(order.alive and order.entry for order in self._orders.values())
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is held and nothing is at work."""
+        return not self._held and not any(order.alive for order in self._orders.values())
 
     def committed(self) -> float:
         """₹ that working orders may come to block beyond the positions."""
@@ -327,7 +371,7 @@ class Ledger:
         held, orders, total = self.position(key).quantity, self._of(key, extra), 0.0
         for sign in (1, -1):
             for claim in beyond(claims_of(orders, sign), -held * sign):
-                total += claim.value * claim.margin_rate
+                total += claim.cost
         return total
 
     def _touch(self, key: str) -> None:
@@ -337,11 +381,11 @@ class Ledger:
 
     def checkpoint(self) -> Checkpoint:
         """To try orders out and take them back."""
-        return Checkpoint(dict(self._orders), dict(self._entries))
+        return Checkpoint(dict(self._orders), dict(self._entries), self._recent)
 
     def restore(self, moment: Checkpoint) -> None:
         """Working orders and entries as they were; positions and money are not touched."""
-        self._orders, self._entries = dict(moment.orders), dict(moment.entries)
+        self._orders, self._entries, self._recent = dict(moment.orders), dict(moment.entries), moment.recent
         self._blocks.clear()
         self._committed = None
 
@@ -365,7 +409,15 @@ class Ledger:
             group=order.group,
             parent=order.parent,
             entry="" if order.reduces else _entry(order),
+            at_margin=order.instrument.is_future or order.instrument.is_option,
         )
+
+    def _by_key(self, order: Proposal | None) -> list[tuple[str, dict[int, Working]]]:
+        """Each instrument that is held or has orders, in the order of the keys, with its orders, ``order`` among
+        them."""
+        extra = None if order is None else self._record(order)
+        keys = {*self._held, *(other.key for other in self._orders.values()), *(() if extra is None else (extra.key,))}
+        return [(key, self._of(key, extra if extra is not None and extra.key == key else None)) for key in sorted(keys)]
 
     def _of(self, key: str, extra: Working | None, without: Collection[int] = ()) -> dict[int, Working]:
         """The orders on one instrument, ``extra`` among them or in place of its older self."""
@@ -389,10 +441,11 @@ class Ledger:
         if self.session is not None and session <= self.session:
             return False
         self.session = session
+        self.stopped = None
         self.gains.clear()
         self.day_start_value = self.value
-        carried = {name: tuple(ref for ref in refs if self.is_working(ref)) for name, refs in self._entries.items()}
-        self._entries = {name: refs for name, refs in carried.items() if refs}
+        carried = {name: tuple(row for row in rows if self.is_working(row[0])) for name, rows in self._entries.items()}
+        self._entries = {name: rows for name, rows in carried.items() if rows}
         return True
 
     @property
@@ -403,6 +456,42 @@ class Ledger:
     def entries_before(self, order: Proposal) -> int:
         """The day's entries without ``order`` itself, which counts already when it is being changed."""
         return len(self._entries) - (_entry(order) in self._entries)
+
+    def entries_of(self, order: Proposal) -> int:
+        """The same, in the order's instrument alone."""
+        key, own = order.instrument.key, _entry(order)
+        return sum(any(of == key for _, of in rows) for name, rows in self._entries.items() if name != own)
+
+    def entries_by_key(self) -> dict[str, int]:
+        """The day's entries, instrument by instrument."""
+        found: dict[str, int] = {}
+        for rows in self._entries.values():
+            for key in sorted({key for _, key in rows}):
+                found[key] = found.get(key, 0) + 1
+        return found
+
+    def orders_since(self, seconds: float, now: datetime | None) -> int:
+        """Orders and changes of orders that were allowed less than ``seconds`` before ``now``."""
+        return recent.since(self._recent, seconds, now)
+
+    def like(self, order: Proposal) -> float | None:
+        """Seconds since the same order was given, if that one works or has traded; None if none was."""
+        return recent.age_of_like(self._recent, order)
+
+    @property
+    def losing_streak(self) -> int:
+        """Trades in a row that have lost, charges counted."""
+        return self._streak.losing
+
+    @property
+    def lost_last(self) -> datetime | None:
+        """When the last losing trade ended; None if none has."""
+        return self._streak.last
+
+    @property
+    def drawdown(self) -> float:
+        """₹ below the highest value that was observed."""
+        return self.peak - self.value
 
     @property
     def day_pnl(self) -> float:
@@ -415,8 +504,9 @@ class Ledger:
         return self.loss_from - self.value
 
     def rearm(self) -> None:
-        """A person has taken note of what was lost: no limit is passed any more, and losses count from here."""
-        self.latched, self.loss_from = None, self.value
+        """A person has taken note of what was lost: no limit for good is passed any more, and losses count anew."""
+        self.latched = None
+        self.loss_from = self.peak = self.value
 
     def empty(self) -> Ledger:
         """The same money with no position, no order and a new day: what the account could do at best."""
@@ -436,9 +526,12 @@ class Ledger:
             "day_start_value": self.day_start_value,
             "loss_from": self.loss_from,
             "latched": None if self.latched is None else asdict(self.latched),
+            "stopped": None if self.stopped is None else asdict(self.stopped),
             "positions": {key: list(held) for key, held in self.positions().items()},
             "orders": [order.state() for order in self._orders.values()],
-            "entries": {name: list(refs) for name, refs in self._entries.items()},
+            "entries": {name: [list(row) for row in rows] for name, rows in self._entries.items()},
+            "recent": recent.as_rows(self._recent),
+            "streak": self._streak.state(),
         }
 
     @classmethod
@@ -453,12 +546,21 @@ class Ledger:
         ledger.day_start_value = state["day_start_value"]
         ledger.loss_from = state.get("loss_from", ledger.capital)
         ledger.latched = None if state["latched"] is None else Denial(**state["latched"])
+        stopped = state.get("stopped")
+        ledger.stopped = None if stopped is None else Denial(**stopped)
         ledger._held = {key: Held(*held) for key, held in state["positions"].items()}
         ledger._keys = tuple(sorted(ledger._held))
         ledger._unrealized = ledger._used = ledger._committed = None
         ledger._orders = {order["ref"]: Working(**order) for order in state["orders"]}
-        ledger._entries = {name: tuple(refs) for name, refs in state["entries"].items()}
+        ledger._entries = {name: tuple(map(_named, rows)) for name, rows in state["entries"].items()}
+        ledger._recent = recent.from_rows(state.get("recent", ()))
+        ledger._streak = Streak.from_state(state.get("streak", {}))
         return ledger
+
+
+def _named(row: Any) -> tuple[int, str]:
+    """Ref and instrument; an older format has no instrument."""
+    return (row, "") if isinstance(row, int) else (int(row[0]), str(row[1]))
 
 
 def _entry(order: Proposal) -> str:
