@@ -49,8 +49,14 @@ class Heeding(Changes):
         self._write("limit", rule=passed.rule, reason=passed.reason, key=passed.key, for_good=for_good)
         self._winding = None
 
+    def go_on_heeding(self) -> None:
+        """Before time goes on: what a limit has cancelled is out of the market by now, and what was held can go."""
+        if self._winding is not None:
+            self._wind_down(closing=self.gate.closing)
+
     def _wind_down(self, closing: Denial | None) -> None:
         if self.ledger.rests if closing is not None else not self.ledger.opens:
+            self._winding = None
             return
         if self._winding is None:
             self._winding = Winding(self, by=" and ".join(denial.key for denial in self.gate.stops), tag="risk")

@@ -33,11 +33,13 @@ class Winding:
         self._tries: dict[str, int] = {}
         self._again: dict[str, int] = {}
         self._waited_for: set[int] = set()
+        self._cancelled: set[str] = set()  # instruments of which an order was cancelled in this turn
 
     def turn(self, *, flatten: bool) -> bool:
         """Cancel what works and does not reduce, an entry before what may be its exit; with ``flatten`` cancel
-        everything, and close each position as soon as nothing of its instrument works any more. True when nothing is
-        left to be done."""
+        everything, and close each position as soon as nothing of its instrument works any more, in a turn after that
+        of the cancellation: a real market needs one too. True when nothing is left to be done."""
+        self._cancelled.clear()
         left = self._cancel(everything=flatten)
         if flatten:
             left = self._close() or left
@@ -60,6 +62,7 @@ class Winding:
                 continue  # given after one of the other side: it protects what that may have filled unknown to us
             else:
                 log.warning("cancelled", by=self._by, ref=order.ref, symbol=order.info.get("instrument"))
+                self._cancelled.add(key)
                 broker.cancel(order)
         return left
 
@@ -81,7 +84,7 @@ class Winding:
 
     def _works(self, key: str) -> bool:
         """Whether an order of the instrument may still trade that the closing one must not meet."""
-        broker, found = self._broker, False
+        broker, found = self._broker, key in self._cancelled
         for order in broker.orders.values():
             if not order.alive() or not order.active() or broker.instrument_of_order(order).key != key:
                 continue
