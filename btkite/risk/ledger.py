@@ -1,52 +1,27 @@
-"""The account's book by instrument: positions, money, working orders and the day. One formula in all modes.
-
-Backtest, paper and live book the same fills through the same additions in the same order, so that they
-show the same numbers to the last bit. Positions follow backtrader's average-price method, operation for
-operation. Long-term holdings and other strategies' trades never enter: the book starts from the allotted
-capital and knows only what it is told.
+"""The account's book: its money, its orders, its day and what it remembers of them over a restart.
 
 Used on Cerebro's thread only. No clock, no I/O: :meth:`Ledger.state` is what a restart needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from ..values import Denial, Instrument, Proposal, Side
 from . import recent
-from .exposure import FLAT, Held, on_side, signed, units_on_side
+from .atwork import AtWork, MarginRate, entry_name, full_value
+from .exposure import FLAT, Held
+from .money import Booking
 from .streak import Streak
-from .working import Working, beyond, claims_of, most
+from .working import Working
 
 __all__ = ["FLAT", "Booking", "Checkpoint", "Held", "Ledger", "MarginRate", "full_value"]
 
 Entries = dict[str, tuple[tuple[int, str], ...]]
 """The day's entries: under each one's name, its orders' refs and instruments."""
-
-MarginRate = Callable[[Proposal], float]
-"""Fraction of an order's value that it blocks: 1 for delivery, 0.2 for five times leverage."""
-
-
-def full_value(order: Proposal) -> float:
-    """The margin rate without leverage."""
-    return 1.0
-
-
-class Booking(NamedTuple):
-    """What one fill did to its position, in backtrader's terms.
-
-    ``opened`` and ``closed`` carry the fill's sign and add up to it; ``pnl`` is the profit in ₹ of the
-    closed part, before charges.
-    """
-
-    quantity: int
-    average_price: float
-    opened: int
-    closed: int
-    pnl: float
 
 
 class Checkpoint(NamedTuple):
@@ -57,13 +32,11 @@ class Checkpoint(NamedTuple):
     recent: recent.Recent
 
 
-class Ledger:
+class Ledger(AtWork):
     """The book of one account over ``capital`` ₹."""
 
     def __init__(self, capital: float, *, margin_rate: MarginRate = full_value) -> None:
-        self.capital = capital
-        self.realized = 0.0
-        self.charges = 0.0
+        super().__init__(capital, margin_rate=margin_rate)
         self.peak = capital
         self.session: date | None = None
         self.day_start_value = capital
@@ -71,23 +44,12 @@ class Ledger:
         self.latched: Denial | None = None  # a limit for good that was passed
         self.stopped: Denial | None = None  # a limit of the day that was passed, for the rest of it
         self.remembers = -1.0  # seconds for which orders are remembered; less than none: they are not
-        self.funds_limit: float | None = None
-        self._margin_rate = margin_rate
         self.gains: dict[str, float] = {}  # ₹ realized today, before charges, by instrument
-        self._held: dict[str, Held] = {}
-        self._keys: tuple[str, ...] = ()
-        self._unrealized: float | None = 0.0
-        self._used: float | None = 0.0
-        self._blocks: dict[str, float] = {}
-        self._committed: float | None = 0.0
-        self._orders: dict[int, Working] = {}
         self._entries: Entries = {}
         self._recent: recent.Recent = ()
         self._streak = Streak()
-        self.going: Callable[[], Collection[int]] = tuple
-        """Refs of working orders whose cancellation is on its way: what closes in their stead waits for their end."""
 
-    # -- positions and money ---------------------------------------------------------------------
+    # -- what happens ----------------------------------------------------------------------------
 
     def fill(
         self,
@@ -115,6 +77,7 @@ class Ledger:
         if margin_rate is None:
             margin_rate = order.margin_rate if order is not None else 1.0
         booking = self._net(instrument, side.sign * quantity, price, margin_rate)
+        self._touch(instrument.key)
         self.realized += booking.pnl
         if booking.closed:
             self.gains[instrument.key] = self.gains.get(instrument.key, 0.0) + booking.pnl
@@ -125,100 +88,11 @@ class Ledger:
             self._put(replace(order, filled=order.filled + quantity))
         return booking
 
-    def _net(self, instrument: Instrument, size: int, price: float, rate: float) -> Booking:
-        """backtrader's ``Position.update``, operation for operation, and the P&L of what it closed."""
-        key = instrument.key
-        was = self._held.get(key, FLAT)
-        old, average = was.quantity, was.average_price
-        new = old + size
-        if not new:
-            opened, closed, now = 0, size, 0.0
-        elif not old:
-            opened, closed, now = size, 0, price
-        elif (old > 0) == (size > 0):
-            opened, closed, now = size, 0, (average * old + size * price) / new
-            if rate != was.margin_rate:
-                blocked = abs(old) * average * was.margin_rate + abs(size) * price * rate
-                rate = blocked / (abs(new) * now)
-        elif (old > 0) == (new > 0):
-            opened, closed, now, rate = 0, size, average, was.margin_rate
-        else:
-            opened, closed, now = new, -old, price
-        pnl = -closed * (price - average) * instrument.multiplier if closed else 0.0
-        if new:
-            last = was.last_price if old else price
-            at_margin = instrument.is_future or (instrument.is_option and new < 0)
-            self._held[key] = Held(new, now, last, instrument.multiplier, rate, at_margin)
-        else:
-            self._held.pop(key, None)
-        self._keys = tuple(sorted(self._held))
-        self._unrealized = self._used = None
-        self._touch(key)
-        return Booking(new, now, opened, closed, pnl)
-
-    def mark(self, key: str, price: float) -> None:
-        """The last price of an instrument, ₹. Without a position it changes nothing."""
-        held = self._held.get(key)
-        if held is not None and held.last_price != price:
-            self._held[key] = held._replace(last_price=price)
-            self._unrealized = None
-
     def observe(self) -> float:
         """The value now, remembered if it is the highest so far. Once a turn, after the marks."""
         value = self.value
         self.peak = max(self.peak, value)
         return value
-
-    def position(self, key: str) -> Held:
-        """What is held of ``EXCHANGE:TRADINGSYMBOL``; :data:`FLAT` if nothing."""
-        return self._held.get(key, FLAT)
-
-    def positions(self) -> dict[str, Held]:
-        """All that is held, by key, in the order of the keys."""
-        return {key: self._held[key] for key in self._keys}
-
-    @property
-    def unrealized(self) -> float:
-        """₹ that the positions would gain at their last prices."""
-        if self._unrealized is None:
-            total = 0.0
-            for key in self._keys:
-                held = self._held[key]
-                total += held.quantity * (held.last_price - held.average_price) * held.multiplier
-            self._unrealized = total
-        return self._unrealized
-
-    @property
-    def used(self) -> float:
-        """₹ blocked by the positions, at their average prices."""
-        if self._used is None:
-            total = 0.0
-            for key in self._keys:
-                held = self._held[key]
-                total += abs(held.quantity) * held.average_price * held.multiplier * held.margin_rate
-            self._used = total
-        return self._used
-
-    @property
-    def value(self) -> float:
-        """capital + realized + unrealized − charges, ₹."""
-        return self.capital + self.realized + self.unrealized - self.charges
-
-    @property
-    def cash(self) -> float:
-        """capital + realized − charges − what the positions block, ₹. Working orders take nothing from it."""
-        return self.capital + self.realized - self.charges - self.used
-
-    @property
-    def free(self) -> float:
-        """What the next order may use, ₹: cash less what working orders may come to block.
-
-        Never more than :attr:`funds_limit`, where live keeps Kite's own available margin.
-        """
-        free = self.cash - self.committed()
-        return free if self.funds_limit is None else min(free, self.funds_limit)
-
-    # -- working orders --------------------------------------------------------------------------
 
     def allowed(self, order: Proposal) -> None:
         """The gate said yes: from now on the order counts. The same ref again is a change of that order.
@@ -269,116 +143,6 @@ class Ledger:
             for other in family:
                 del self._orders[other.ref]
 
-    def is_working(self, ref: int) -> bool:
-        """True if the order was allowed and has not come to its end."""
-        return ref in self._orders and self._orders[ref].alive
-
-    def is_exit(self, ref: int) -> bool:
-        """True if the order was allowed as one that can only reduce."""
-        return ref in self._orders and not self._orders[ref].entry
-
-    def worst_case(self, key: str) -> tuple[int, int]:
-        """The longest and the shortest that the position can become, both as positive units."""
-        low, high = self._range(key, None)
-        return max(0, high), max(0, -low)
-
-    def reduces(self, order: Proposal, *, at_once: bool = False) -> bool:
-        """True if the worst case over the position and all working orders neither grows nor crosses zero. Orders on
-        their way out count only if ``order`` is not to wait for their end (``at_once``).
-
-        A bracket's child whose parent is still to trade is measured against the parent: it can only sell
-        again what that will have bought.
-        """
-        record = self._record(order)
-        parent = self._orders.get(order.parent)
-        if parent is not None and parent.sign != record.sign and parent.key == record.key:
-            return record.quantity <= parent.quantity
-        held = self.position(record.key).quantity
-        if held == 0 or (held > 0) == (record.sign > 0):
-            return False
-        low, high = self._range(record.key, record, () if at_once else self.going())
-        return low >= 0 if held > 0 else high <= 0
-
-    def short_by(self, order: Proposal) -> int:
-        """Units by which the position would be short in the worst case, with ``order``."""
-        low, _ = self._range(order.instrument.key, self._record(order))
-        return max(0, -low)
-
-    def exposure(self, order: Proposal) -> float:
-        """₹ that the position would put at risk on the order's side, if it and all that works there trades."""
-        record = self._record(order)
-        return on_side(self.position(record.key), self._of(record.key, record), record.sign)
-
-    def units(self, order: Proposal) -> int:
-        """Units of the position on the order's side, if it and all that works there trades."""
-        record = self._record(order)
-        return units_on_side(self.position(record.key), self._of(record.key, record), record.sign)
-
-    def gross(self, order: Proposal | None = None) -> float:
-        """₹ at risk in all instruments, each on its dearer side, if all that works there trades, and ``order``."""
-        total = 0.0
-        for key, orders in self._by_key(order):
-            held = self.position(key)
-            total += max(on_side(held, orders, 1), on_side(held, orders, -1))
-        return total
-
-    def net(self, sign: int, order: Proposal | None = None) -> float:
-        """₹ at risk in all instruments on one side less those on the other, if all that works on that side trades, and
-        ``order``, and nothing of the rest."""
-        total = 0.0
-        for key, orders in self._by_key(order):
-            total += signed(self.position(key), orders, sign)
-        return total
-
-    def open_keys(self, order: Proposal | None = None) -> int:
-        """Instruments that are held or have an entry at work, and that of ``order``."""
-        found = {*self._held, *(other.key for other in self._orders.values() if other.alive and other.entry)}
-        return len(found if order is None else found | {order.instrument.key})
-
-    def largest(self) -> float:
-        """₹ that the dearest position puts at risk."""
-        return max((held.at_risk for held in self._held.values()), default=0.0)
-
-    def longest(self) -> int:
-        """Units of the largest position, whatever its side."""
-        return max((abs(held.quantity) for held in self._held.values()), default=0)
-
-    @property
-    def opens(self) -> bool:
-        """Whether an order is at work that may open or enlarge a position."""
-        return any(order.alive and order.entry for order in self._orders.values())
-
-    @property
-    def rests(self) -> bool:
-        """Whether nothing is held and nothing is at work."""
-        return not self._held and not any(order.alive for order in self._orders.values())
-
-    def committed(self) -> float:
-        """₹ that working orders may come to block beyond the positions."""
-        if self._committed is None:
-            for key in {order.key for order in self._orders.values()} - self._blocks.keys():
-                self._blocks[key] = self._block(key, None)
-            self._committed = sum(self._blocks[key] for key in sorted(self._blocks))
-        return self._committed
-
-    def required(self, order: Proposal) -> float:
-        """₹ that ``order`` adds to what working orders may come to block; a change, what it adds to itself."""
-        record = self._record(order)
-        return self._block(record.key, record) - self._block(record.key, None)
-
-    def _block(self, key: str, extra: Working | None) -> float:
-        """What the orders on one instrument may come to block, both sides, less what closes the position."""
-        held, orders, total = self.position(key).quantity, self._of(key, extra), 0.0
-        for sign in (1, -1):
-            for claim in beyond(claims_of(orders, sign), -held * sign):
-                total += claim.cost
-        return total
-
-    def _touch(self, key: str) -> None:
-        """Something about this instrument's position or orders has changed."""
-        self._blocks.pop(key, None)
-        self._committed = None
-
     def checkpoint(self) -> Checkpoint:
         """To try orders out and take them back."""
         return Checkpoint(dict(self._orders), dict(self._entries), self._recent)
@@ -388,47 +152,6 @@ class Ledger:
         self._orders, self._entries, self._recent = dict(moment.orders), dict(moment.entries), moment.recent
         self._blocks.clear()
         self._committed = None
-
-    def _put(self, order: Working) -> None:
-        self._orders[order.ref] = order
-        self._touch(order.key)
-
-    def _record(self, order: Proposal) -> Working:
-        old = self._orders.get(order.ref)
-        filled = 0 if old is None else old.filled
-        return Working(
-            ref=order.ref,
-            key=order.instrument.key,
-            sign=order.side.sign,
-            quantity=order.quantity,
-            price=order.worst_price,
-            multiplier=order.instrument.multiplier,
-            margin_rate=self._margin_rate(order),
-            said=max(0, order.quantity - filled),
-            filled=filled,
-            group=order.group,
-            parent=order.parent,
-            entry="" if order.reduces else _entry(order),
-            at_margin=order.instrument.is_future or order.instrument.is_option,
-        )
-
-    def _by_key(self, order: Proposal | None) -> list[tuple[str, dict[int, Working]]]:
-        """Each instrument that is held or has orders, in the order of the keys, with its orders, ``order`` among
-        them."""
-        extra = None if order is None else self._record(order)
-        keys = {*self._held, *(other.key for other in self._orders.values()), *(() if extra is None else (extra.key,))}
-        return [(key, self._of(key, extra if extra is not None and extra.key == key else None)) for key in sorted(keys)]
-
-    def _of(self, key: str, extra: Working | None, without: Collection[int] = ()) -> dict[int, Working]:
-        """The orders on one instrument, ``extra`` among them or in place of its older self."""
-        orders = {order.ref: order for order in self._orders.values() if order.key == key and order.ref not in without}
-        if extra is not None:
-            orders[extra.ref] = extra
-        return orders
-
-    def _range(self, key: str, extra: Working | None, without: Collection[int] = ()) -> tuple[int, int]:
-        held, orders = self.position(key).quantity, self._of(key, extra, without)
-        return held - most(orders, -1), held + most(orders, 1)
 
     # -- the day ---------------------------------------------------------------------------------
 
@@ -455,11 +178,11 @@ class Ledger:
 
     def entries_before(self, order: Proposal) -> int:
         """The day's entries without ``order`` itself, which counts already when it is being changed."""
-        return len(self._entries) - (_entry(order) in self._entries)
+        return len(self._entries) - (entry_name(order) in self._entries)
 
     def entries_of(self, order: Proposal) -> int:
         """The same, in the order's instrument alone."""
-        key, own = order.instrument.key, _entry(order)
+        key, own = order.instrument.key, entry_name(order)
         return sum(any(of == key for _, of in rows) for name, rows in self._entries.items() if name != own)
 
     def entries_by_key(self) -> dict[str, int]:
@@ -561,8 +284,3 @@ class Ledger:
 def _named(row: Any) -> tuple[int, str]:
     """Ref and instrument; an older format has no instrument."""
     return (row, "") if isinstance(row, int) else (int(row[0]), str(row[1]))
-
-
-def _entry(order: Proposal) -> str:
-    """Under which name an order counts among the day's entries: an OCO group is one entry, its first order's."""
-    return str(order.group or order.ref)
