@@ -1,13 +1,14 @@
 """Any flow of orders: the gate lets through exactly what a second, naive reading of the limits lets through.
 
 The other reading keeps its own few figures and finds the worst case by trying every way in which working orders may
-trade. Orders are given, changed, filled in parts, cancelled and refused, prices move, days end, and the book goes through
-its JSON in between.
+trade. Orders are given, changed, filled in parts, cancelled and refused, prices move, days end, and the book goes
+through its JSON in between.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import product
@@ -341,7 +342,7 @@ class Both:
         self.gate = RiskGate(self.rules, self.book)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=int(os.environ.get("BTKITE_EXAMPLES", "400")), deadline=None)
 @given(steps, chosen)
 def test_the_gate_lets_through_what_a_naive_reading_of_the_limits_does(flow: Any, names: list[str]) -> None:
     limits: dict[str, Any] = {"max_portfolio_loss_pct": None, "max_daily_trades": None}
