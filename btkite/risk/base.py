@@ -147,6 +147,7 @@ class Watched(Plain):
 
     __slots__ = ()
     watched: ClassVar[bool] = True
+    follows: ClassVar[bool] = False  # the loss is counted from the account's best
 
     def lost(self, book: LedgerView) -> tuple[float, float]:
         """₹ lost, and ₹ that may be."""

@@ -113,6 +113,16 @@ class RiskGate:
                 return self._pass(rule, reason)
         return None
 
+    def floors(self) -> list[tuple[float, bool]]:
+        """₹ of account value below which one of the limits that are not passed yet may be, each with whether that
+        follows the account's best up, at most rupee for rupee."""
+        found = []
+        for rule in self.watched:
+            if (self.ledger.latched if rule.latches else self.ledger.stopped) is None:
+                lost, most = rule.lost(self.ledger)
+                found.append((self.ledger.value + lost - most, rule.follows))
+        return found
+
     def _pass(self, rule: Rule, reason: str) -> Denial:
         until = UNTIL_ARMED if rule.latches else TODAY
         denial = Denial(type(rule).__name__, f"{reason}; {until}", rule.key)

@@ -64,6 +64,7 @@ class MaxDrawdownPct(Watched):
     limit: float
     key: ClassVar[str] = "risk.max_drawdown_pct"
     latches: ClassVar[bool] = True
+    follows: ClassVar[bool] = True
 
     @property
     def title(self) -> str:
