@@ -82,5 +82,5 @@ def test_made_up_strategies_lose_alike(series, script, quick, kind, limits):
 
 
 def test_every_kind_of_order_under_some_limits():
-    for limits in LIMITS:
+    for limits in LIMITS[1::2]:
         assert_pair(Case(THREE, "path", (Everything,), config={**LOOSE, **limits}))

@@ -163,9 +163,11 @@ def proposal(instrument: Instrument, side: Side, quantity: int, price: float, re
 
 def test_futures_and_sold_options_count_at_their_margin_and_bought_ones_at_their_premium() -> None:
     rates = {Side.BUY: 0.1, Side.SELL: 0.5}
-    book = Ledger(
-        1e7, margin_rate=lambda order: 1.0 if order.instrument is CALL and order.side is Side.BUY else rates[order.side]
-    )
+
+    def rate(order: Proposal) -> float:
+        return 1.0 if order.instrument is CALL and order.side is Side.BUY else rates[order.side]
+
+    book = Ledger(1e7, margin_rate=rate)
     assert book.exposure(proposal(GOLD, Side.BUY, 2, 70_000.0)) == pytest.approx(140_000.0)
     assert book.exposure(proposal(CALL, Side.BUY, 75, 100.0)) == 7_500.0
     assert book.exposure(proposal(CALL, Side.SELL, 75, 100.0)) == 3_750.0

@@ -218,10 +218,8 @@ def test_net_exposure_is_shown_whichever_way_it_is(rule: Any) -> None:
 @pytest.mark.parametrize("rule", [NoEntriesAfter("12:00"), AllowedHours(("09:15-12:00",))])
 def test_an_order_of_unknown_time_does_not_pass_hours(rule: Any) -> None:
     said = rule.deny(replace(entry(10.0), given=None), fresh())
-    assert (
-        said
-        == f"nobody knows when the order was given, the limit is {rule.limit if isinstance(rule.limit, str) else rule.limit[0]}"
-    )
+    hours = rule.limit if isinstance(rule.limit, str) else rule.limit[0]
+    assert said == f"nobody knows when the order was given, the limit is {hours}"
     assert rule.deny(replace(entry(10.0), given=None, reduces=True), fresh()) is None
 
 

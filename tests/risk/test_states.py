@@ -39,8 +39,8 @@ def test_a_daily_loss_is_passed_at_a_mark_and_holds_for_its_day() -> None:
     passed = lose(judge, 5_000.01)
     assert passed == Denial(
         "MaxDailyLoss",
-        "₹5,000.01 were lost today, the limit is ₹5,000.00; only orders that reduce the position pass for the rest of the "
-        "day",
+        "₹5,000.01 were lost today, the limit is ₹5,000.00; only orders that reduce the position pass for the rest "
+        "of the day",
         "risk.max_daily_loss",
     )
     assert judge.ledger.stopped is passed
