@@ -48,6 +48,7 @@ def test_the_same_is_the_same_in_everything() -> None:
     ):  # fmt: skip
         assert recent.age_of_like(rows, replace(later, **other)) is None
     assert recent.age_of_like(rows, replace(later, ref=1)) is None  # itself
+    assert recent.look_of(first) == "NSE:INFY|BUY|1|LIMIT|MIS|regular|10.0|0.0"
     twice = recent.noted(rows, replace(first, ref=3, given=NOON + 2 * SECOND), 60.0, change=False)
     assert recent.age_of_like(twice, later) == 1.0
 
@@ -55,9 +56,10 @@ def test_the_same_is_the_same_in_everything() -> None:
 def test_a_change_and_an_order_that_came_to_nothing_are_like_no_other() -> None:
     rows = recent.noted((), entry(10.0, 1), 60.0, change=True)
     assert recent.age_of_like(rows, entry(10.0, 2)) is None
-    rows = recent.noted((), entry(10.0, 1), 60.0, change=False)
+    rows = recent.noted((), entry(10.0, 1, given=NOON - 7 * SECOND), 60.0, change=False)
     rows = recent.noted(rows, entry(10.0, 2), 60.0, change=False)
-    assert recent.age_of_like(recent.forgotten(rows, 2), entry(10.0, 3)) == 0.0
+    assert recent.age_of_like(rows, entry(10.0, 3)) == 0.0
+    assert recent.age_of_like(recent.forgotten(rows, 2), entry(10.0, 3)) == 7.0
     both = recent.forgotten(recent.forgotten(rows, 2), 1)
     assert recent.age_of_like(both, entry(10.0, 3)) is None
     assert recent.since(both, 60.0, NOON) == 2

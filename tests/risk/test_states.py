@@ -180,3 +180,88 @@ def test_a_smaller_size_cures_only_what_looks_at_sizes() -> None:
     judge = gate(max_orders_per_minute=3, no_entries_after="12:00", max_order_value=5, allowed_symbols=["NSE:X"])
     keys = [rule.key for rule in judge.sized if rule.key]
     assert keys == ["risk.allowed_symbols", "risk.max_order_value"]
+
+
+def test_the_words_of_a_gate_that_is_shut() -> None:
+    judge = gate()
+    judge.reduce_only("the clock is off")
+    assert judge.judge([entry(1.0)]) == Denial(
+        "gate reducing", "the clock is off: only orders that reduce the position pass"
+    )
+    judge.pause("one", "first")
+    judge.pause("two", "second")
+    assert judge.reason == "the clock is off"
+    judge.resume()
+    assert judge.reason == "first; second"
+    assert judge.judge([entry(1.0)]) == Denial("one", "first; second: only orders that reduce the position pass")
+    judge.unpause("one")
+    judge.unpause("nobody")
+    judge.unpause("two")
+    judge.pause("slow", "it is silent", SBIN.key)
+    more = entry(800.0, 3, 1, SBIN)
+    assert judge.judge([more]) == Denial("slow", "it is silent: only orders that reduce the position pass")
+    judge.unpause("slow")
+    judge.halt("enough")
+    assert judge.reason == "enough"
+    judge.ledger.latched = Denial("MaxDrawdownPct", "a lot is lost")
+    assert judge.reason == "enough"
+    assert judge.judge([entry(1.0)]) == Denial("gate halted", "enough: only orders that reduce the position pass")
+    stated = RiskGate((), Ledger(1.0), state=State.HALTED)
+    assert stated.judge([entry(1.0)]) == Denial(
+        "gate halted", "the gate is halted: only orders that reduce the position pass"
+    )
+
+
+def test_a_gate_that_breaks_says_what_broke_and_counts_nothing() -> None:
+    judge = gate()
+    before = judge.ledger.checkpoint()
+    denial = judge.judge([entry(1.0), None])  # type: ignore[list-item]
+    assert denial is not None
+    assert denial.rule == "RiskGate"
+    what = "AttributeError: 'NoneType' object has no attribute 'ref'"
+    assert denial.reason == f"the gate could not judge the order ({what})"
+    assert judge.ledger.checkpoint() == before
+    assert (judge.judged, judge.denied) == (2, 2)
+
+
+def test_the_first_member_that_is_denied_ends_the_group() -> None:
+    judge = gate(max_order_value=100)
+    denial = judge.judge([entry(101.0, 1), entry(10.0, 2)])
+    assert denial is not None
+    assert denial.key == "risk.max_order_value"
+    assert not judge.ledger.is_working(2)
+    assert judge.summary() == "2 of 2 orders denied: max order value ₹100.00 (risk.max_order_value)"
+
+
+def test_one_order_is_one_order() -> None:
+    judge = gate(max_order_value=100)
+    judge.judge([entry(101.0)])
+    assert judge.summary() == "1 of 1 order denied: max order value ₹100.00 (risk.max_order_value)"
+
+
+def test_a_lack_of_money_names_the_purse() -> None:
+    ours = gate()
+    ours.judge([entry(300_000.0)])
+    assert ours.summary() == "1 of 1 order denied: funds (broker.capital)"
+    for limit, purse in (
+        (100.0, "the margin at Kite"),
+        (200_000.0, "broker.capital"),
+        (199_999.0, "the margin at Kite"),
+    ):
+        kites = gate()
+        kites.ledger.funds_limit = limit
+        kites.judge([entry(300_000.0)])
+        assert kites.summary() == f"1 of 1 order denied: funds ({purse})"
+    beside = gate()
+    assert beside.judge([entry(150_000.0, 1)]) is None
+    beside.ledger.funds_limit = 50_000.0  # what working entries need is not counted twice
+    beside.judge([entry(60_000.0, 2)])
+    assert beside.summary() == "1 of 2 orders denied: funds (broker.capital)"
+
+
+def test_a_refusal_of_others_has_their_name() -> None:
+    judge = gate()
+    denial = judge.deny(Denial("warmup", "not yet", "data.warmup"), 2)
+    assert denial.rule == "warmup"
+    judge.deny(Denial("parent", "it is gone"))
+    assert judge.summary() == "3 of 3 orders denied: 2 × warmup (data.warmup), 1 × parent"
