@@ -146,6 +146,7 @@ def test_of_an_opposite_position_the_cheapest_orders_close_first() -> None:
     assert signed(held, {1: orders[1]}, 1) == -110.0  # one is left short
     assert signed(held, {1: orders[1], 4: at_work(4, 1, 1, 100.0)}, 1) == 0.0
     assert signed(held, {}, -1) == 550.0
+    assert on_side(Held(1, 100.0, 110.0, 1.0, 1.0), {}, 1) == 110.0
 
 
 def test_siblings_count_once_the_dearest_at_risk() -> None:
