@@ -27,7 +27,7 @@ from btkite.risk.rules import (
 )
 from btkite.risk.verdicts import figure
 from btkite.values import Side
-from tests.contract.test_rules import CASES, INFY, SBIN, entry, fresh, holding, working
+from tests.contract.test_rules import CASES, INFY, SBIN, a_minute_before, entered, entry, fresh, holding, working
 
 Figures = tuple[float, float] | None
 SAID: dict[str, tuple[str, str, Figures, Figures]] = {
@@ -345,3 +345,22 @@ def test_the_largest_of_nothing_is_nothing() -> None:
     book = Ledger(100.0)
     book.roll(date(2026, 11, 20))
     assert (book.largest(), book.longest(), book.gross(), book.net(1), book.open_keys()) == (0.0, 0, 0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    "key", ["risk.max_orders_per_minute", "risk.max_daily_trades", "risk.max_daily_trades_per_symbol"]
+)
+def test_an_exit_is_given_whatever_was_given_before(key: str) -> None:
+    book = a_minute_before(1.0, 1.0) if "minute" in key else entered(3)
+    rule = RULES[key](1)
+    assert rule.deny(entry(10.0), book) is not None
+    assert rule.deny(replace(entry(10.0), reduces=True), book) is None
+
+
+def test_what_no_exchange_takes_is_said_with_its_figure() -> None:
+    said = WholeQuantity().deny(entry(10.0, quantity=0), fresh())
+    assert said == "the quantity must be a whole number of at least 1, not 0"
+    pairs = replace(INFY, lot_size=2)
+    assert LotSize().deny(entry(10.0, quantity=3, instrument=pairs), fresh()) == (
+        "quantity 3 is not a multiple of NSE:INFY's lot of 2: use 2 or 4"
+    )
