@@ -13,7 +13,7 @@ from btkite.risk.exposure import Held, on_side, signed, units_on_side
 from btkite.risk.ledger import Ledger
 from btkite.risk.streak import Streak
 from btkite.risk.working import Working
-from btkite.values import Instrument, OrderType, Proposal, Side
+from btkite.values import Denial, Instrument, OrderType, Proposal, Side
 from tests.contract.test_rules import INFY, NOON, SBIN, entry
 
 SECOND = timedelta(seconds=1)
@@ -208,3 +208,32 @@ def test_an_older_journal_is_read() -> None:
     assert old.entries_of(entry(1.0, 7)) == 0  # nobody wrote down where
     assert old.entries_by_key() == {"": 1}
     assert old.orders_since(60.0, datetime(2026, 11, 20, 12)) == 0
+
+
+def test_a_book_is_at_rest_with_nothing_held_and_nothing_at_work() -> None:
+    book = Ledger(1_000_000.0)
+    assert (book.rests, book.opens) == (True, False)
+    book.allowed(entry(10.0, 1))
+    assert (book.rests, book.opens) == (False, True)
+    book.fill(INFY, Side.BUY, 1, 10.0, ref=1)
+    book.done(1)
+    assert (book.rests, book.opens) == (False, False)
+    book.allowed(replace(entry(10.0, 2, side=Side.SELL), reduces=True))
+    assert (book.rests, book.opens) == (False, False)
+    assert (book.is_exit(2), book.is_exit(1), book.is_working(2)) == (True, False, True)
+    assert (book.worst_case(INFY.key), book.worst_case(SBIN.key)) == ((1, 0), (0, 0))
+    book.fill(INFY, Side.SELL, 1, 10.0, ref=2)
+    assert book.rests is False  # until its end is heard
+    book.done(2)
+    assert (book.rests, book.opens) == (True, False)
+    assert (book.short_by(entry(10.0, 3, 4, side=Side.SELL)), book.short_by(entry(10.0, 3, 4))) == (4, 0)
+
+
+def test_a_day_that_was_stopped_is_so_after_a_restart() -> None:
+    book = Ledger(1_000_000.0)
+    book.roll(date(2026, 11, 20))
+    book.stopped = Denial("MaxDailyLoss", "too much", "risk.max_daily_loss")
+    again = Ledger.from_state(json.loads(json.dumps(book.state())))
+    assert again.stopped == book.stopped
+    again.roll(date(2026, 11, 21))
+    assert again.stopped is None
