@@ -14,6 +14,7 @@
     ├ KiteUnavailable  a read failed (network, maintenance, rate); reads may be tried again
     ├ FeedSilent       no data in market hours; entries are paused
     ├ RiskHalt         the gate is HALTED; nothing but reducing orders until it is re-armed
+    ├ WrongThread      an order was given outside Cerebro's thread; nothing was sent
     ├ JournalBroken    the journal cannot be written or read: nothing is sent until it is repaired
     └ AccountLocked    another process runs this account
 """
@@ -92,6 +93,10 @@ class RiskHalt(BtkiteError):
     """The gate is HALTED."""
 
     exit_code = 3
+
+
+class WrongThread(BtkiteError):
+    """Orders are given, changed and cancelled on Cerebro's thread alone; nothing was done."""
 
 
 class AccountLocked(BtkiteError):

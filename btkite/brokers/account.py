@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from threading import get_ident
 from typing import Any
 
 import backtrader as bt
 
 from ..commissions import InstrumentCommission, default_product
 from ..config import Config
+from ..errors import WrongThread
 from ..linetime import from_seconds
 from ..market.calendar import EXCHANGES
 from ..market.margins import Leg, margin_rate, margin_required
@@ -48,7 +50,9 @@ class Account(Charging):
         self.startingcash = self.startingvalue = capital
         self.ledger = Ledger(capital, margin_rate=self.ledger_margin_rate())
         self.ledger.going = self.going
-        self.gate = RiskGate(build_rules(settings.risk.model_dump()), self.ledger, kill=self.p.kill)
+        steps = settings.risk.model_dump(include={"reduce_at_pct", "on_daily_loss", "on_halt"})
+        rules = build_rules(settings.risk.model_dump())
+        self.gate = RiskGate(rules, self.ledger, kill=self.p.kill, steps=steps)
         self._positions: dict[str, bt.Position] = {}
         self._products: dict[str, str] = {}
         self._since: dict[str, date] = {}
@@ -61,6 +65,7 @@ class Account(Charging):
         self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
         self._safety: set[int] = set()  # orders that close what a race has left: they pass every limit
         self._flattening = False
+        self._thread = 0  # Cerebro's, while it runs
         self._now = -1
 
     @property
@@ -76,6 +81,17 @@ class Account(Charging):
     def feed_of(self, key: str) -> Any:
         """Of the feeds of ``EXCHANGE:TRADINGSYMBOL``, the one with the shortest bars; None if there is none."""
         return self._datas.get(key)
+
+    def check_thread(self) -> None:
+        """Positions, orders and limits belong to the thread on which Cerebro runs.
+
+        :raises WrongThread: on any other.
+        """
+        if self._thread not in (0, get_ident()):
+            raise WrongThread(
+                "orders are given, changed and cancelled on the thread on which Cerebro runs, from next() or a "
+                "notify method: hand over to it what another thread has found; nothing was done"
+            )
 
     # -- what an order means ----------------------------------------------------------------------------
 
@@ -215,12 +231,10 @@ class Account(Charging):
                     self.ledger.mark(key, data.close[0])
 
     def roll(self, now: int) -> None:
-        """A bar ended: the day's book turns over when the date does."""
+        """Time went on: the day's book turns over when the date does, at the last marks before."""
         self.turn(now)
         if self.ledger.roll(from_seconds(now).date()):
             self.groups.tidy()
-        self._mark()
-        self.ledger.observe()
 
     def turn(self, now: int) -> None:
         """Before anything of a new day is booked: what was held over the night."""

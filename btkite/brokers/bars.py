@@ -51,6 +51,7 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
             trigger_price=trigger,
             reference_price=float(order.created.pclose),
             strategy=strategy_name(order),
+            given=order.data.num2date(order.created.dt) if order.created.dt else None,
             reduces=held * (1 if order.isbuy() else -1) < 0 and abs(order.size) <= abs(held),
         )
 
@@ -77,6 +78,7 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
             for order in orders:
                 self.gate.ledger.roll(order.data.datetime.date(0))
                 self.gate.ledger.mark(self.instrument(order.data).key, order.data.close[0])
+            self.gate.ledger.observe()
         return super().judge(orders)
 
     def modify(

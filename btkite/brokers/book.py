@@ -11,6 +11,7 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Collection, Sequence
+from threading import get_ident
 from typing import Any
 
 import backtrader as bt
@@ -22,9 +23,10 @@ from ..market.permitted import largest_order, mis_cutoff, most_slices
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
 from ..values import Denial, Instrument
 from . import hours, translate
-from .changes import Changes, reshape
+from .changes import reshape
 from .cutting import is_too_large
 from .grouping import Groups
+from .heeding import Heeding
 from .orders import Orders
 from .overnight import INTRADAY
 from .record import restore_money
@@ -35,7 +37,7 @@ Order = bt.Order
 log = get_logger(__name__)
 
 
-class BookBroker(Changes):
+class BookBroker(Heeding):
     """The common half of :class:`~btkite.brokers.sim.SimBroker` and
     :class:`~btkite.brokers.kite.KiteBroker`.
 
@@ -70,11 +72,13 @@ class BookBroker(Changes):
 
     def start(self) -> None:
         super().start()
+        self._thread = get_ident()
         self._saved = self.record.last_book() if self.record is not None else None
         self.gate.noted = None if self.record is None else {}
         if self._saved is not None:
             self._takes_up = bool(self._saved["orders"] or self._saved["positions"])
             restore_money(self, self._saved)
+            self._cold = True
         for data in getattr(self.cerebro, "datas", ()):
             self._know(data)
 
@@ -108,6 +112,7 @@ class BookBroker(Changes):
         transmit: bool = True,
         **kwargs: Any,
     ) -> Any:
+        self.check_thread()
         instrument = self.instrument(data)
         self._know(data)
         exectype = Order.Market if exectype is None else exectype
@@ -253,6 +258,7 @@ class BookBroker(Changes):
 
     def cancel(self, order: Any) -> bool:
         """Ask for the order's end; False if it has ended already."""
+        self.check_thread()
         order = self.orders.get(order.ref, order)
         if not order.alive():
             return False
@@ -291,6 +297,7 @@ class BookBroker(Changes):
     def next(self) -> None:
         """A turn of Cerebro, after the lines have moved."""
         self.adopt()
+        self.heed()
         self.trail()
 
     # -- sessions -----------------------------------------------------------------------------------
@@ -362,6 +369,7 @@ class BookBroker(Changes):
             at=from_seconds(when), of_it=parts,
         )  # fmt: skip
         self._react(order.ref)
+        self.heed()
 
     def ended(self, order: Any, how: str, reason: str = "") -> None:
         """The order is over without (further) fills: canceled, expired, rejected, margin; or completed, when it
@@ -447,15 +455,16 @@ class BookBroker(Changes):
         child.activate()
         self.admit(child)
 
-    def close_out(self, key: str, owner: Any) -> Any:
-        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: by a person's word."""
+    def close_out(self, key: str, owner: Any, *, by: str = "the kill switch", tag: str = "kill") -> Any:
+        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: by the word of a person, or of
+        a loss limit."""
         size, data = self._positions[key].size, self._datas[key]
         self._flattening = True
         try:
             give = self.sell if size > 0 else self.buy
-            why = "the kill switch closes what is held"
+            why = f"{by} closes what is held"
             for piece in self._pieces(self.instrument(data), int(abs(size))):
-                last = give(owner, data, piece, tag="kill", after_hours="next_open", because=why)
+                last = give(owner, data, piece, tag=tag, after_hours="next_open", because=why)
             return last
         finally:
             self._flattening = False

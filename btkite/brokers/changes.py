@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -68,6 +69,7 @@ class Changes(News):
         changes nothing, if the order has ended or the gate denies the change (then
         ``order.info.denied_change`` says why).
         """
+        self.check_thread()
         order = self.orders.get(order.ref, order)
         if not order.alive() or self.is_leaving(order):
             return False
@@ -126,6 +128,7 @@ class Changes(News):
         if self.gate is None or order.status == Order.Created:  # not transmitted yet: judged with its group
             return None
         wanted = self.proposal(order)
+        wanted = replace(wanted, reference_price=self.last_seen(order) or wanted.reference_price)
         return self.gate.judge([wanted]) if grows else check(wanted, EXCHANGE_RULES, self.ledger)
 
     def _forbidden(self, order: Any) -> Denial | None:

@@ -72,4 +72,4 @@ class Fitting(Account):
         """What speaks against so many units."""
         order = replace(probe, quantity=units)
         order = replace(order, reduces=self.ledger.reduces(order))
-        return forbidden(order, from_seconds(max(self.now, 0)).date()) or check(order, self.gate.rules, self.ledger)
+        return forbidden(order, from_seconds(max(self.now, 0)).date()) or check(order, self.gate.sized, self.ledger)

@@ -94,12 +94,14 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _play(self, until: int) -> None:
         if until <= self._now:
             return
+        self.go_on_heeding()
         while self._of or self.held:
             due = self._next_due()
             if due is None or due[0] > until or (due[0] == until and due[1] == _PRINT):
                 break
             self._now, self._moment = due[0], due[:3]
             self._do(due)
+            self.go_on_heeding()
         self._now, self._moment = until, (until, -1, "")
         self.roll(until)
 
@@ -117,6 +119,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             latest = max(latest, stamp)
             self._take_bar(data, stamp)
         self._play(latest)
+        self.heed()
         self.trail()
 
     def _streams(self) -> bool:
@@ -393,6 +396,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     def on_time(self, now: int) -> None:
         """Paper: market time is ``now``; orders end and arrive."""
+        self.go_on_heeding()
         while self._of or self.held:
             due = self._next_change()
             if due is None or due[0] > now:

@@ -1,6 +1,6 @@
-"""Winding down: what the kill switch asks of the orders that work, and of what is held.
+"""Winding down: what the kill switch, or a loss limit that was passed, asks of orders, and of what is held.
 
-Asked again and again while the switch is engaged, on Cerebro's thread, so that whatever comes to light late (an
+Asked again and again while that is so, on Cerebro's thread, so that whatever comes to light late (an
 order that was uncertain, a fill that raced its cancellation) is cancelled and closed like the rest. Nothing waits
 for an order of another instrument, nor for one that can only add to what is closed: what that fills later is closed
 then. For an exit of which nobody knows whether Kite has it, the position waits until that is looked up: both could
@@ -15,7 +15,7 @@ from ..linetime import from_seconds
 from ..log import get_logger
 
 if TYPE_CHECKING:
-    from .book import BookBroker
+    from .heeding import Heeding
 
 log = get_logger(__name__)
 _PATIENT = 8
@@ -26,16 +26,20 @@ _LONGEST_WAIT = 16
 class Winding:
     """One account's way to rest."""
 
-    def __init__(self, broker: BookBroker) -> None:
-        self._broker = broker
+    def __init__(self, broker: Heeding, *, by: str = "the kill switch", tag: str = "kill") -> None:
+        self._broker: Any = broker
+        self._by = by
+        self._tag = tag  # of the orders that close, at Kite
         self._tries: dict[str, int] = {}
         self._again: dict[str, int] = {}
         self._waited_for: set[int] = set()
+        self._cancelled: set[str] = set()  # instruments of which an order was cancelled in this turn
 
     def turn(self, *, flatten: bool) -> bool:
         """Cancel what works and does not reduce, an entry before what may be its exit; with ``flatten`` cancel
-        everything, and close each position as soon as nothing of its instrument works any more. True when nothing is
-        left to be done."""
+        everything, and close each position as soon as nothing of its instrument works any more, in a turn after that
+        of the cancellation: a real market needs one too. True when nothing is left to be done."""
+        self._cancelled.clear()
         left = self._cancel(everything=flatten)
         if flatten:
             left = self._close() or left
@@ -57,7 +61,8 @@ class Winding:
             elif not everything and (key, not order.isbuy()) in opening:
                 continue  # given after one of the other side: it protects what that may have filled unknown to us
             else:
-                log.warning("cancelled by the kill switch", ref=order.ref, symbol=order.info.get("instrument"))
+                log.warning("cancelled", by=self._by, ref=order.ref, symbol=order.info.get("instrument"))
+                self._cancelled.add(key)
                 broker.cancel(order)
         return left
 
@@ -73,13 +78,13 @@ class Winding:
                 continue
             tries = self._tries[key] = self._tries.get(key, 0) + 1
             self._again[key] = broker.now + min(2 ** max(0, tries - _PATIENT), _LONGEST_WAIT)
-            log.warning("closed by the kill switch", symbol=key, size=position.size)
-            broker.close_out(key, owners[0])
+            log.warning("closed", by=self._by, symbol=key, size=position.size)
+            broker.close_out(key, owners[0], by=self._by, tag=self._tag)
         return left
 
     def _works(self, key: str) -> bool:
         """Whether an order of the instrument may still trade that the closing one must not meet."""
-        broker, found = self._broker, False
+        broker, found = self._broker, key in self._cancelled
         for order in broker.orders.values():
             if not order.alive() or not order.active() or broker.instrument_of_order(order).key != key:
                 continue

@@ -153,6 +153,7 @@ class BarRuleTurns:
         self.timeline = timeline
         self.curve = curve
         self.step = -1
+        self.shown = -1
         self.valued = -1  # the step of which the account's value is known
         self.traded: set[Any] = set()
         self.soon = False

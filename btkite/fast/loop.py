@@ -141,7 +141,7 @@ class _Run:
         for step in range(begin, due):
             if first or second or turns.soon or (resting and turns.has_changed()):
                 return step
-            turns.step = feeds.i = own.i = step
+            turns.step = turns.shown = feeds.i = own.i = step
             step_forward(stamps[step])
             call()
             if fleet.disturbed or cerebro._event_stop or len(indicators) != known:
@@ -168,6 +168,7 @@ class _Run:
             turns.settle()
         for number in (0,) if self.timeline.movers is None else self.timeline.movers[step]:
             self.feeds[number].i += 1
+        turns.shown = step
         if cheats:
             cerebro._check_timers(strategies, dt, cheat=True)
             if cerebro.p.cheat_on_open:

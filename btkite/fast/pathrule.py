@@ -1,8 +1,9 @@
 """SimBroker's turn under ``rule="path"``, when there is something for it to do.
 
 It walks the prints of each bar for orders that work. An order that rests is looked ahead for: until the first
-bar whose path reaches its price, or its end, no print of it changes anything. What is left at each step is
-the time, and the highest value so far while something is held.
+bar whose path reaches its price, or its end, no print of it changes anything; and so is what is held, until the first
+close at which a loss limit may be passed. What is left at each step is the time, and the highest value so far while
+something is held.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from .made import at_hand
 from .reach import Extremes
 from .swap import swap, unswap
 from .timeline import MANY, Timeline
+
+_HAIR = 0.01
+"""₹: a step too early is only a turn too many."""
 
 
 def refuses(broker: Any, datas: list[Any]) -> str:
@@ -131,15 +135,34 @@ class LedgerCurve(Curve):
         size, _ = self.positions(data, begin, end)
         return size * self.closes(data, begin, end) * float(self._broker.instrument(data).multiplier)
 
-    def highest(self, begin: int, end: int) -> float:
-        """The ledger's highest value by the closes from step ``begin`` to before ``end``, with what it holds now."""
+    def values(self, begin: int, end: int) -> Floats:
+        """The ledger's value by the closes from step ``begin`` to before ``end``, with what it holds now."""
         broker = self._broker
         ledger = broker.__dict__["ledger"]
         gained = np.zeros(end - begin)
         for key, held in ledger.positions().items():
             close = self.closes(broker.feed_of(key), begin, end)
             gained += held.quantity * (close - held.average_price) * held.multiplier
-        return float((ledger.capital + ledger.realized + gained - ledger.charges).max())
+        found: Floats = ledger.capital + ledger.realized + gained - ledger.charges
+        return found
+
+    def loss(self, begin: int, end: int) -> int | None:
+        """The first of these steps at which a loss limit may be passed; None if at none."""
+        broker = self._broker
+        ledger, floors = broker.__dict__["ledger"], broker.__dict__["gate"].floors()
+        if not floors or end <= begin:
+            return None
+        held = ledger.positions().values()
+        if all(one.quantity > 0 for one in held):  # at the worst all of it is lost
+            paid = sum(one.quantity * one.average_price * one.multiplier for one in held)
+            if max(floor for floor, _ in floors) + _HAIR < ledger.capital + ledger.realized - ledger.charges - paid:
+                return None
+        value = self.values(begin, end)
+        below = np.zeros(end - begin, dtype=bool)
+        for floor, follows in floors:
+            rise = np.maximum.accumulate(np.maximum(value, ledger.peak)) - ledger.peak if follows else 0.0
+            below |= value <= floor + rise + _HAIR
+        return begin + int(below.argmax()) if below.any() else None
 
     def between(self, begin: int, end: int) -> Money:
         broker, ledger = self._broker, self._broker.ledger
@@ -180,6 +203,7 @@ class PathTurns:
         self._tapes: dict[str, tuple[Any, Extremes]] = {}
         self._behind = False
         self.settled = -1
+        self.shown = self.seen = -1  # the step at which the lines stand; the last whose closes the ledger has seen
         self.proposals: dict[int, Any] | None = None
         broker.__dict__["turns"], broker.__dict__["held_in"] = self, {}
         swap(broker, Played)
@@ -201,18 +225,20 @@ class PathTurns:
 
     def catch_up(self) -> None:
         """Of steps at which only ``next()`` had a turn: the time, and the ledger's highest value and last prices."""
-        if self.settled == self.step:
-            return
-        broker, begin, self.settled = self.broker, self.settled, self.step
-        now = self._list[self.step]
+        broker = self.broker
         known = broker.__dict__
-        known["_now"], known["_moment"] = now, (now, -1, "")
-        if broker._of:
-            self._behind = True
-        if self.holding:
-            ledger = known["ledger"]
-            ledger.peak = max(ledger.peak, self.curve.highest(max(begin, 0), self.step))
-            broker._mark()
+        if self.settled != self.step:
+            self.settled = self.step
+            now = self._list[self.step]
+            known["_now"], known["_moment"] = now, (now, -1, "")
+            if broker._of:
+                self._behind = True
+        if self.seen != self.shown:
+            begin, self.seen = self.seen + 1, self.shown
+            if self.holding:
+                ledger = known["ledger"]
+                ledger.peak = max(ledger.peak, float(self.curve.values(begin, self.shown + 1).max()))
+                broker._mark()
 
     def settle(self) -> None:
         """Values are worked out when asked for."""
@@ -240,8 +266,6 @@ class PathTurns:
         broker._now, broker._moment = now, (now, -1, "")
         if broker._of:
             self._behind = True
-        if self.holding:
-            broker.ledger.observe()
 
     def turn(self, step: int) -> None:
         """After the lines have moved."""
@@ -266,7 +290,7 @@ class PathTurns:
         broker = self.broker
         self.soon = False
         self.due = step + 1
-        if not self.skips or any(self.queues) or broker._trailing:
+        if not self.skips or any(self.queues) or broker._trailing or broker._winding is not None:
             return
         row = int(np.searchsorted(self._mornings, step, side="right"))
         due = int(self._mornings[row]) if row < len(self._mornings) else MANY
@@ -276,6 +300,9 @@ class PathTurns:
             due = min(due, self._first(ref, market, step))
             if due <= step + 1:
                 return
+        if self.holding:
+            loss = self.curve.loss(step + 1, min(due, len(self._list)))
+            due = due if loss is None else loss
         self.due = max(due, step + 1)
 
     def _first(self, ref: int, market: Any, step: int) -> int:
@@ -307,7 +334,7 @@ def _current(name: str) -> property:
     def read(self: Any) -> Any:
         own = self.__dict__
         turns = own["turns"]
-        if turns.settled != turns.step:
+        if turns.settled != turns.step or turns.seen != turns.shown:
             turns.catch_up()
         return own[name]
 

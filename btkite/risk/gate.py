@@ -1,153 +1,93 @@
 """The one gate: every order, in every mode, is judged here before it goes anywhere.
 
-What it refuses is *denied* (ours), never *rejected* (Kite's). Orders are judged on Cerebro's thread; the
-kill switch is a file, so that any thread and any process can read it and a restart finds it again.
+What it refuses is *denied* (ours), never *rejected* (Kite's). Orders are judged on Cerebro's thread. What is lost is
+also looked at without an order, at every mark: :meth:`RiskGate.watch`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from ..values import Denial, Proposal
+from .base import HALF_A_PAISA, Rule, Watched
+from .kill import KillSwitch
 from .ledger import Ledger
-from .rules import Rule, check
+from .rules import check
 from .verdicts import verdicts
 
 ONLY_REDUCING = "only orders that reduce the position pass"
 UNTIL_ARMED = f"{ONLY_REDUCING} until the gate is armed again (end the run, then `btkite arm`)"
+TODAY = f"{ONLY_REDUCING} for the rest of the day"
 
 
 class State(StrEnum):
     """What the gate lets through. Cancels always pass."""
 
     ACTIVE = "active"  # what the rules allow
-    REDUCING = "reducing"  # only orders that reduce; left by itself when the cause is gone
+    REDUCING = "reducing"  # only orders that reduce; left by itself when the cause is gone, or the day is over
     HALTED = "halted"  # only orders that reduce; left by a person, who arms it again
 
 
-class KillSwitch:
-    """A file that means *stop*: it survives a restart, and ``touch`` is enough to set it.
+class RiskGate:
+    """``rules`` over ``ledger``, behind three states and the kill switch.
 
-    ``path`` is in the account's state folder. What cannot be read counts as engaged.
+    ``steps`` are the keys of ``risk`` that are no limits: ``reduce_at_pct`` (per cent of a loss limit from which
+    on the gate is REDUCING), ``on_daily_loss`` and ``on_halt`` (``flatten``: what is held is closed too).
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-
-    def engage(self, reason: str, now: datetime | None = None, *, flatten: bool = False) -> bool:
-        """Set it, durably; ``flatten``: what is held is to be closed, too. False if all that was set already; the
-        first reason stays."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        at = "" if now is None else now.isoformat(sep=" ", timespec="seconds")
-        try:
-            self._write(self.path, {"reason": reason, "at": at, "flatten": flatten})
-        except FileExistsError:
-            if not flatten or self.flatten:
-                return False
-            draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            draft.unlink(missing_ok=True)
-            self._write(draft, {**self._note(), "flatten": True})
-            draft.replace(self.path)
-        self._sync_folder()
-        return True
-
-    @staticmethod
-    def _write(path: Path, note: Mapping[str, Any]) -> None:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(file, json.dumps(note).encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-
-    def engaged(self) -> bool:
-        """True from :meth:`engage` to :meth:`rearm`, in every process; True too if that cannot be told."""
-        try:
-            os.stat(self.path)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return True
-
-    @property
-    def reason(self) -> str:
-        """Why, and since when; empty if it is not engaged."""
-        if not self.engaged():
-            return ""
-        note = self._note()
-        reason, at = str(note["reason"]), str(note["at"])
-        return f"{reason}, since {at}" if at else reason
-
-    @property
-    def flatten(self) -> bool:
-        """Whether positions are to be closed, too."""
-        return self.engaged() and bool(self._note()["flatten"])
-
-    def _note(self) -> dict[str, Any]:
-        """What was said when it was set; a file that somebody made by hand says at most why."""
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return {"reason": "", "at": "", "flatten": False}
-        except (OSError, UnicodeDecodeError):
-            return {"reason": "its file cannot be read", "at": "", "flatten": False}
-        try:
-            note = json.loads(text)
-            return {"reason": note["reason"], "at": note["at"], "flatten": bool(note.get("flatten"))}
-        except (ValueError, KeyError, TypeError):
-            return {"reason": text.strip() or "set by hand", "at": "", "flatten": False}
-
-    def rearm(self) -> bool:
-        """Take it back, durably; False if it was not set."""
-        try:
-            self.path.unlink()
-        except FileNotFoundError:
-            return False
-        self._sync_folder()
-        return True
-
-    def _sync_folder(self) -> None:
-        if os.name == "nt":  # a folder cannot be opened there, and its entries are written through
-            return
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-class RiskGate:
-    """``rules`` over ``ledger``, behind three states and the kill switch."""
-
     def __init__(
-        self, rules: Sequence[Rule], ledger: Ledger, *, state: State = State.ACTIVE, kill: KillSwitch | None = None
+        self,
+        rules: Sequence[Rule],
+        ledger: Ledger,
+        *,
+        state: State = State.ACTIVE,
+        kill: KillSwitch | None = None,
+        steps: Mapping[str, Any] | None = None,
     ) -> None:
         self.rules = tuple(rules)
-        self.ledger = ledger
+        self.sized = tuple(rule for rule in self.rules if not rule.timed)  # what a smaller size may satisfy
+        self.watched = tuple(rule for rule in self.rules if isinstance(rule, Watched))
         self.kill = kill
         self.judged = 0
         self.denials: Counter[str] = Counter()
         self.noted: dict[int, list[dict[str, Any]]] | None = None  # by ref, what each rule said; None: nobody asks
+        steps = steps or {}
+        self._reduce_at: float | None = steps.get("reduce_at_pct")
+        self._closes_the_day = steps.get("on_daily_loss") == "flatten"
+        self._closes_for_good = steps.get("on_halt") == "flatten"
+        self._remembers = max((getattr(rule, "seconds", -1.0) for rule in self.rules), default=-1.0)
         self._state = state
         self._reason = ""
         self._pauses: dict[str, str] = {}
         self._pauses_of: dict[str, tuple[str, str]] = {}  # cause -> the one instrument that it is about, reason
+        self.ledger = ledger
+
+    @property
+    def ledger(self) -> Ledger:
+        """The book that orders are judged by; after a restart another one."""
+        return self._ledger
+
+    @ledger.setter
+    def ledger(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        ledger.remembers = self._remembers
 
     @property
     def state(self) -> State:
-        """HALTED while the kill switch is engaged, REDUCING once a limit for good was passed, or while it is paused."""
-        if self._state is State.HALTED or (self.kill is not None and self.kill.engaged()):
+        """HALTED while the kill switch is engaged or once a limit for good was passed; REDUCING once one of the day
+        was, near a limit (``reduce_at_pct``), or while it is paused."""
+        if self._state is State.HALTED or self.ledger.latched is not None:
             return State.HALTED
-        return State.REDUCING if self.ledger.latched is not None or self._pauses else self._state
+        if self.kill is not None and self.kill.engaged():
+            return State.HALTED
+        if self.ledger.stopped is not None or self._pauses or self._near() is not None:
+            return State.REDUCING
+        return self._state
 
     @property
     def reason(self) -> str:
@@ -156,9 +96,72 @@ class RiskGate:
             return f"the kill switch is engaged ({self.kill.reason})"
         if self._state is State.HALTED:
             return self._reason
-        if self.ledger.latched is not None:
-            return self.ledger.latched.reason
+        if (denial := self._passed()) is not None:
+            return denial.reason
         return self._reason or "; ".join(self._pauses.values())
+
+    # -- what is lost -----------------------------------------------------------------------------
+
+    def watch(self) -> Denial | None:
+        """Hold the account to its loss limits, after a mark or a fill. A limit that is passed now, and was not before,
+        is given back: for the day it is *stopped*, and past a limit for good *latched* until a person arms it."""
+        for rule in self.watched:
+            if (self.ledger.latched if rule.latches else self.ledger.stopped) is not None:
+                continue
+            reason = rule.passed(self.ledger)
+            if reason is not None:
+                return self._pass(rule, reason)
+        return None
+
+    def floors(self) -> list[tuple[float, bool]]:
+        """₹ of account value below which one of the limits that are not passed yet may be, each with whether that
+        follows the account's best up, at most rupee for rupee."""
+        found = []
+        for rule in self.watched:
+            if (self.ledger.latched if rule.latches else self.ledger.stopped) is None:
+                lost, most = rule.lost(self.ledger)
+                found.append((self.ledger.value + lost - most, rule.follows))
+        return found
+
+    def _pass(self, rule: Rule, reason: str) -> Denial:
+        until = UNTIL_ARMED if rule.latches else TODAY
+        denial = Denial(type(rule).__name__, f"{reason}; {until}", rule.key)
+        if rule.latches:
+            self.ledger.latched = denial
+        else:
+            self.ledger.stopped = denial
+        return denial
+
+    def _near(self) -> Denial | None:
+        """That a loss limit is nearly used up, if that is to be heeded."""
+        if self._reduce_at is None:
+            return None
+        for rule in self.watched:
+            lost, most = rule.lost(self.ledger)
+            if lost > most * self._reduce_at / 100 + HALF_A_PAISA:
+                near = f"more than {self._reduce_at:g} % of {rule.title} are used up"
+                return Denial(type(rule).__name__, f"{near}; {ONLY_REDUCING}", "risk.reduce_at_pct")
+        return None
+
+    def _passed(self) -> Denial | None:
+        """The first word against every entry that a loss has brought about."""
+        return self.ledger.latched or self.ledger.stopped or self._near()
+
+    @property
+    def stops(self) -> tuple[Denial, ...]:
+        """The loss limits that were passed, for good and for the day. What opens is cancelled for them."""
+        latched, stopped = self.ledger.latched, self.ledger.stopped
+        if latched is not None and not any(type(rule).__name__ == latched.rule for rule in self.watched):
+            latched = None  # it was shut by something else
+        return tuple(denial for denial in (latched, stopped) if denial is not None)
+
+    @property
+    def closing(self) -> Denial | None:
+        """For which of them what is held is to be closed; None if for none."""
+        for denial in self.stops:
+            if self._closes_the_day if denial is self.ledger.stopped else self._closes_for_good:
+                return denial
+        return None
 
     def reduce_only(self, reason: str) -> None:
         """Until :meth:`resume`, nothing is opened. A halted gate stays halted."""
@@ -259,10 +262,12 @@ class RiskGate:
 
     def _judge(self, order: Proposal) -> Denial | None:
         order = replace(order, reduces=self.ledger.reduces(order))
+        if (closing := self.closing) is not None:  # an order of the strategy's would trade it twice
+            return replace(closing, reason=f"{closing.reason}; what is held is being closed")
         if not order.reduces and (state := self.state) is not State.ACTIVE:
-            latched = self.ledger.latched
-            if state is State.REDUCING and latched is not None:
-                return latched
+            shut = self._state is State.HALTED or (self.kill is not None and self.kill.engaged())
+            if not shut and (passed := self._passed()) is not None:
+                return passed
             if state is State.REDUCING and not self._reason:
                 return Denial(next(iter(self._pauses)), f"{self.reason}: {ONLY_REDUCING}")
             return Denial(f"gate {state}", f"{self.reason or f'the gate is {state}'}: {ONLY_REDUCING}")
@@ -275,9 +280,10 @@ class RiskGate:
         denial = check(order, self.rules, self.ledger)
         if denial is None:
             self.ledger.allowed(order)
-        elif any(rule.latches and type(rule).__name__ == denial.rule for rule in self.rules):
-            denial = replace(denial, reason=f"{denial.reason}; {UNTIL_ARMED}")
-            self.ledger.latched = denial
+        else:
+            for rule in self.watched:
+                if type(rule).__name__ == denial.rule:
+                    return self._pass(rule, denial.reason)
         return denial
 
     def _label(self, denial: Denial) -> str:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..values import Proposal
-from .ledger import Ledger
-from .rules import (
-    Funds,
-    MaxDailyLoss,
-    MaxDailyLossPct,
-    MaxDailyTrades,
-    MaxPortfolioLossPct,
-    MaxPositionPct,
-    Rule,
-)
+from .base import LedgerView, Rule, rupees
 
 
-def verdicts(order: Proposal, rules: Sequence[Rule], book: Ledger) -> list[dict[str, Any]]:
+def verdicts(order: Proposal, rules: Sequence[Rule], book: LedgerView) -> list[dict[str, Any]]:
     """A row a rule, in the order in which they are judged: its name, key and title, what it was held against and the
-    limit (None where nothing is compared), and the reason against the order, empty if it passed."""
+    limit (None where nothing is compared) with their unit, and the reason against the order, empty if it passed."""
     rows = []
     for rule in rules:
         try:
@@ -37,6 +28,7 @@ def verdicts(order: Proposal, rules: Sequence[Rule], book: Ledger) -> list[dict[
                 "title": rule.title,
                 "value": _known(value),
                 "limit": _known(limit),
+                "unit": rule.unit,
                 "reason": reason,
             }
         )
@@ -47,27 +39,19 @@ def _known(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-_USED: Mapping[type[Any], Callable[[Ledger, Any], tuple[float, float]]] = {
-    MaxPositionPct: lambda book, limit: (_largest(book), book.value * limit / 100),
-    MaxDailyLoss: lambda book, limit: (max(0.0, -book.day_pnl), limit),
-    MaxDailyLossPct: lambda book, limit: (max(0.0, -book.day_pnl), book.day_start_value * limit / 100),
-    MaxDailyTrades: lambda book, limit: (float(book.entries_today), float(limit)),
-    MaxPortfolioLossPct: lambda book, limit: (max(0.0, book.portfolio_loss), book.capital * limit / 100),
-    Funds: lambda book, _: (book.used + book.committed(), book.used + book.committed() + max(0.0, book.free)),
-}
-
-
-def used(rules: Sequence[Rule], book: Ledger) -> list[dict[str, Any]]:
-    """How much of each limit is taken, as the book stands: ``used`` and ``limit`` in rupees or in entries."""
+def used(rules: Sequence[Rule], book: LedgerView) -> list[dict[str, Any]]:
+    """How much of each limit is taken, as the book stands: ``used`` and ``limit`` in rupees, or as ``unit`` says."""
     rows = []
     for rule in rules:
-        measure = _USED.get(type(rule))
-        if measure is not None:
-            amount, limit = measure(book, getattr(rule, "limit", None))
-            rows.append({"key": rule.key or "funds", "title": rule.title, "used": amount, "limit": limit})
+        figures = rule.used(book)
+        if figures is not None:
+            amount, limit = figures
+            rows.append(
+                {"key": rule.key or "funds", "title": rule.title, "used": amount, "limit": limit, "unit": rule.unit}
+            )
     return rows
 
 
-def _largest(book: Ledger) -> float:
-    worth = (abs(held.quantity) * held.last_price * held.multiplier for held in book.positions().values())
-    return max(worth, default=0.0)
+def figure(value: float, unit: str) -> str:
+    """A figure of a rule with its unit: ``₹1,000.00``, ``5``, ``12 s``."""
+    return rupees(value) if unit == "₹" else f"{value:,.0f} {unit}".rstrip()

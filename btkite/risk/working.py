@@ -31,6 +31,12 @@ class Working:
     parent: int = 0
     entry: str = ""
     alive: bool = True
+    at_margin: bool = False  # what it puts at risk is what it ties up: futures and options
+
+    @property
+    def risk_rate(self) -> float:
+        """The part of its value that is at risk: a share may lose all of it."""
+        return self.margin_rate if self.at_margin else 1.0
 
     def state(self) -> dict[str, Any]:
         """For JSON. (``asdict`` copies each field deeply, at twenty times the price, and a book has hundreds.)"""
@@ -48,15 +54,16 @@ class Working:
 
 
 class Claim(NamedTuple):
-    """What one slot may add on one side: units, ₹ per unit (multiplier included), margin rate."""
+    """What one slot may add on one side: units, ₹ per unit (multiplier included), the part of it that counts."""
 
     quantity: int
     price: float
-    margin_rate: float
+    rate: float
 
     @property
-    def value(self) -> float:
-        return self.quantity * self.price
+    def cost(self) -> float:
+        """₹ that count."""
+        return self.quantity * self.price * self.rate
 
 
 def _live(order: Working, orders: Mapping[int, Working]) -> int:
@@ -82,18 +89,21 @@ def most(orders: Mapping[int, Working], sign: int) -> int:
     return sum(max(live for live, _ in slot) for slot in _slots(orders, sign))
 
 
-def claims_of(orders: Mapping[int, Working], sign: int) -> list[Claim]:
-    """What each slot may add, by its dearest member."""
+def claims_of(orders: Mapping[int, Working], sign: int, *, at_risk: bool = False) -> list[Claim]:
+    """What each slot may come to tie up, or to put at risk, by its dearest member."""
     claims = []
     for slot in _slots(orders, sign):
-        each = (Claim(live, order.price * order.multiplier, order.margin_rate) for live, order in slot)
-        claims.append(max(each, key=lambda claim: claim.value * claim.margin_rate))
+        each = (
+            Claim(live, order.price * order.multiplier, order.risk_rate if at_risk else order.margin_rate)
+            for live, order in slot
+        )
+        claims.append(max(each, key=lambda claim: claim.cost))
     return claims
 
 
 def beyond(claims: Iterable[Claim], closable: int) -> Iterable[Claim]:
     """What is left of the claims after ``closable`` units of them, the cheapest first, closed a position."""
-    for claim in sorted(claims, key=lambda claim: claim.price * claim.margin_rate):
+    for claim in sorted(claims, key=lambda claim: claim.price * claim.rate):
         closes = min(claim.quantity, max(0, closable))
         closable -= closes
         if claim.quantity > closes:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
@@ -99,6 +99,17 @@ def _symbol(value: str) -> str:
     if not (colon and exchange and name):
         raise ValueError("must be EXCHANGE:TRADINGSYMBOL, such as NSE:RELIANCE")
     return value.upper()
+
+
+def _span(value: str) -> str:
+    begin, dash, end = value.partition("-")
+    ends = [_HOURS_MINUTES.fullmatch(one) for one in (begin, end)]
+    if not dash or None in ends:
+        raise ValueError("must be spans of the day in IST such as 09:20-15:00")
+    first, last = (f"{int(found[1]):02}:{found[2]}" for found in ends if found)
+    if first >= last:
+        raise ValueError("must be spans of the day in IST that begin before they end, such as 09:20-15:00")
+    return f"{first}-{last}"
 
 
 def _endpoint(value: str) -> str:
@@ -191,6 +202,8 @@ Secret = Annotated[SecretStr, BeforeValidator(_credential)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy), BeforeValidator(_credential)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)]
 ClockTime = Annotated[str | None, BeforeValidator(_clock_time)]
+Products = Annotated[tuple[Literal["MIS", "CNC", "NRML", "MTF"], ...], BeforeValidator(_words)]
+Spans = Annotated[tuple[Annotated[str, AfterValidator(_span)], ...], BeforeValidator(_words)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]
 Rows = Annotated[tuple[str, ...], BeforeValidator(_rows)]
 Day = Annotated[date | None, BeforeValidator(_date)]

@@ -299,13 +299,66 @@ class Risk(Section):
         default=10.0,
         gt=0,
         le=100,
-        description="Per cent of the account's value now that one position may be worth, working orders included.",
+        description="Per cent of the account's value now that one position may put at risk, working orders included: "
+        "shares in full, futures and sold options their margin, bought options their premium.",
+    )
+    max_position_value: Number | None = Field(
+        default=None, gt=0, description="₹ that one position may put at risk, working orders included; null: no limit."
+    )
+    max_position_quantity: Count | None = Field(
+        default=None,
+        gt=0,
+        description="Units (lots on MCX and in currency) of one position, working orders included; null: no limit.",
+    )
+    max_gross_exposure: Number | None = Field(
+        default=None, gt=0, description="₹ at risk in all positions, long and short added up; null: no limit."
+    )
+    max_gross_exposure_pct: Number | None = Field(
+        default=None,
+        gt=0,
+        description="The same in per cent of the account's value now (200 is twice); null: no limit.",
+    )
+    max_net_exposure: Number | None = Field(
+        default=None, gt=0, description="₹ at risk in long positions less short ones, or the reverse; null: no limit."
+    )
+    max_net_exposure_pct: Number | None = Field(
+        default=None, gt=0, description="The same in per cent of the account's value now; null: no limit."
+    )
+    max_open_positions: Count | None = Field(
+        default=None, gt=0, description="Instruments held, or with an entry at work, at once; null: no limit."
+    )
+    max_margin_use_pct: Number | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="Per cent of the account's value that positions and working entries may tie up; null: no limit.",
     )
     max_order_value: Number | None = Field(
         default=None, gt=0, description="₹ that one order may be worth at its worst price; null: no limit."
     )
+    price_collar_pct: Number | None = Field(
+        default=None,
+        gt=0,
+        description="Per cent from the last price at which an entry's limit and trigger may lie; null: no limit.",
+    )
+    duplicate_window: Number | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds in which the same entry is not given twice, if the first works or traded; null: no limit.",
+    )
+    max_orders_per_minute: Count | None = Field(
+        default=None,
+        gt=0,
+        description="Orders and changes in the 60 seconds before an entry, exits counted; null: no limit.",
+    )
+    max_daily_trades: Count | None = Field(default=50, gt=0, description="Entries in one session; null: no limit.")
+    max_daily_trades_per_symbol: Count | None = Field(
+        default=None, gt=0, description="Entries in one instrument in one session; null: no limit."
+    )
     max_daily_loss: Number | None = Field(
-        default=None, gt=0, description="₹ lost in one day, realized and open, at which entries stop; null: no limit."
+        default=None,
+        gt=0,
+        description="₹ lost in one day, realized and open, past which entries stop for the rest of it; null: no limit.",
     )
     max_daily_loss_pct: Number | None = Field(
         default=None,
@@ -313,12 +366,52 @@ class Risk(Section):
         le=100,
         description="The same in per cent of the account's value at the session's start; null: no limit.",
     )
-    max_daily_trades: Count | None = Field(default=50, gt=0, description="Entries in one session; null: no limit.")
+    on_daily_loss: Literal["keep", "flatten"] = Field(
+        default="keep",
+        description="What becomes of open positions past a daily loss: kept with their exits, or closed at market. "
+        "Working entries are cancelled either way.",
+    )
+    max_loss_streak: Count | None = Field(
+        default=None, gt=0, description="Losing trades in a row after which entries pause; null: no limit."
+    )
+    loss_streak_pause: Number = Field(
+        default=30.0, gt=0, le=100_000, description="Minutes of that pause, from the end of the last of these trades."
+    )
+    max_drawdown_pct: Number | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="Per cent below its highest value at which the account's gate halts; null: no limit.",
+    )
     max_portfolio_loss_pct: Number = Field(
         default=5.0,
         gt=0,
         le=100,
         description="Per cent of the capital lost since the start at which the gate halts and nothing is opened again.",
+    )
+    on_halt: Literal["keep", "flatten"] = Field(
+        default="keep", description="As on_daily_loss, past a drawdown or a portfolio loss that halts the gate."
+    )
+    reduce_at_pct: Number | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="Per cent of any of these loss limits from which only orders that reduce pass, while it is so; "
+        "null: up to the limit.",
+    )
+    allowed_symbols: kinds.Symbols = Field(
+        default=(),
+        description="Instruments in which positions may be opened, as NSE:INFY or NFO:NIFTY*; empty: in all.",
+    )
+    allowed_products: kinds.Products = Field(
+        default=(), description="Products under which positions may be opened: MIS, CNC, NRML, MTF; empty: all."
+    )
+    allowed_hours: kinds.Spans = Field(
+        default=(),
+        description="Spans of the day, IST, in which entries may be given, such as 09:20-15:00; empty: at all times.",
+    )
+    no_entries_after: kinds.ClockTime = Field(
+        default=None, description="IST time (15:00) after which no entry is given; null: no limit."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..kite.forms import PROTECTED
 from ..report.table import inr, number
+from ..risk.verdicts import figure
 from .stories import Event, Story
 
 _WIDTH = 96
@@ -125,8 +126,8 @@ def _verdict(row: Mapping[str, Any]) -> str:
     mark = "✗" if row["reason"] else "✓"
     if row["value"] is None:
         return f"{mark} {row['title']}" + (f": {row['reason']}" if row["reason"] else "")
-    entries = row["rule"] == "MaxDailyTrades"
-    value, limit = (number(row[name], 0) if entries else inr(row[name]) for name in ("value", "limit"))
+    unit = row.get("unit", "" if row["rule"] == "MaxDailyTrades" else "₹")  # an older journal does not say
+    value, limit = (figure(row[name], unit) for name in ("value", "limit"))
     return f"{mark} {row['title']}: {value} of {limit}"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..report.table import inr, number
 from ..risk.ledger import Held
+from ..risk.verdicts import figure
 from .reading import Standing
 
 WIDTH = 80
@@ -88,8 +89,11 @@ def _gate(now: Standing, gate: Mapping[str, Any]) -> str:
         also = "".join(f" · {reason}" for reason in gate.get("paused", ()))
         return f"HALTED · the kill switch is engaged ({now.kill}){more}{also}"
     if not gate:
-        latched = (now.book.get("ledger") or {}).get("latched")
-        return f"REDUCING · {latched['reason']}" if latched else "open"
+        ledger = now.book.get("ledger") or {}
+        if latched := ledger.get("latched"):
+            return f"HALTED · {latched['reason']}"
+        stopped = ledger.get("stopped")
+        return f"REDUCING until the day is over · {stopped['reason']}" if stopped else "open"
     return f"{gate['state'].upper()}{' · ' + gate['reason'] if gate['reason'] else ''}"
 
 
@@ -143,9 +147,8 @@ def _groups(groups: Mapping[str, Any], alive: set[int]) -> Iterator[str]:
 def _limit(row: Mapping[str, Any]) -> str:
     share = row["used"] / row["limit"] if row["limit"] else float(row["used"] > 0)
     full = min(_BAR, round(_BAR * min(1.0, share)))
-    entries = row["title"].endswith("a day") and "entries" in row["title"]
-    figure = (lambda value: number(value, 0)) if entries else inr
-    return f"{row['title'][:28]:<28} {'█' * full}{'░' * (_BAR - full)} {figure(row['used'])} of {figure(row['limit'])}"
+    taken, most = (figure(row[name], row.get("unit", "₹")) for name in ("used", "limit"))
+    return f"{row['title'][:28]:<28} {'█' * full}{'░' * (_BAR - full)} {taken} of {most}"
 
 
 def _from_book(now: Standing) -> Iterator[str]:

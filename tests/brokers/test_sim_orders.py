@@ -184,16 +184,14 @@ def test_a_denied_change_leaves_the_order_as_it_was():
 
 
 def test_a_smaller_size_is_no_matter_for_the_limits():
-    """Past the day's loss an entry may still be made smaller."""
+    """After the last hour of entries one may still be made smaller."""
     plan = {
         1: lambda s: [s.buy(size=50), s.buy(size=50, exectype=LIMIT, price=80.0)],
         3: lambda s: s.broker.modify(s.given[1], size=10),
     }
     changed = []
     plan[4] = lambda s: changed.append(s.given[1].size)
-    play(
-        [CALM, CALM, (90.0,) * 4, (90.0,) * 4, (90.0,) * 4], plan, risk={"max_position_pct": 100, "max_daily_loss": 10}
-    )
+    play([CALM] * 5, plan, risk={"max_position_pct": 100, "no_entries_after": "09:16"})
     assert changed == [10]
 
 

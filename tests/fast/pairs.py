@@ -103,6 +103,7 @@ class Case:
     cheat: bool = False
     setup: Callable[[Any], None] = lambda cerebro: None
     resampled: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plain(found: Any) -> Any:
@@ -160,6 +161,7 @@ def _look(cerebro: Any, strategies: list[Any]) -> dict[str, Any]:
         found["leverage"] = repr((broker.get_leverage(), broker._valuelever, broker._valuemkt, broker._unrealized))
     if isinstance(broker, SimBroker):
         ledger = broker.ledger
+        found["limits passed"] = repr((ledger.latched, ledger.stopped, ledger.losing_streak, ledger.lost_last))
         found["ledger"] = repr((ledger.realized, ledger.charges, ledger.peak, ledger.day_start_value, ledger.session))
     return found
 
@@ -182,7 +184,7 @@ def by_us(case: Case, engine: str, ran: str = "") -> dict[str, Any]:
     if case.rule == "stock broker":
         cerebro.setbroker(bt.brokers.BackBroker())
     else:
-        cerebro.setbroker(SimBroker(rule=case.rule, config=Config().with_(**{"broker.charges": False})))
+        cerebro.setbroker(SimBroker(rule=case.rule, config=Config().with_(**{"broker.charges": False, **case.config})))
     for key, candles in case.series.items():
         cerebro.adddata(KiteData(dataname=candles), name=key)
     if case.resampled:

@@ -150,7 +150,7 @@ def test_past_the_portfolio_loss_nothing_is_opened_until_a_person_arms_the_gate_
     first = judge.judge([order(1)])
     assert first is not None
     judge.ledger.mark(INFY.key, 110.0)  # the market comes back, the gate does not
-    assert judge.state is State.REDUCING
+    assert judge.state is State.HALTED
     assert judge.judge([order(2)]) == first
     assert judge.judge([order(3, SELL)]) is None
     restarted = RiskGate(judge.rules, Ledger.from_state(judge.ledger.state()))
@@ -302,4 +302,4 @@ def test_only_the_rule_that_is_for_good_latches() -> None:
     denial = judge.judge([order(3, quantity=1)])
     assert denial is not None
     assert denial == judge.ledger.latched
-    assert judge.state is State.REDUCING
+    assert judge.state is State.HALTED

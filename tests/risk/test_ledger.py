@@ -458,6 +458,8 @@ def test_every_figure_of_a_book_survives_a_restart() -> None:
     ledger.observe()
     ledger.mark(INFY.key, 125.0)
     ledger.rearm()
+    ledger.mark(INFY.key, 128.0)
+    ledger.observe()
     ledger.mark(INFY.key, 120.0)
     ledger.roll(NOON.date())
     ledger.fill(INFY, SELL, 10, 125.0, 7.0)

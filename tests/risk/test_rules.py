@@ -209,3 +209,24 @@ def test_a_start_is_refused_without_the_funds_for_one_lot_at_the_accounts_margin
 )
 def test_rupees_are_grouped_as_in_india(amount: float, text: str) -> None:
     assert rupees(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("limits", "key"),
+    [
+        ({"max_position_quantity": 74}, "risk.max_position_quantity"),
+        ({"max_position_value": 7_499.99}, "risk.max_position_value"),
+        ({"max_gross_exposure_pct": 0.7}, "risk.max_gross_exposure_pct"),
+        ({"max_net_exposure": 7_000}, "risk.max_net_exposure"),
+        ({"max_margin_use_pct": 0.7}, "risk.max_margin_use_pct"),
+        ({"allowed_symbols": ("NSE:*",)}, "risk.allowed_symbols"),
+        ({"allowed_products": ("NRML",)}, "risk.allowed_products"),
+        ({"max_position_quantity": 75, "max_position_value": 7_500, "max_net_exposure": 7_500}, None),
+        ({"allowed_hours": ("09:20-09:30",), "max_loss_streak": 1, "no_entries_after": "09:00"}, None),  # the moment
+        ({"duplicate_window": 5, "max_orders_per_minute": 1, "price_collar_pct": 1, "max_open_positions": 1}, None),
+    ],
+)
+def test_limits_under_which_no_lot_can_ever_pass_are_found_at_the_start(limits: Any, key: str | None) -> None:
+    book = Ledger(1_000_000.0)
+    denial = can_ever_pass(NIFTY, 100.0, build_rules(limits), book, product="MIS")
+    assert (None if denial is None else denial.key) == key
