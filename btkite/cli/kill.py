@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def kill(
     ctx: typer.Context,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why: the gate's word until it is armed.")] = (
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why: the gate's word until `btkite resume`.")] = (
         "btkite kill"
     ),
     flatten: Annotated[
@@ -36,7 +36,7 @@ def kill(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Engage the account's kill switch: its run cancels what opens, and nothing is opened until `btkite arm`.
+    """Engage the account's kill switch: its run cancels what opens, and nothing is opened until `btkite resume`.
 
     Where no process runs the account, --flatten needs --confirm: then btkite closes by itself what the journal says
     is ours.

@@ -22,7 +22,7 @@ from .rules import Rule, check
 from .verdicts import verdicts
 
 ONLY_REDUCING = "only orders that reduce the position pass"
-UNTIL_ARMED = f"{ONLY_REDUCING} until the gate is armed again (end the run, then `btkite arm`)"
+UNTIL_ARMED = f"{ONLY_REDUCING} until a person resumes trading (end the run, then `btkite resume`)"
 
 
 class State(StrEnum):
@@ -30,7 +30,7 @@ class State(StrEnum):
 
     ACTIVE = "active"  # what the rules allow
     REDUCING = "reducing"  # only orders that reduce; left by itself when the cause is gone
-    HALTED = "halted"  # only orders that reduce; left by a person, who arms it again
+    HALTED = "halted"  # only orders that reduce; left by a person: `btkite resume`
 
 
 class KillSwitch:

@@ -103,7 +103,7 @@ def _count_ends(journal: Any, store: KiteStore, broker: Any, stack: ExitStack, e
     found = unclean.begin(journal, wall.now())
     why = unclean.sentence(found)
     if why:
-        store.on_probation(unclean.CAUSE, f"{why}: btkite arm, or ten minutes", wall.now() + unclean.WITHIN)
+        store.on_probation(unclean.CAUSE, f"{why}: btkite resume, or ten minutes", wall.now() + unclean.WITHIN)
 
     def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
         if isinstance(error, Exception) and (not isinstance(error, BtkiteError) or isinstance(error, JournalBroken)):

@@ -186,7 +186,7 @@ class Broker(Section):
     foreign: Literal["adopt", "ignore", "halt"] = Field(
         default="halt",
         description="Live: what others trade in an instrument of the run. adopt: our position follows; ignore: it is "
-        "theirs; halt: adopt, and only reduce until `btkite arm`.",
+        "theirs; halt: adopt, and only reduce until `btkite resume`.",
     )
     kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
 

@@ -61,7 +61,7 @@ class Killed:
             then = f"the run (pid {self.pid}) is still at it{rest}"
         else:
             then = f"the run (pid {self.pid}) has not answered yet"
-        return f"{what}; {then}; until `btkite arm`, nothing is opened"
+        return f"{what}; {then}; until `btkite resume`, nothing is opened"
 
     def _kept(self) -> str:
         """What a kill without flatten leaves alone."""

@@ -49,7 +49,7 @@ def said(left: tuple[str, ...] = (), **more: Any) -> str:
 
 
 def test_what_has_become_of_it_is_one_sentence() -> None:
-    start, end = "the kill switch of A (live on kite)", "; until `btkite arm`, nothing is opened"
+    start, end = "the kill switch of A (live on kite)", "; until `btkite resume`, nothing is opened"
     engaged = f"{start} is engaged (lunch, since 10:00); "
     assert said() == engaged + "no process runs this account, and the next one opens nothing" + end
     assert said(pid=7) == engaged + "the run (pid 7) has not answered yet" + end
