@@ -58,7 +58,9 @@ class Shut:
         if self.unclean:
             why.append(self.unclean)
         return (
-            f"{whose} is shut for entries: {'; and '.join(why)}" if why else f"{whose} is open: there is nothing to resume"
+            f"{whose} is shut for entries: {'; and '.join(why)}"
+            if why
+            else f"{whose} is open: there is nothing to resume"
         )
 
 

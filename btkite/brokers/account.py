@@ -98,6 +98,7 @@ class Account(Charging):
         instrument = self.instrument_of_order(order)
         settings, info = self.config.broker, order.info
         last = float(order.data.close[0]) if len(order.data) else float(order.created.pclose or 0.0)
+        last = last or self.ledger.position(instrument.key).last_price  # closed before the first bar of a run
         kind, price, trigger = translate.sent_as(order, instrument, settings, last)
         if order.triggered:  # what rests of a stop is its limit, or it takes what there is
             kind, trigger = _TRIGGERED.get(kind, kind), 0.0

@@ -131,6 +131,8 @@ class BookBroker(Changes):
             transmit=transmit,
             simulated=not len(data),  # without a bar backtrader cannot make an order otherwise; it will be denied
         )
+        if self._flattening:  # it leaves without a bar, too: backtrader shows it to its strategy
+            order.p.simulated = False
         order.addinfo(**kwargs)
         order.addinfo(instrument=instrument.key)
         self.note_fraction(order, quantity, size)
@@ -459,6 +461,14 @@ class BookBroker(Changes):
             return last
         finally:
             self._flattening = False
+
+    def why_it_rests(self, key: str) -> str:
+        """What is known of an instrument's closing order that does not trade."""
+        working = [order for order in self.orders.values() if order.alive() and order.ref in self._safety]
+        mine = [order for order in working if self.instrument_of_order(order).key == key]
+        if not mine:
+            return "its closing order is refused"
+        return f"order {mine[-1].ref} rests unfilled"
 
     def hasten(self, order: Any) -> None:
         """Its cancellation has failed and is to be asked for again without a long wait."""

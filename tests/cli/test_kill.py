@@ -122,7 +122,9 @@ def test_what_is_waited_for_is_said() -> None:
     assert text == "order 4 NSE:INFY (Kite has not answered: looked up until 09:21:30)"
 
 
-def test_kill_and_resume_name_the_same_endpoint(btkite: Btkite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_and_resume_name_the_same_endpoint(
+    btkite: Btkite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The built-in simulator has an account of an exchange that serves, too."""
     here(monkeypatch, tmp_path)
     (tmp_path / "config.yaml").write_text(f"paths:\n  state: {tmp_path / 'state'}\n", encoding="utf-8")
