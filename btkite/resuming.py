@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from . import unclean
 from .clock import Clock, ManualClock, SystemClock
@@ -82,8 +83,8 @@ def resume(
     endpoint: str | None = None,
 ) -> Shut:
     """Let an account's gate open positions again: the kill switch is taken back, and the loss limit that was passed;
-    what is lost counts for it anew from here. Gives back what had shut the gate. Journaled, with the ``reason``; a run that
-    starts afterwards trades.
+    what is lost counts for it anew from here. Gives back what had shut the gate. Journaled, with the ``reason``; a
+    run that starts afterwards trades.
 
     ``confirm``: the account's client id, said aloud. The day's own limits stay: they end with the day.
 
@@ -129,7 +130,12 @@ def _take_back(gate: Shut, reason: str) -> None:
                 book = last.data["book"]
                 ledger = Ledger.from_state(book["ledger"])
                 RiskGate((), ledger).rearm()
-                facts = {"reason": reason, "kill": gate.kill, "limit": gate.limit, "unclean": gate.unclean}
+                facts: dict[str, Any] = {
+                    "reason": reason,
+                    "kill": gate.kill,
+                    "limit": gate.limit,
+                    "unclean": gate.unclean,
+                }
                 facts["value"] = ledger.value
                 journal.append("resumed", {**facts, "book": {**book, "ledger": ledger.state()}})
             else:  # it never came to a book

@@ -77,6 +77,14 @@ class Account(Charging):
         """Of the feeds of ``EXCHANGE:TRADINGSYMBOL``, the one with the shortest bars; None if there is none."""
         return self._datas.get(key)
 
+    def open_instruments(self) -> list[tuple[str, Instrument]]:
+        """What is held, by key."""
+        found = []
+        for key, position in self._positions.items():
+            if position.size and (data := self._datas.get(key)) is not None:
+                found.append((key, self._held.get(key) or self.instrument_named(key, data)))
+        return found
+
     # -- what an order means ----------------------------------------------------------------------------
 
     def instrument_of_order(self, order: Any) -> Instrument:

@@ -28,6 +28,7 @@ from .grouping import Groups
 from .orders import Orders
 from .overnight import INTRADAY
 from .record import restore_money
+from .squaring import Squaring
 from .terms import Terms, terms_of
 from .wording import misunderstood
 
@@ -65,6 +66,8 @@ class BookBroker(Changes):
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
         self.ending: set[int] = set()  # orders that end at this moment by themselves
+        self.squaring = Squaring(self)
+        self._shutting: Instrument | None = None  # what is closed at this moment, by us
         self._forget_at = 0
         self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
 
@@ -108,7 +111,7 @@ class BookBroker(Changes):
         transmit: bool = True,
         **kwargs: Any,
     ) -> Any:
-        instrument = self.instrument(data)
+        instrument = self._shutting or self.instrument(data)
         self._know(data)
         exectype = Order.Market if exectype is None else exectype
         quantity = translate.whole(size)
@@ -234,7 +237,11 @@ class BookBroker(Changes):
         return None
 
     def _too_late(self, order: Any) -> Denial | None:
-        """Why Kite takes no new intraday order at this hour."""
+        """Why no intraday order is taken at this hour: it is squared off by us, or Kite takes none."""
+        if not self._flattening:
+            wanted = self.proposal(order)
+            if (denial := self.squaring.denial(wanted.instrument, wanted.product)) is not None:
+                return denial
         if self.config.broker.mis_cutoff == "send" or order.parent is not None:
             return None
         wanted = self.proposal(order)
@@ -323,6 +330,10 @@ class BookBroker(Changes):
 
     def _session_at(self, instrument: Instrument, when: int) -> tuple[int, int] | None:
         return hours.session_at(instrument, when, traded_anyway=when // DAY in self._candle_days(instrument))
+
+    def session_on(self, instrument: Instrument, day: int) -> tuple[int, int] | None:
+        """Open and close of an instrument's session on a day (days since 1970)."""
+        return hours.session_on(instrument, day, traded_anyway=day in self._candle_days(instrument))
 
     def _candle_days(self, instrument: Instrument) -> frozenset[int]:
         """Days since 1970 that have candles, whatever the calendar says of them."""
@@ -449,26 +460,22 @@ class BookBroker(Changes):
         child.activate()
         self.admit(child)
 
-    def close_out(self, key: str, owner: Any) -> Any:
-        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: by a person's word."""
+    def close_out(self, key: str, owner: Any, *, because: str, tag: str) -> Any:
+        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: nobody asks the strategy."""
         size, data = self._positions[key].size, self._datas[key]
-        self._flattening = True
+        instrument = self._held.get(key) or self.instrument_named(key, data)  # a slot may have gone on
+        self._flattening, self._shutting = True, instrument
         try:
             give = self.sell if size > 0 else self.buy
-            why = "the kill switch closes what is held"
-            for piece in self._pieces(self.instrument(data), int(abs(size))):
-                last = give(owner, data, piece, tag="kill", after_hours="next_open", because=why)
+            for piece in self._pieces(instrument, int(abs(size))):
+                last = give(owner, data, piece, tag=tag, after_hours="next_open", because=because)
             return last
         finally:
-            self._flattening = False
+            self._flattening, self._shutting = False, None
 
-    def why_it_rests(self, key: str) -> str:
-        """What is known of an instrument's closing order that does not trade."""
-        working = [order for order in self.orders.values() if order.alive() and order.ref in self._safety]
-        mine = [order for order in working if self.instrument_of_order(order).key == key]
-        if not mine:
-            return "its closing order is refused"
-        return f"order {mine[-1].ref} rests unfilled"
+    def locked(self, key: str) -> str:
+        """What is known of why nothing trades in an instrument, for the end of a sentence."""
+        return ""
 
     def hasten(self, order: Any) -> None:
         """Its cancellation has failed and is to be asked for again without a long wait."""

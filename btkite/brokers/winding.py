@@ -9,32 +9,17 @@ trade.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from ..linetime import from_seconds
 from ..log import get_logger
-
-if TYPE_CHECKING:
-    from .book import BookBroker
+from .flattening import Flattening
 
 log = get_logger(__name__)
-_PATIENT = 8
-"""Closing orders of one instrument that are refused a second apart; then the waits grow."""
-_LONGEST_WAIT = 16
-_RESTS = 10
-"""Seconds after which a closing order that has not traded is told to a person: nobody buys, or nobody sells."""
 
 
-class Winding:
+class Winding(Flattening):
     """One account's way to rest."""
 
-    def __init__(self, broker: BookBroker) -> None:
-        self._broker = broker
-        self._tries: dict[str, int] = {}
-        self._again: dict[str, int] = {}
-        self._waited_for: set[int] = set()
-        self._given: dict[str, int] = {}  # when the position of an instrument was first sent to be closed
-        self.stuck: dict[str, str] = {}  # instruments whose closing order rests unfilled, and where
+    word = "the kill switch"
+    tag = "kill"
 
     def turn(self, *, flatten: bool) -> bool:
         """Cancel what works and does not reduce, an entry before what may be its exit; with ``flatten`` cancel
@@ -43,7 +28,7 @@ class Winding:
         left = self._cancel(everything=flatten)
         if flatten:
             left = self._close() or left
-            self._look_for_stuck()
+            self.look_for_stuck()
         return not left
 
     def _cancel(self, *, everything: bool) -> bool:
@@ -67,54 +52,8 @@ class Winding:
         return left
 
     def _close(self) -> bool:
-        broker, left = self._broker, False
-        owners = list(getattr(broker.cerebro, "runningstrats", ()))
-        for key, position, _ in broker.holds():
-            left = True
-            data = broker.feed_of(key)
-            if data is None or not owners or self._works(key):
-                continue
-            if self._again.get(key, 0) > broker.now:
-                continue
-            tries = self._tries[key] = self._tries.get(key, 0) + 1
-            self._again[key] = broker.now + min(2 ** max(0, tries - _PATIENT), _LONGEST_WAIT)
-            self._given.setdefault(key, broker.now)
-            log.warning("closed by the kill switch", symbol=key, size=position.size)
-            broker.close_out(key, owners[0])
-        return left
-
-    def _works(self, key: str) -> bool:
-        """Whether an order of the instrument may still trade that the closing one must not meet."""
-        broker, found = self._broker, False
-        for order in broker.orders.values():
-            if not order.alive() or not order.active() or broker.instrument_of_order(order).key != key:
-                continue
-            until = broker.uncertain_until(order.ref)
-            if until is None:
-                found = True
-            elif broker.proposal(order).reduces:
-                found = True
-                self._say_that_it_waits(order, until)
-        return found
-
-    def _look_for_stuck(self) -> None:
-        """A position whose closing order does not trade: locked at its circuit, or nobody is there."""
-        broker = self._broker
-        held = {key: position.size for key, position, _ in broker.holds()}
-        for key, since in list(self._given.items()):
-            if key not in held:
-                del self._given[key]
-                self.stuck.pop(key, None)
-            elif broker.now - since >= _RESTS and key not in self.stuck:
-                self.stuck[key] = f"{held[key]:g} {key} cannot be closed now: {broker.why_it_rests(key)}"
-                broker.alert("critical", f"the kill switch: {self.stuck[key]}", f"kill stuck {key}")
-
-    def _say_that_it_waits(self, order: Any, until: int) -> None:
-        if order.ref not in self._waited_for:
-            self._waited_for.add(order.ref)
-            self._broker.alert(
-                "warning",
-                f"{order.info.get('instrument')} is closed when it is known whether Kite has order {order.ref}, "
-                f"by {from_seconds(until):%H:%M:%S} at the latest",
-                f"kill waits {order.ref}",
-            )
+        held = [key for key, _, _ in self._broker.holds()]
+        for key in held:
+            if self.may_close(key):
+                self.close(key)
+        return bool(held)

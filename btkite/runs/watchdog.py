@@ -100,8 +100,8 @@ class Watchdog:
             os.write(self.ear, b"\0")
 
     def hangs(self) -> bool:
-        """Whether Cerebro's thread has not turned for so many looks. (Looks, not seconds: a process that was stopped and
-        goes on is none that hangs.)"""
+        """Whether Cerebro's thread has not turned for so many looks. (Looks, not seconds: a process that was stopped
+        and goes on is none that hangs.)"""
         turns = self._store.turns
         self._looks = self._looks + 1 if turns == self._seen else 0
         self._seen = turns
@@ -117,7 +117,7 @@ class Watchdog:
         ready, _, _ = select.select([self._inner], [], [], _LOOK)
         if not ready:
             return
-        said = os.read(self._inner, 64)
+        said = set(os.read(self._inner, 64))
         for name, flatten in SIGNALS.items():
             if getattr(signal, name, None) in said:
                 self._switch.engage(name, SystemClock().now(), flatten=flatten)
@@ -139,4 +139,4 @@ def give_up(plan: Run) -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "btkite.runs.takeover", str(out)])
+    os.execv(sys.executable, [sys.executable, "-m", "btkite.runs.takeover", str(out)])  # noqa: S606 - our own program

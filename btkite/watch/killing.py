@@ -1,10 +1,10 @@
 """Stopping an account from outside: the kill switch, and what becomes of it.
 
 The switch is a file beside the journal; setting it takes no lock. A run that goes on sees it within a second, cancels
-what opens, and with ``flatten`` cancels everything and closes what is held. One whose strategy hangs gives its process up
-for that (:mod:`btkite.runs.watchdog`). Where no process runs, or one that not even does that, what is open at the market
-is wound down by a short run of our own, which takes the lock, knows from the journal what is ours, and has to be armed
-like any other. One process trades an account at any time: what hangs is ended before the lock is taken.
+what opens, and with ``flatten`` cancels everything and closes what is held. One whose strategy hangs gives its process
+up for that (:mod:`btkite.runs.watchdog`). Where no process runs, or one that not even does that, what is open at the
+market is wound down by a short run of our own, which takes the lock, knows from the journal what is ours, and has to be
+armed like any other. One process trades an account at any time: what hangs is ended before the lock is taken.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ def close_down(
     patience: timedelta = timedelta(seconds=60),
 ) -> tuple[str, ...]:
     """Do what the kill switch asks where no process runs the account: cancel what the journal says is ours and opens,
-    and with *flatten* all of it, and close what is held. What is still to be done after ``patience`` is given back; what
-    rests then goes on resting.
+    and with *flatten* all of it, and close what is held. What is still to be done after ``patience`` is given back;
+    what rests then goes on resting.
 
     ``confirm``: the account's client id, as for every run whose orders leave · ``because``: said to a person first.
 

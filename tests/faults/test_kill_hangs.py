@@ -1,8 +1,10 @@
-"""The kill switch while the strategy hangs, and where its process cannot even give itself up. The exchange's book judges."""
+"""The kill switch while the strategy hangs, and where its process cannot even give itself up.
+
+The exchange's book judges.
+"""
 
 from __future__ import annotations
 
-import os
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from btkite.cli.app import main
 from btkite.clock import SystemClock
 from btkite.journal import Journal
 from btkite.testing import Steering
-from tests.watch.running import PATIENCE, USER, held, here, holding, lively, market, open_orders, run, until
+from tests.watch.running import PATIENCE, held, here, holding, lively, market, open_orders, run, until
 
 HANGS = '''
 import time

@@ -9,11 +9,11 @@ import pytest
 
 import btkite
 from btkite import unclean
-from btkite.resuming import shut
 from btkite.clock import ManualClock, SystemClock
 from btkite.config import Config
 from btkite.errors import BtkiteError
 from btkite.journal import AccountLock, Journal
+from btkite.resuming import shut
 from tests.runs.scene import SYMBOL, USER, InAndOut, at, go, orders_sent, served
 
 
