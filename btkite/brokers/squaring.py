@@ -112,6 +112,7 @@ class Squaring(Flattening):
             self._tell()
         for order in cancels:
             log.info("cancelled by the square-off", ref=order.ref, symbol=order.info.get("instrument"))
+            order.addinfo(reason=f"cancelled by {self.word}")
             broker.cancel(order)
         for key in () if cancels else closes:
             self.close(key)
