@@ -24,6 +24,10 @@ def kill(
     flatten: Annotated[
         bool, typer.Option("--flatten", help="Cancel every order and close every position, too.")
     ] = False,
+    account: Annotated[
+        bool,
+        typer.Option("--account", help="With --flatten: all orders and positions of the account, whoever made them."),
+    ] = False,
     mode: Annotated[str, typer.Option("--mode", metavar="MODE", help="Whose: the account of paper or of live.")] = (
         "live"
     ),
@@ -44,6 +48,8 @@ def kill(
     from ..watch import killing
 
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
+    if account:
+        confirm = _account_is_meant(mode, config, confirm, flatten=flatten)
     found = killing.kill(mode, reason=reason, flatten=flatten, config=config)
     if as_json:
         rows = [{**asdict(one), "place": str(one.place), "text": str(one)} for one in found]
@@ -56,8 +62,47 @@ def kill(
             undone = _close(one, config, confirm) or undone
         elif not one.done:
             undone = True
+    if account:
+        undone = _empty(found, config, confirm, reason) or undone
     if undone:
         raise typer.Exit(1)
+
+
+def _account_is_meant(mode: str, config: Config, confirm: str | None, *, flatten: bool) -> str:
+    """Orders of others are at stake: the account is said aloud before anything is done."""
+    from ..errors import ConfigError
+    from ..modes import MODES
+    from ..watch.places import places
+
+    name = places(mode, config, None, purpose="killed")[0].account
+    if not flatten:
+        raise ConfigError("--account goes with --flatten: it cancels every order and closes every position")
+    if not MODES[mode].arm:
+        raise ConfigError(f"{mode} has no orders at Kite: leave --account out")
+    if confirm is None and sys.stdin.isatty():
+        said: str = typer.prompt(f"All orders and positions of {name}, not btkite's alone. Type {name}", err=True)
+        confirm = said.strip()
+    if confirm != name:
+        raise ConfigError(f"--account closes what others hold, too: say --confirm {name}; nothing was done")
+    return confirm
+
+
+def _empty(found: list[Killed], config: Config, confirm: str | None, reason: str) -> bool:
+    """When ours is done, all the rest; True if something is left."""
+    from ..watch import killing, sweeping
+
+    left: tuple[str, ...] = ()
+    for one in found:
+        killing.end_process(one.place, gently=True)
+        left += sweeping.sweep(
+            one.place,
+            confirm=confirm,
+            config=config,
+            reason=reason,
+            tell=lambda at, line: typer.echo(f"{at:%Y-%m-%d %H:%M:%S}  {line}", err=True),
+        )
+    typer.echo("still open: " + "; ".join(left) if left else "the account is empty", err=True)
+    return bool(left)
 
 
 def _close(killed: Killed, config: Config, confirm: str | None) -> bool:

@@ -85,7 +85,7 @@ class Teller:
             self._say(f"the kill switch is engaged ({kill.reason}): " + _DEEDS[flatten])
             self._broker.remark("killed", reason=kill.reason, flatten=flatten)
             self._spoke = float("-inf")
-        done = self._winding.turn(flatten=flatten)
+        done = self._winding.turn(flatten=flatten) and self._broker.is_settled
         if done and not self._killed[1]:
             self._killed = (flatten, True)
             self._say("the kill switch has done its work")

@@ -150,9 +150,9 @@ def _doubt(row: Mapping[str, Any]) -> str:
     return f" (Kite has not answered: looked up until {until[11:19]})" if until else ""
 
 
-def end_process(place: Place, clock: Clock | None = None) -> None:
+def end_process(place: Place, clock: Clock | None = None, *, gently: bool = False) -> None:
     """End the process that holds the account and does not answer, at once (SIGKILL): what it was about to do is in the
-    journal, and it can do nothing more when the next one takes the lock.
+    journal, and it can do nothing more when the next one takes the lock. ``gently``: it is asked first (SIGTERM).
 
     :raises BtkiteError: if it is of another machine, or cannot be ended.
     """
@@ -163,17 +163,19 @@ def end_process(place: Place, clock: Clock | None = None) -> None:
     who = f"the process {owner.get('pid')} on {owner.get('host')}, which runs {place}"
     if owner.get("host") != socket.gethostname() or os.name != "posix":
         raise BtkiteError(f"{who}, does not answer, and cannot be ended from here: end it there, then kill again")
-    try:
-        os.kill(int(owner["pid"]), signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    except PermissionError:
-        raise BtkiteError(f"{who}, does not answer and is another user's: end it, then kill again") from None
-    until = clock.now() + _GONE
-    while not _is_free(place):
-        if clock.now() >= until:
-            raise BtkiteError(f"{who}, was ended and does not go")
-        clock.wait(bell, clock.now() + _STEP)
+    for number in (signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGKILL,):
+        try:
+            os.kill(int(owner["pid"]), number)
+        except ProcessLookupError:
+            return
+        except PermissionError:
+            raise BtkiteError(f"{who}, is another user's: end it, then kill again") from None
+        until = clock.now() + _GONE
+        while not (free := _is_free(place)) and clock.now() < until:
+            clock.wait(bell, clock.now() + _STEP)
+        if free:
+            return
+    raise BtkiteError(f"{who}, was ended and does not go")
 
 
 def _is_free(place: Place) -> bool:

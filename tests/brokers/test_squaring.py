@@ -1,4 +1,4 @@
-"""The square-off: the same orders, fills and money in history, on paper and live; after it nothing intraday is taken."""
+"""The square-off: equal in history, on paper and live; after it nothing intraday is taken."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from btkite.cli.app import main
 from btkite.clock import SystemClock
 from btkite.journal import Journal
 from btkite.testing import Steering
-from tests.watch.running import PATIENCE, held, here, holding, lively, market, open_orders, run, until
+from tests.watch.running import PATIENCE, USER, held, here, holding, lively, market, open_orders, run, until
 
 HANGS = '''
 import time
@@ -71,3 +71,107 @@ def test_a_run_whose_strategy_hangs_cancels_and_closes(
         assert "SIGUSR2" in (path.parent / "kill").read_text()
         assert main(["kill", "--flatten"]) == 0
         assert "nothing was changed" in capsys.readouterr().out
+
+
+def test_a_process_that_stands_still_is_ended_and_its_account_closed_by_the_one_that_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here(monkeypatch, tmp_path)
+    with market(tmp_path, speed=30) as exchange:
+        steer = Steering(exchange.url)
+        with run(tmp_path) as process:
+            until(lambda: holding(steer), "three positions and five orders", tmp_path)
+            process.send_signal(signal.SIGSTOP)
+            try:
+                steer.speed(1)
+                lively(steer, 300)
+                assert main(["kill", "--flatten", "--reason", "deaf"]) == 2
+                said = capsys.readouterr().err
+                assert f"the run (pid {process.pid}) does not answer" in said
+                assert f"--confirm {USER}" in said
+                assert len(held(steer)) == 3
+                assert main(["kill", "--flatten", "--confirm", USER]) == 0
+            finally:
+                process.kill()
+            assert process.wait(PATIENCE) == -signal.SIGKILL
+            assert "nothing is open any more" in capsys.readouterr().err
+            assert (held(steer), open_orders(steer)) == ({}, [])
+
+
+def test_entries_that_a_dead_run_has_left_are_cancelled_without_flattening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here(monkeypatch, tmp_path)
+    with market(tmp_path, speed=30) as exchange:
+        steer = Steering(exchange.url)
+        with run(tmp_path) as process:
+            until(lambda: holding(steer), "three positions and five orders", tmp_path)
+            process.kill()
+        assert main(["kill", "--reason", "dead"]) == 2
+        assert "to have what opens cancelled now, say whose account it is" in capsys.readouterr().err
+        assert main(["kill", "--confirm", USER]) == 0
+        assert sorted(row["transaction_type"] for row in open_orders(steer)) == ["SELL"] * 3
+        assert len(held(steer)) == 3
+
+
+def test_a_symbol_that_is_locked_ends_with_an_alert_and_an_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here(monkeypatch, tmp_path)
+    with market(tmp_path, speed=30) as exchange:
+        steer = Steering(exchange.url)
+        with run(tmp_path) as process:
+            until(lambda: holding(steer), "three positions and five orders", tmp_path)
+            steer.speed(4)
+            steer.halt("NSE:INFY")
+            assert main(["kill", "--flatten", "--reason", "locked"]) == 1
+            out = capsys.readouterr().out
+            assert "is still at it" in out
+            assert "2 NSE:INFY cannot be closed now: order " in out
+            assert held(steer) == {"INFY": 2}
+            assert [row["tradingsymbol"] for row in open_orders(steer)] == ["INFY"]
+            assert process.poll() is None
+        (path,) = tmp_path.rglob("journal.sqlite")
+        with Journal(path, SystemClock(), read_only=True) as journal:
+            words = [event.data["text"] for event in journal.events("alert")]
+        assert any("the kill switch: 2 NSE:INFY cannot be closed now" in text for text in words)
+
+
+def _net(steer: Steering) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in steer.positions():
+        found[row["product"]] = found.get(row["product"], 0) + int(row["quantity"])
+    return found
+
+
+def test_the_whole_account_is_emptied_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here(monkeypatch, tmp_path)
+    with market(tmp_path, speed=30) as exchange:
+        steer = Steering(exchange.url)
+        with run(tmp_path) as process:
+            until(lambda: holding(steer), "three positions and five orders", tmp_path)
+            steer.place("NSE:INFY", "BUY", 7, product="CNC")
+            steer.place("NSE:TCS", "BUY", 4, product="CNC")
+            low = min(row["price"] for row in open_orders(steer) if row["tradingsymbol"] == "RELIANCE" and row["price"])
+            steer.place("NSE:RELIANCE", "BUY", 3, product="CNC", order_type="LIMIT", price=low)
+            until(lambda: _net(steer) == {"CNC": 11, "MIS": 6}, "what others hold, beside ours", tmp_path)
+            before = len(steer.requests())
+            assert main(["kill", "--flatten", "--account"]) == 2
+            assert f"--account closes what others hold, too: say --confirm {USER}; nothing was done" in (
+                capsys.readouterr().err
+            )
+            assert not list(tmp_path.rglob("kill"))
+            steer.speed(1)
+            lively(steer, 300)
+            steer.arm("too_many_requests", path="/orders*", every=3, times=None)
+            assert main(["kill", "--flatten", "--account", "--reason", "all out", "--confirm", USER]) == 0
+            assert "the account is empty" in capsys.readouterr().err
+            assert steer.fired("too_many_requests")
+            assert process.wait(PATIENCE) == 0
+        assert open_orders(steer) == []
+        assert [row for row in steer.positions() if row["quantity"]] == []
+        taken = [row["form"] for row in steer.requests(before) if row["method"] == "POST" and row["status"] == 200]
+        closed = [form for form in taken if form.get("tag", "").startswith("kill") and "transaction_type" in form]
+        assert sum(int(form["quantity"]) for form in closed if form["product"] == "CNC") == 11
