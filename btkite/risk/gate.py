@@ -188,11 +188,12 @@ class RiskGate:
         """The reason of each cause that pauses entries now."""
         return {**self._pauses, **{cause: reason for cause, (_, reason) in self._pauses_of.items()}}
 
-    def halt(self, reason: str, now: datetime | None = None) -> None:
-        """Stop until a person calls :meth:`rearm`; with a kill switch, over restarts too."""
+    def halt(self, reason: str, now: datetime | None = None, *, flatten: bool = False) -> None:
+        """Stop until a person calls :meth:`rearm`; with a kill switch, over restarts too, and with ``flatten`` what is
+        held is closed."""
         self._state, self._reason = State.HALTED, reason
         if self.kill is not None:
-            self.kill.engage(reason, now)
+            self.kill.engage(reason, now, flatten=flatten)
 
     def rearm(self) -> None:
         """A person's word that trading may go on: halt, kill switch and limits for good are taken back, and what
