@@ -18,7 +18,7 @@ from btkite.testing import Steering
 from tests.watch.running import PATIENCE, USER, held, here, holding, lively, market, open_orders, run, until
 
 HANGS = '''
-import time
+import threading
 import backtrader as bt
 from holder import Holder
 
@@ -34,7 +34,7 @@ class Hangs(Holder):
             HOW
 '''
 LOOP = "while True: pass"
-SLEEP = "time.sleep(86400)"
+SLEEP = "threading.Event().wait(86400)"
 
 
 def hanging(folder: Path, steer: Steering, how: str) -> None:
