@@ -32,7 +32,8 @@ _STYLE = (
     "body{font:14px monospace;margin:2em}pre{white-space:pre-wrap}form{margin:1em 0}button{font:inherit}.no{color:#b00}"
 )
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>btkite</title>
-<meta http-equiv="refresh" content="5"><style>{style}</style></head><body>{word}<pre>{text}</pre>{forms}</body></html>"""
+<meta http-equiv="refresh" content="5"><style>{style}</style></head>
+<body>{word}<pre>{text}</pre>{forms}</body></html>"""
 _FORM = """<form method="post" action="kill"><input type="hidden" name="mode" value="{mode}">
 <input name="reason" value="the page" maxlength="200"><label><input type="checkbox" name="flatten" value="yes">
 close every position, too</label> <button>kill {place}</button></form>"""
