@@ -29,6 +29,7 @@ class Flattening:
 
     word = ""
     tag = ""
+    usual = False  # nothing that a person must be told of
 
     def __init__(self, broker: BookBroker) -> None:
         self._broker = broker
@@ -51,7 +52,8 @@ class Flattening:
         tries = self._tries[key] = self._tries.get(key, 0) + 1
         self._again[key] = broker.now + min(2 ** max(0, tries - _PATIENT), _LONGEST_WAIT)
         self._given.setdefault(key, broker.now)
-        log.warning("closed by us", why=self.word, symbol=key, size=broker.position_of(key).size)
+        say = log.info if self.usual else log.warning
+        say("closed by us", why=self.word, symbol=key, size=broker.position_of(key).size)
         broker.close_out(key, broker.cerebro.runningstrats[0], because=f"{self.word} closes what is held", tag=self.tag)
 
     def _held(self, key: str) -> bool:

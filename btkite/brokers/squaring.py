@@ -36,6 +36,7 @@ class Squaring(Flattening):
 
     word = "the square-off"
     tag = "sqoff"
+    usual = True
 
     def __init__(self, broker: BookBroker) -> None:
         super().__init__(broker)
@@ -191,13 +192,18 @@ class Squaring(Flattening):
         return instrument.expiry == _date(day) and settles_in_shares(instrument, _date(day))
 
     def _tell(self) -> None:
-        """A person hears of it once a session."""
+        """Said once a session."""
         broker = self._broker
         held = sorted(key for key, instrument in self._positions() if self.is_time(instrument, broker.now))
         said = (broker.now // DAY, ", ".join(held))
-        if held and said != self._told:
-            self._told = said
-            broker.alert("info", f"square-off: {said[1]} is closed before Kite does it", f"square-off {said[0]}")
+        if not held or said == self._told:
+            return
+        self._told = said
+        sentence = f"square-off: {said[1]} is closed before Kite does it"
+        log.info(sentence)
+        broker.remark("squared_off", symbols=held)
+        if broker.on_alert is not None:
+            broker.on_alert("info", sentence, f"square-off {said[0]} {said[1]}")
 
 
 def _date(day: int) -> date:
