@@ -73,6 +73,16 @@ class Account(Charging):
         """Refs of orders that close what must be closed: they pass every limit, and nothing cancels them."""
         return self._safety
 
+    @property
+    def feeds(self) -> dict[str, Any]:
+        """The feed of each instrument that was ever traded or watched here."""
+        return self._datas
+
+    @property
+    def holds_anything(self) -> bool:
+        """Whether any position is open."""
+        return any(position.size for position in self._positions.values())
+
     def feed_of(self, key: str) -> Any:
         """Of the feeds of ``EXCHANGE:TRADINGSYMBOL``, the one with the shortest bars; None if there is none."""
         return self._datas.get(key)

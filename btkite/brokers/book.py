@@ -238,9 +238,10 @@ class BookBroker(Changes):
 
     def _too_late(self, order: Any) -> Denial | None:
         """Why no intraday order is taken at this hour: it is squared off by us, or Kite takes none."""
-        if not self._flattening:
-            wanted = self.proposal(order)
-            if (denial := self.squaring.denial(wanted.instrument, wanted.product)) is not None:
+        instrument = self.instrument_of_order(order)
+        if not self._flattening and self.squaring.is_time(instrument, self.now):
+            denial = self.squaring.denial(instrument, self.product_of_order(order))
+            if denial is not None:
                 return denial
         if self.config.broker.mis_cutoff == "send" or order.parent is not None:
             return None

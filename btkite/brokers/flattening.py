@@ -65,6 +65,8 @@ class Flattening:
         for order in broker.orders.values():
             if not order.alive() or not order.active() or broker.instrument_of_order(order).key != key:
                 continue
+            if not self._meets(order):
+                continue
             until = broker.uncertain_until(order.ref)
             if until is None:
                 found = True
@@ -73,14 +75,20 @@ class Flattening:
                 self._say_that_it_waits(order, until)
         return found
 
+    def _meets(self, order: Any) -> bool:
+        """Whether the closing order has to wait for it."""
+        return True
+
     def look_for_stuck(self) -> None:
         """A position whose closing order does not trade: locked at its circuit, or nobody is there."""
         broker = self._broker
+        store = getattr(broker, "store", None)
+        patient = store is not None and store.clock.complete  # in lock step the next print is when it is
         for key, since in list(self._given.items()):
             if not self._held(key):
                 for known in (self._given, self._again, self._tries, self.stuck):
                     known.pop(key, None)
-            elif broker.now - since >= _RESTS and key not in self.stuck:
+            elif not patient and broker.now - since >= _RESTS and key not in self.stuck:
                 self.stuck[key] = f"{broker.position_of(key).size:g} {key} cannot be closed now: {self._why(key)}"
                 broker.alert("critical", f"{self.word}: {self.stuck[key]}", f"stuck {self.word} {key}")
 

@@ -94,7 +94,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _play(self, until: int) -> None:
         if until <= self._now:
             return
-        while self._of or self.held or self._is_open:
+        while self._of or self.held or self._squares_by(until):
             due = self._next_due()
             if due is None or due[0] > until or (due[0] == until and due[1] == _PRINT):
                 break
@@ -159,10 +159,10 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             best = (moment, _SQUARE, "", None)
         return best
 
-    @property
-    def _is_open(self) -> bool:
-        """Whether something is held that must be squared off."""
-        return self.config.broker.square_off is not None and any(held.size for held in self._positions.values())
+    def _squares_by(self, until: int) -> bool:
+        """Whether something that is held may have to be squared off by then."""
+        due = self.squaring.due()
+        return due is not None and due <= until
 
     def _end_of(self, ref: int) -> int:
         deadline, close = self.terms[ref].deadline, self._closes[ref]
@@ -403,7 +403,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
 
     def on_time(self, now: int) -> None:
         """Paper: market time is ``now``; orders end and arrive."""
-        while self._of or self.held or self._is_open:
+        while self._of or self.held or self._squares_by(now):
             due = self._next_change()
             if due is None or due[0] > now:
                 break

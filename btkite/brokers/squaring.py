@@ -42,6 +42,7 @@ class Squaring(Flattening):
         super().__init__(broker)
         self._windows: dict[tuple[str, int], tuple[int, int]] = {}
         self._told: tuple[int, str] = (-1, "")
+        self._asleep: tuple[int, int, int] = (-1, -1, 0)  # from when to when nothing is due, of so many instruments
 
     # -- when -------------------------------------------------------------------------------------------
 
@@ -80,6 +81,14 @@ class Squaring(Flattening):
         if broker.config.broker.square_off is None:
             return None
         now, moments = broker.now, []
+        if not broker.terms and not broker.holds_anything:
+            return None
+        begins, wakes, known = self._asleep
+        if not (begins <= now < wakes and known == len(broker.feeds)):
+            wakes = self._wakes(now)
+            self._asleep = now, wakes, len(broker.feeds)
+        if now < wakes:
+            return wakes
         if any(self._steps(now)):
             return now
         for instrument, held in self._concerned():
@@ -87,6 +96,18 @@ class Squaring(Flattening):
             if at is not None:
                 moments.append(at)
         return min(moments, default=None)
+
+    def _wakes(self, now: int) -> int:
+        """The first square-off of any instrument of the run that is not over; now, in the middle of one."""
+        moments = []
+        for data in self._broker.feeds.values():
+            instrument = self._broker.instrument(data)
+            for day in range(now // DAY, now // DAY + _AHEAD):
+                window = self.window(instrument, day)
+                if window is not None and now < window[1]:
+                    moments.append(max(window[0], now))
+                    break
+        return min(moments, default=now + DAY)
 
     def _next(self, instrument: Instrument, now: int, *, held: bool) -> int | None:
         """The moment of its square-off: of today, if that is not over; else, if it is ``held``, of the next session; in
@@ -146,6 +167,14 @@ class Squaring(Flattening):
         closes = [key for key, instrument in self._positions() if self.is_time(instrument, now) and self.may_close(key)]
         return cancels, closes
 
+    def _meets(self, order: Any) -> bool:
+        """Not what is for another day, or is placed again then."""
+        instrument = self._broker.instrument_of_order(order)
+        return not self._is_for_later(order.ref) and not self._stays(order, instrument)
+
+    def _is_for_later(self, ref: int) -> bool:
+        return self._broker.held.get(ref, -1) // DAY > self._broker.now // DAY
+
     def _stays(self, order: Any, instrument: Instrument) -> bool:
         """An entry that is placed again tomorrow."""
         terms = self._broker.terms.get(order.ref)
@@ -178,7 +207,7 @@ class Squaring(Flattening):
             if order is None or ref < 0 or ref in broker.safety or not order.alive() or not order.active():
                 continue
             instrument = broker.instrument_of_order(order)
-            if broker.held.get(ref, -1) // DAY > day:  # for another day
+            if self._is_for_later(ref):
                 continue
             if self._ends(instrument, broker.product_of_order(order), day):
                 yield order, instrument

@@ -92,6 +92,18 @@ def test_an_entry_that_is_carried_stays_and_what_it_fills_is_closed_at_once(kite
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_an_entry_that_is_carried_does_not_hold_it_up(kite_exchange, mode):
+    plan = {
+        2: buy(size=3),
+        3: buy(size=1, exectype=Order.Limit, price=60.0, carry=True),
+        4: buy(size=1, exectype=Order.Limit, price=60.0, valid=datetime(2026, 11, 20, 15, 30)),
+    }
+    ran = run(kite_exchange, mode, plan, RISING + [CALM] * 3)
+    assert [size for _, size, *_ in ran.fills] == [3, -3]
+    assert all(order.alive() for order in ran.given[1:])
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_strategy_that_gives_its_stop_again_does_not_hold_it_up(kite_exchange, mode):
     def again(s: Any, order: Any) -> Any:
         if order.status == Order.Canceled and len(s.given) < 9:
