@@ -35,6 +35,8 @@ log = get_logger(__name__)
 _ROUND = timedelta(seconds=0.5)
 _AGAIN = timedelta(seconds=2)
 """After so long a cancellation that has not ended its order is asked for again."""
+_LAG = timedelta(seconds=90)
+"""So long Kite's positions may lag behind its order book."""
 Slot = tuple[str, str]
 Tell = Callable[[datetime, str], None]
 
@@ -94,6 +96,10 @@ class Sweep:
         self._run = base36(secrets.randbits(40), 8)
         self._cancelled: dict[str, datetime] = {}
         self._closing: dict[int, Closing] = {}
+        self._filled: dict[Slot, int] = {}  # what our orders have traded (signed)
+        self._bases: dict[
+            Slot, tuple[int, int, datetime]
+        ] = {}  # when last closed: units, what was filled by then, when
         self._said: set[str] = set()
 
     def run(self, patience: timedelta) -> tuple[str, ...]:
@@ -116,8 +122,7 @@ class Sweep:
     def _round(self, desk: Desk) -> tuple[str, ...]:
         for event in self._inbox.take():
             self._hear(event)
-        # Positions first: what trades between the two readings leaves an order that is seen to be over.
-        positions, book = self._client.positions(), self._client.orders()
+        book, positions = self._client.orders(), self._client.positions()  # which know of all that the book shows
         living = [row for row in book if not row.terminal]
         mine = self._known(book)
         now = self._clock.now()
@@ -131,8 +136,11 @@ class Sweep:
         held = [row for row in positions if _is_to_close(row)]
         busy = {(_key(row), row.product) for row in living} | {one.slot for one in self._closing.values() if one.doubt}
         for position in held:
-            if (_key(position), position.product) not in busy:
-                self._close(desk, position)
+            slot = (_key(position), position.product)
+            left = self._left(slot, position.quantity, now)
+            if slot not in busy and left:
+                self._bases[slot] = left, self._filled.get(slot, 0), now
+                self._close(desk, position, left)
         orders = [f"order {row.order_id} {_key(row)}" for row in living]
         return (*orders, *(f"position {row.quantity:g} {_key(row)} {row.product}" for row in held))
 
@@ -142,7 +150,26 @@ class Sweep:
         found = {row.order_id: tags[row.tag] for row in book if row.tag in tags}
         for ref in found.values():
             self._closing[ref].doubt = False
+        self._filled = {}
+        for row in book:
+            if row.order_id in found:
+                slot = self._closing[found[row.order_id]].slot
+                way = Side(row.transaction_type).sign
+                self._filled[slot] = self._filled.get(slot, 0) + way * row.filled_quantity
         return found
+
+    def _left(self, slot: Slot, quantity: int, now: datetime) -> int:
+        """What may be closed of a position that Kite shows: it may lag behind what our own orders have traded, and
+        nothing is to be sold twice."""
+        if slot not in self._bases:
+            return quantity
+        base, before, since = self._bases[slot]
+        expected = base + self._filled.get(slot, 0) - before
+        if now - since >= _LAG:
+            return quantity
+        if quantity * expected <= 0:
+            return 0
+        return min(quantity, expected) if quantity > 0 else max(quantity, expected)
 
     def _hear(self, event: Any) -> None:
         if not isinstance(event, DeskReply):
@@ -169,13 +196,12 @@ class Sweep:
 
     # -- closing ------------------------------------------------------------------------------------------
 
-    def _close(self, desk: Desk, position: Position) -> None:
+    def _close(self, desk: Desk, position: Position, units: int) -> None:
         instrument = self._store.instrument(_key(position))
-        side = Side.SELL if position.quantity > 0 else Side.BUY
-        most = largest_order(instrument, self._clock.now().date()) or abs(position.quantity)
+        side, left = Side.SELL if units > 0 else Side.BUY, abs(units)
+        most = largest_order(instrument, self._clock.now().date()) or left
         kind, price = self._how(instrument, side)
-        left = abs(position.quantity)
-        self._say(f"closes {position.quantity:g} {_key(position)} ({position.product})")
+        self._say(f"closes {units:g} {_key(position)} ({position.product})")
         while left:
             ref, some = self._ref(), min(left, most)
             left -= some

@@ -56,10 +56,12 @@ def test_a_run_whose_strategy_hangs_cancels_and_closes(
             hanging(tmp_path, steer, how)
             steer.speed(0.25)
             lively(steer)
+            steer.arm("too_many_requests", path="/orders*", every=3, times=None)
             before, began = len(steer.requests()), steer.now()
             process.send_signal(signal.SIGUSR2)
             until(lambda: not held(steer) and not open_orders(steer), "nothing is held, nothing rests", tmp_path)
             assert steer.now() - began <= timedelta(seconds=10)
+            assert steer.fired("too_many_requests")
             assert process.wait(PATIENCE) == 3
             taken = [row for row in steer.requests(before) if row["method"] == "POST" and row["status"] == 200]
             assert sum(int(row["form"]["quantity"]) for row in taken) == 6
@@ -71,6 +73,41 @@ def test_a_run_whose_strategy_hangs_cancels_and_closes(
         assert "SIGUSR2" in (path.parent / "kill").read_text()
         assert main(["kill", "--flatten"]) == 0
         assert "nothing was changed" in capsys.readouterr().out
+
+
+def test_a_run_whose_strategy_hangs_cancels_what_opens_and_keeps_what_protects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here(monkeypatch, tmp_path)
+    with market(tmp_path, speed=30) as exchange:
+        steer = Steering(exchange.url)
+        (tmp_path / "hangs.py").write_text(HANGS.replace("HOW", LOOP), encoding="utf-8")
+        with run(tmp_path, strategy="hangs.py:Hangs") as process:
+            hanging(tmp_path, steer, LOOP)
+            process.send_signal(signal.SIGUSR1)
+            assert process.wait(PATIENCE) == 3
+            assert sorted(row["transaction_type"] for row in open_orders(steer)) == ["SELL"] * 3
+            assert len(held(steer)) == 3
+
+
+def test_a_signal_is_heeded_by_a_run_that_goes_on_and_a_second_one_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here(monkeypatch, tmp_path)
+    with market(tmp_path, speed=30) as exchange:
+        steer = Steering(exchange.url)
+        with run(tmp_path) as process:
+            until(lambda: holding(steer), "three positions and five orders", tmp_path)
+            process.send_signal(signal.SIGUSR2)
+            until(lambda: not held(steer) and not open_orders(steer), "nothing is held, nothing rests", tmp_path)
+            (path,) = tmp_path.rglob("kill")
+            said, placed = path.read_text(), len(steer.orders())
+            process.send_signal(signal.SIGUSR2)
+            process.send_signal(signal.SIGUSR1)
+            after = steer.now() + timedelta(minutes=2)
+            until(lambda: steer.now() >= after, "two minutes of the market")
+            assert (path.read_text(), len(steer.orders())) == (said, placed)
+            assert process.poll() is None
 
 
 def test_a_process_that_stands_still_is_ended_and_its_account_closed_by_the_one_that_kills(
