@@ -203,6 +203,7 @@ def test_the_whole_account_is_emptied_by_name(
             steer.speed(1)
             lively(steer, 300)
             steer.arm("too_many_requests", path="/orders*", every=3, times=None)
+            steer.arm("stale_positions", times=None, seconds=4)
             assert main(["kill", "--flatten", "--account", "--reason", "all out", "--confirm", USER]) == 0
             assert "the account is empty" in capsys.readouterr().err
             assert steer.fired("too_many_requests")
