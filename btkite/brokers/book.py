@@ -461,7 +461,9 @@ class BookBroker(Changes):
         child.activate()
         self.admit(child)
 
-    def close_out(self, key: str, owner: Any, *, because: str, tag: str) -> Any:
+    def close_out(
+        self, key: str, owner: Any, *, because: str = "a person closes what is held", tag: str = "kill"
+    ) -> Any:
         """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: nobody asks the strategy."""
         size, data = self._positions[key].size, self._datas[key]
         instrument = self._held.get(key) or self.instrument_named(key, data)  # a slot may have gone on
