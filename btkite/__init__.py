@@ -18,8 +18,8 @@ _HOME = {
     "RunResult": "report.result",
     "SimBroker": "brokers.sim",
     "SystemClock": "clock",
-    "arm": "arming",
     "load_config": "config",
+    "resume": "resuming",
     "run": "runs",
 }
 
@@ -42,7 +42,6 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from .arming import arm as arm
     from .brokers.kite import KiteBroker as KiteBroker
     from .brokers.sim import SimBroker as SimBroker
     from .clock import ExchangeClock as ExchangeClock
@@ -51,5 +50,6 @@ if TYPE_CHECKING:
     from .engine import Cerebro as Cerebro
     from .feed import KiteData as KiteData
     from .report.result import RunResult as RunResult
+    from .resuming import resume as resume
     from .runs import run as run
     from .store import KiteStore as KiteStore

@@ -13,7 +13,7 @@
     ├ RuleViolation    Kite's or the regulator's rule, caught before the wire
     ├ KiteUnavailable  a read failed (network, maintenance, rate); reads may be tried again
     ├ FeedSilent       no data in market hours; entries are paused
-    ├ RiskHalt         the gate is HALTED; nothing but reducing orders until it is re-armed
+    ├ RiskHalt         the gate is HALTED; nothing but reducing orders until `btkite resume`
     ├ WrongThread      an order was given outside Cerebro's thread; nothing was sent
     ├ JournalBroken    the journal cannot be written or read: nothing is sent until it is repaired
     └ AccountLocked    another process runs this account

@@ -42,6 +42,7 @@ class Pump(Standing):
         self._running = False
         self.looks: list[Callable[[], None]] = []  # called at every turn, on Cerebro's thread
         self.ticked: datetime | None = None  # market time of the last tick that was taken
+        self.turns = 0  # of the pump, for who watches from another thread whether Cerebro's goes on
         self._asked_desk = False
         self._hurried = False
         self._released = datetime.min  # up to which bars were closed
@@ -162,6 +163,7 @@ class Pump(Standing):
 
     def pump(self) -> None:
         """Take what has come; if there is nothing to do, wait until there is."""
+        self.turns += 1
         for look in self.looks:
             look()
         if self._expired is not None:

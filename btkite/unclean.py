@@ -3,7 +3,7 @@
 Each run of an account that lasts writes *began* and *ended* into its journal, with the machine's time. A beginning
 that finds the one before it not ended counts one unclean end, at that moment. After three of them within ten
 minutes, the next run opens no positions until it has lasted ten minutes itself; a clean end, or a person's word
-(`btkite arm`), wipes the count. A run that an error ends in good order, all written down and everything stopped, is
+(`btkite resume`), wipes the count. A run that an error ends in good order, all written down and everything stopped, is
 neither: it does not count, and wipes nothing.
 """
 
@@ -37,11 +37,11 @@ def ends(journal: Journal, wall: datetime, *, running: bool = False) -> list[dat
     """The unclean ends within the last ten minutes before ``wall``, were a run to begin then. ``running``: the run
     that was the last to begin goes on, and has not ended at all."""
     last = max(
-        (event for kind in ("began", "ended", "armed") if (event := journal.last(kind)) is not None),
+        (event for kind in ("began", "ended", "resumed") if (event := journal.last(kind)) is not None),
         key=lambda event: event.seq,
         default=None,
     )
-    if last is None or last.kind == "armed":
+    if last is None or last.kind == "resumed":
         return []
     known = [datetime.fromisoformat(text) for text in last.data.get("unclean") or ()]
     if last.kind == "began" and not running:

@@ -13,7 +13,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 PRINTS = {
-    "backtest_by_hand.py": r"40 trades, 40 won, ₹2,444\.25 gross\n₹\d+\.\d\d charges",
+    "backtest_by_hand.py": r"40 trades, 40 won, ₹2,421\.00 gross\n₹\d+\.\d\d charges",
     "custom_sizer.py": r"0\.02 % a trade: \d+ trades of \[\d.*\] units(.|\n)*0\.08 % a trade",
     "live_on_exchange.py": r"INFY is LIVE\n(.|\n)*Sell 6 Limit +Completed +1545\.00(.|\n)*BUY MARKET COMPLETE morn",
     "three_lines.py": r"2026-11-18 11:50:00(.|\n)*'NSE:INFY': 1584\.0",

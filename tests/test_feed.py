@@ -23,7 +23,7 @@ from btkite.values import INTERVALS, Instrument
 
 ENGINES = pytest.mark.parametrize("engine", [Cerebro, bt.Cerebro], ids=["btkite.Cerebro", "bt.Cerebro"])
 LINES = ("datetime", "open", "high", "low", "close", "volume", "openinterest")
-FREE = Config().with_(**{"risk.enabled": False, "broker.charges": False})
+FREE = Config().with_(**{"risk.enabled": False, "broker.charges": False, "broker.square_off": None})
 MONDAY = datetime(2024, 7, 1)
 IST = timezone(timedelta(hours=5, minutes=30))
 

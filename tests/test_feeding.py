@@ -245,7 +245,7 @@ def test_two_intervals_of_one_instrument(kite_exchange):
 def test_a_day_decided_early_trades_on_the_same_day(kite_exchange, how):
     hours = candles(days=(MONDAY, TUESDAY), count=7, interval="60minute")
     kite_exchange.reset(hours, start=MONDAY + timedelta(hours=9), interval="60minute")
-    feed, config = {**A, "interval": "day"}, {}
+    feed, config = {**A, "interval": "day"}, {"broker.square_off": None}
     if how == "by the feed":
         feed["decide_at"] = time(15, 5)
     else:

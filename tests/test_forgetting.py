@@ -35,7 +35,7 @@ def test_of_a_run_of_days_only_the_newest_orders_and_trades_are_kept(kite_exchan
     monkeypatch.setattr("btkite.forgetting.KEPT", 100)
     bars = candles(days=(MONDAY, TUESDAY, WEDNESDAY), count=375)
     kite_exchange.reset(bars, start=MONDAY + timedelta(hours=9))
-    store = kite_exchange.store(mode, config=kite_exchange.config())
+    store = kite_exchange.store(mode, config=kite_exchange.config(**{"broker.square_off": None}))
     cerebro = Cerebro(stdstats=False)
     cerebro.adddata(store.getdata("NSE:AAA", interval="minute"))
     broker = store.getbroker()

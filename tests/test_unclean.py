@@ -57,7 +57,7 @@ def test_a_clean_end_wipes_the_count(journal: Journal) -> None:
 
 def test_a_persons_word_wipes_the_count(journal: Journal) -> None:
     after = crashes(journal, 3)
-    journal.append("armed", {})
+    journal.append("resumed", {})
     assert unclean.begin(journal, after) == []
 
 

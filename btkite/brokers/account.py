@@ -78,6 +78,16 @@ class Account(Charging):
         """Refs of orders that close what must be closed: they pass every limit, and nothing cancels them."""
         return self._safety
 
+    @property
+    def feeds(self) -> dict[str, Any]:
+        """The feed of each instrument that was ever traded or watched here."""
+        return self._datas
+
+    @property
+    def holds_anything(self) -> bool:
+        """Whether any position is open."""
+        return any(position.size for position in self._positions.values())
+
     def feed_of(self, key: str) -> Any:
         """Of the feeds of ``EXCHANGE:TRADINGSYMBOL``, the one with the shortest bars; None if there is none."""
         return self._datas.get(key)
@@ -92,6 +102,14 @@ class Account(Charging):
                 "orders are given, changed and cancelled on the thread on which Cerebro runs, from next() or a "
                 "notify method: hand over to it what another thread has found; nothing was done"
             )
+
+    def open_instruments(self) -> list[tuple[str, Instrument]]:
+        """What is held, by key."""
+        found = []
+        for key, position in self._positions.items():
+            if position.size and (data := self._datas.get(key)) is not None:
+                found.append((key, self._held.get(key) or self.instrument_named(key, data)))
+        return found
 
     # -- what an order means ----------------------------------------------------------------------------
 
@@ -114,6 +132,7 @@ class Account(Charging):
         instrument = self.instrument_of_order(order)
         settings, info = self.config.broker, order.info
         last = float(order.data.close[0]) if len(order.data) else float(order.created.pclose or 0.0)
+        last = last or self.ledger.position(instrument.key).last_price  # closed before the first bar of a run
         kind, price, trigger = translate.sent_as(order, instrument, settings, last)
         if order.triggered:  # what rests of a stop is its limit, or it takes what there is
             kind, trigger = _TRIGGERED.get(kind, kind), 0.0

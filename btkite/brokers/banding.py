@@ -70,6 +70,13 @@ class Banding(Truth):
         price = self.within_bands(order, wanted.price, wanted.trigger_price)
         return wanted if price == wanted.price else replace(wanted, price=price)
 
+    def locked(self, key: str) -> str:
+        band, last = self.bands.get(key), self.exits.heard(key) or self.last_price(key)
+        if band is None or band.lower < last < band.upper:
+            return ""
+        end, price = ("lower", band.lower) if last <= band.lower else ("upper", band.upper)
+        return f"; {key} is locked at its {end} circuit of {price:g}"
+
     def within_bands(self, order: Any, price: float, about: float = 0.0) -> float:
         """The limit nearest to ``price`` that the exchange takes; ``about``: of a stop that goes off at that price."""
         for band in (self.band_of(order), self._range_of(order, about)):

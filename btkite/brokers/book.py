@@ -30,6 +30,7 @@ from .heeding import Heeding
 from .orders import Orders
 from .overnight import INTRADAY
 from .record import restore_money
+from .squaring import Squaring
 from .terms import Terms, terms_of
 from .wording import misunderstood
 
@@ -67,6 +68,8 @@ class BookBroker(Heeding):
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
         self.ending: set[int] = set()  # orders that end at this moment by themselves
+        self.squaring = Squaring(self)
+        self._shutting: Instrument | None = None  # what is closed at this moment, by us
         self._forget_at = 0
         self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
 
@@ -113,7 +116,7 @@ class BookBroker(Heeding):
         **kwargs: Any,
     ) -> Any:
         self.check_thread()
-        instrument = self.instrument(data)
+        instrument = self._shutting or self.instrument(data)
         self._know(data)
         exectype = Order.Market if exectype is None else exectype
         quantity = translate.whole(size)
@@ -136,6 +139,8 @@ class BookBroker(Heeding):
             transmit=transmit,
             simulated=not len(data),  # without a bar backtrader cannot make an order otherwise; it will be denied
         )
+        if self._flattening:  # it leaves without a bar, too: backtrader shows it to its strategy
+            order.p.simulated = False
         order.addinfo(**kwargs)
         order.addinfo(instrument=instrument.key)
         self.note_fraction(order, quantity, size)
@@ -237,7 +242,12 @@ class BookBroker(Heeding):
         return None
 
     def _too_late(self, order: Any) -> Denial | None:
-        """Why Kite takes no new intraday order at this hour."""
+        """Why no intraday order is taken at this hour: it is squared off by us, or Kite takes none."""
+        instrument = self.instrument_of_order(order)
+        if not self._flattening and self.squaring.is_time(instrument, self.now):
+            denial = self.squaring.denial(instrument, self.product_of_order(order))
+            if denial is not None:
+                return denial
         if self.config.broker.mis_cutoff == "send" or order.parent is not None:
             return None
         wanted = self.proposal(order)
@@ -328,6 +338,10 @@ class BookBroker(Heeding):
 
     def _session_at(self, instrument: Instrument, when: int) -> tuple[int, int] | None:
         return hours.session_at(instrument, when, traded_anyway=when // DAY in self._candle_days(instrument))
+
+    def session_on(self, instrument: Instrument, day: int) -> tuple[int, int] | None:
+        """Open and close of an instrument's session on a day (days since 1970)."""
+        return hours.session_on(instrument, day, traded_anyway=day in self._candle_days(instrument))
 
     def _candle_days(self, instrument: Instrument) -> frozenset[int]:
         """Days since 1970 that have candles, whatever the calendar says of them."""
@@ -455,19 +469,24 @@ class BookBroker(Heeding):
         child.activate()
         self.admit(child)
 
-    def close_out(self, key: str, owner: Any, *, by: str = "the kill switch", tag: str = "kill") -> Any:
-        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: by the word of a person, or of
-        a loss limit."""
+    def close_out(
+        self, key: str, owner: Any, *, because: str = "a person closes what is held", tag: str = "kill"
+    ) -> Any:
+        """The whole position of ``EXCHANGE:TRADINGSYMBOL`` at market, past every limit: nobody asks the strategy."""
         size, data = self._positions[key].size, self._datas[key]
-        self._flattening = True
+        instrument = self._held.get(key) or self.instrument_named(key, data)  # a slot may have gone on
+        self._flattening, self._shutting = True, instrument
         try:
             give = self.sell if size > 0 else self.buy
-            why = f"{by} closes what is held"
-            for piece in self._pieces(self.instrument(data), int(abs(size))):
-                last = give(owner, data, piece, tag=tag, after_hours="next_open", because=why)
+            for piece in self._pieces(instrument, int(abs(size))):
+                last = give(owner, data, piece, tag=tag, after_hours="next_open", because=because)
             return last
         finally:
-            self._flattening = False
+            self._flattening, self._shutting = False, None
+
+    def locked(self, key: str) -> str:
+        """What is known of why nothing trades in an instrument, for the end of a sentence."""
+        return ""
 
     def hasten(self, order: Any) -> None:
         """Its cancellation has failed and is to be asked for again without a long wait."""

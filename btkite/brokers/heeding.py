@@ -59,5 +59,5 @@ class Heeding(Changes):
             self._winding = None
             return
         if self._winding is None:
-            self._winding = Winding(self, by=" and ".join(denial.key for denial in self.gate.stops), tag="risk")
+            self._winding = Winding(self, word=" and ".join(denial.key for denial in self.gate.stops), tag="risk")
         self._winding.turn(flatten=closing is not None)

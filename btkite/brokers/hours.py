@@ -38,11 +38,14 @@ def session_at(instrument: Instrument, now: int, *, traded_anyway: bool = False)
     """Open and close of the session that ``now`` falls in (from the first part's open to the last
     part's close), or None outside. ``traded_anyway``: history has candles on that day although the
     table calls it closed; then the regular hours serve."""
-    day = now // DAY
+    found = session_on(instrument, now // DAY, traded_anyway=traded_anyway)
+    return found if found is not None and found[0] <= now < found[1] else None
+
+
+def session_on(instrument: Instrument, day: int, *, traded_anyway: bool = False) -> tuple[int, int] | None:
+    """Open and close of the session of ``day``, see :func:`session_at`."""
     found = parts(instrument.exchange, day) or (_regular(instrument.exchange, day) if traded_anyway else ())
-    if found and found[0][0] <= now < found[-1][1]:
-        return found[0][0], found[-1][1]
-    return None
+    return (found[0][0], found[-1][1]) if found else None
 
 
 def next_open(instrument: Instrument, now: int, *, candle_days: frozenset[int] = frozenset()) -> int:

@@ -284,6 +284,8 @@ class KiteBroker(Slicing):
         self._ask_margins(now)
         self.ask_bands(now)
         self.widen(now)
+        if self.ready:
+            self.squaring.turn()
         self.tend_at(now)
         self.roll(now)
 
@@ -338,6 +340,8 @@ class KiteBroker(Slicing):
             *self.compare_due(),
             *self.widen_due(),
         ]
+        if self.ready and (at := self.squaring.due()) is not None:
+            due.append(at)
         return min(due, default=None)
 
     def _ask_margins(self, now: int) -> None:

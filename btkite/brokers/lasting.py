@@ -119,6 +119,11 @@ class Lasting(Fitting):
         """Whether orders or positions of an earlier run go on in this one."""
         return self._takes_up
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what the last run left is known: before that, nobody can say that nothing is open."""
+        return self._saved is None
+
     def account_state(self) -> dict[str, Any]:
         """What a restart must know beside the book; nothing, where the account is ours alone."""
         return {}

@@ -20,7 +20,7 @@ from .cutting import is_many, pieces
 from .tape import Growing, Print, Tape, span_of
 
 _NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
-_END, _ARRIVAL, _PRINT = range(3)  # what happens at one second, in this order
+_END, _ARRIVAL, _SQUARE, _PRINT = range(4)  # what happens at one second, in this order
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         if until <= self._now:
             return
         self.go_on_heeding()
-        while self._of or self.held:
+        while self._of or self.held or self._squares_by(until):
             due = self._next_due()
             if due is None or due[0] > until or (due[0] == until and due[1] == _PRINT):
                 break
@@ -157,7 +157,15 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             due = (at, _ARRIVAL, "", ref) if deadline is None or deadline > at else (deadline, _END, "", ref)
             if best is None or due < best:
                 best = due
+        moment = self.squaring.due()
+        if moment is not None and (best is None or (moment, _SQUARE) < best[:2]):
+            best = (moment, _SQUARE, "", None)
         return best
+
+    def _squares_by(self, until: int) -> bool:
+        """Whether something that is held may have to be squared off by then."""
+        due = self.squaring.due()
+        return due is not None and due <= until
 
     def _end_of(self, ref: int) -> int:
         deadline, close = self.terms[ref].deadline, self._closes[ref]
@@ -168,6 +176,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             self._print(due[3], due[4])
         elif due[1] == _ARRIVAL:
             self._arrive(self.orders[due[3]])
+        elif due[1] == _SQUARE:
+            self.squaring.turn()
         else:
             self._end_all()
         self.flush()
@@ -397,7 +407,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def on_time(self, now: int) -> None:
         """Paper: market time is ``now``; orders end and arrive."""
         self.go_on_heeding()
-        while self._of or self.held:
+        while self._of or self.held or self._squares_by(now):
             due = self._next_change()
             if due is None or due[0] > now:
                 break
@@ -410,7 +420,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def next_due(self) -> int | None:
         """The next second at which :meth:`on_time` has something to do."""
         ends = [self._end_of(ref) for ref in self._of] + self.held_due()
-        return min(ends) if ends else None
+        at = self.squaring.due()
+        return min([*ends, *([] if at is None else [at])], default=None)
 
     # -- instruments ------------------------------------------------------------------------------------
 

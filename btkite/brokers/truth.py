@@ -155,6 +155,11 @@ class Truth(Outside):
             self._is_in_step()
 
     @property
+    def is_settled(self) -> bool:
+        """Also what became of it at Kite."""
+        return super().is_settled and self.ready
+
+    @property
     def _period(self) -> int:
         wanted = math.ceil(self.config.broker.reconcile)
         return max(wanted, _LOCKSTEP) if self.store.clock.complete else wanted

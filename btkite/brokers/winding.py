@@ -9,30 +9,31 @@ trade.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..linetime import from_seconds
+from typing import TYPE_CHECKING
+
 from ..log import get_logger
+from .flattening import Flattening
 
 if TYPE_CHECKING:
-    from .heeding import Heeding
+    from .book import BookBroker
+
+if TYPE_CHECKING:
+    from .book import BookBroker
 
 log = get_logger(__name__)
-_PATIENT = 8
-"""Closing orders of one instrument that are refused a second apart; then the waits grow."""
-_LONGEST_WAIT = 16
 
 
-class Winding:
+class Winding(Flattening):
     """One account's way to rest."""
 
-    def __init__(self, broker: Heeding, *, by: str = "the kill switch", tag: str = "kill") -> None:
-        self._broker: Any = broker
-        self._by = by
-        self._tag = tag  # of the orders that close, at Kite
-        self._tries: dict[str, int] = {}
-        self._again: dict[str, int] = {}
-        self._waited_for: set[int] = set()
+    word = "the kill switch"
+    tag = "kill"
+
+    def __init__(self, broker: BookBroker, *, word: str = "", tag: str = "") -> None:
+        super().__init__(broker)
+        self.word, self.tag = word or self.word, tag or self.tag
         self._cancelled: set[str] = set()  # instruments of which an order was cancelled in this turn
 
     def turn(self, *, flatten: bool) -> bool:
@@ -43,6 +44,7 @@ class Winding:
         left = self._cancel(everything=flatten)
         if flatten:
             left = self._close() or left
+            self.look_for_stuck()
         return not left
 
     def _cancel(self, *, everything: bool) -> bool:
@@ -61,47 +63,17 @@ class Winding:
             elif not everything and (key, not order.isbuy()) in opening:
                 continue  # given after one of the other side: it protects what that may have filled unknown to us
             else:
-                log.warning("cancelled", by=self._by, ref=order.ref, symbol=order.info.get("instrument"))
+                log.warning("cancelled", by=self.word, ref=order.ref, symbol=order.info.get("instrument"))
                 self._cancelled.add(key)
                 broker.cancel(order)
         return left
 
     def _close(self) -> bool:
-        broker, left = self._broker, False
-        owners = list(getattr(broker.cerebro, "runningstrats", ()))
-        for key, position, _ in broker.holds():
-            left = True
-            data = broker.feed_of(key)
-            if data is None or not len(data) or not owners or self._works(key):
-                continue
-            if self._again.get(key, 0) > broker.now:
-                continue
-            tries = self._tries[key] = self._tries.get(key, 0) + 1
-            self._again[key] = broker.now + min(2 ** max(0, tries - _PATIENT), _LONGEST_WAIT)
-            log.warning("closed", by=self._by, symbol=key, size=position.size)
-            broker.close_out(key, owners[0], by=self._by, tag=self._tag)
-        return left
+        held = [key for key, _, _ in self._broker.holds()]
+        for key in held:
+            if self.may_close(key):
+                self.close(key)
+        return bool(held)
 
     def _works(self, key: str) -> bool:
-        """Whether an order of the instrument may still trade that the closing one must not meet."""
-        broker, found = self._broker, key in self._cancelled
-        for order in broker.orders.values():
-            if not order.alive() or not order.active() or broker.instrument_of_order(order).key != key:
-                continue
-            until = broker.uncertain_until(order.ref)
-            if until is None:
-                found = True
-            elif broker.proposal(order).reduces:
-                found = True
-                self._say_that_it_waits(order, until)
-        return found
-
-    def _say_that_it_waits(self, order: Any, until: int) -> None:
-        if order.ref not in self._waited_for:
-            self._waited_for.add(order.ref)
-            self._broker.alert(
-                "warning",
-                f"{order.info.get('instrument')} is closed when it is known whether Kite has order {order.ref}, "
-                f"by {from_seconds(until):%H:%M:%S} at the latest",
-                f"kill waits {order.ref}",
-            )
+        return super()._works(key) or key in self._cancelled

@@ -1,6 +1,6 @@
-"""``btkite quote|orders|positions|holdings|margins|profile|arm``: what the account and the market say, now.
+"""``btkite quote|orders|positions|holdings|margins|profile|resume``: what the account and the market say, now.
 
-Thin verbs over the store's research calls; none of them can place an order. ``arm`` asks nobody: it takes back what
+Thin verbs over the store's research calls; none of them can place an order. ``resume`` asks nobody: it takes back what
 has shut the account's gate.
 """
 
@@ -166,8 +166,11 @@ def profile(ctx: typer.Context, endpoint: At = None, as_json: Json = False) -> N
         typer.echo(f"{name.replace('_', ' '):<10} {', '.join(value) if isinstance(value, list) else value or '–'}")
 
 
-def arm(
+def resume(
     ctx: typer.Context,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why trading may go on: it must be said, and is journaled.")
+    ] = "",
     mode: Annotated[str, typer.Option("--mode", metavar="MODE", help="Whose gate: that of paper or of live.")] = "live",
     endpoint: At = None,
     confirm: Annotated[
@@ -176,15 +179,15 @@ def arm(
     ] = None,
 ) -> None:
     """Take back the kill switch and the loss limit that was passed. What is lost counts anew from here."""
-    from .. import arming
+    from .. import resuming
 
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
-    found = arming.shut(mode, config=config)
-    if found and confirm is None and sys.stdin.isatty():
-        said: str = typer.prompt(f"{found}. Type {found.account} to arm it again", err=True)
+    found = resuming.shut(mode, config=config)
+    if found and reason and confirm is None and sys.stdin.isatty():
+        said: str = typer.prompt(f"{found}. Type {found.account} to resume", err=True)
         confirm = said.strip()
-    found = arming.arm(mode, confirm=confirm, config=config)
-    typer.echo(f"{found}; it is armed again: the next run opens positions" if found else str(found))
+    found = resuming.resume(mode, reason=reason, confirm=confirm, config=config)
+    typer.echo(f"{found}; it is open again: the next run opens positions" if found else str(found))
 
 
 @contextmanager

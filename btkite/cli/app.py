@@ -90,7 +90,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "orders": Verb("btkite.cli.orders:app", "The day's order book; why each order was given."),
     "status": Verb("btkite.cli.status:status", "How an account stands, from a second terminal."),
     "kill": Verb("btkite.cli.kill:kill", "No entry any more; on request, nothing open either."),
-    "arm": Verb("btkite.cli.account:arm", "Take back kill switch and loss limit."),
+    "resume": Verb("btkite.cli.account:resume", "Take back kill switch and loss limit."),
     "quote": Verb("btkite.cli.account:quote", "Last prices."),
 }
 

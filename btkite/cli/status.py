@@ -28,12 +28,19 @@ def status(
         str | None, typer.Option("--endpoint", metavar="NAME", help="kite, sandbox, simulator or an address.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Serve it as a page of this machine alone, with a kill button, until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", metavar="N", help="With --web: its port; 0 takes a free one.")] = 0,
 ) -> None:
     """How an account stands: its run, feeds, gate, positions, working orders, limits and last events.
 
     The exit code is 1 if a run has ended without a word, or lives and does not speak; else 0.
     """
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
+    if web:
+        _serve(config, mode, port)
+        return
     if watch and not as_json:
         _watch(config, mode)
         return
@@ -74,6 +81,22 @@ def _text(found: list[Standing]) -> str:
     if not found:
         return "no account is known: set broker.kite_connect.user_id (KITE_USER_ID)"
     return "\n\n".join("\n".join(shown(one)) for one in found)
+
+
+def _serve(config: Config, mode: str | None, port: int) -> None:
+    from ..errors import ConfigError
+    from ..watch.page import Page
+
+    try:
+        page = Page(config, lambda: look(config, mode), port)
+    except OSError as error:
+        raise ConfigError(f"port {port} cannot be served: {error.strerror}; --port 0 takes a free one") from None
+    with page:
+        typer.echo(f"{page.url}  (who has this address can kill; Ctrl-C ends the page, not the run)")
+        try:
+            page.serve_forever()
+        except KeyboardInterrupt:
+            return
 
 
 def _watch(config: Config, mode: str | None) -> None:

@@ -296,6 +296,8 @@ class PathTurns:
         due = int(self._mornings[row]) if row < len(self._mornings) else MANY
         for ref, at in broker.held.items():
             due = min(due, self._step_at(min(at, broker.terms[ref].deadline or at)))
+        if (at := broker.squaring.due()) is not None:
+            due = min(due, self._step_at(at))
         for ref, market in broker._of.items():
             due = min(due, self._first(ref, market, step))
             if due <= step + 1:

@@ -27,6 +27,7 @@ CASH = frozenset({"NSE", "BSE"})
 LONGEST_TTL = 120
 FEWEST_LEGS = 2
 _CRORE = 1e7
+_DELIVERED = date(2019, 10, 1)
 _NO_AUCTION = frozenset({"BSE:BSE", "BSE:CDSL"})
 """BSE leaves itself and its depository out."""
 
@@ -57,6 +58,14 @@ def mis_cutoff(instrument: Instrument, session: tuple[datetime, datetime]) -> da
     where = instrument.exchange
     of_auction = where in CASH and instrument.key not in _NO_AUCTION and instrument.tradingsymbol in _with_derivatives()
     return square_off_time(where, *session, cas=of_auction)
+
+
+def settles_in_shares(instrument: Instrument, day: date) -> bool:
+    """Whether what is held of it at its expiry becomes a delivery of shares: futures and options on a share, all of
+    them since the expiry of October 2019 (index contracts are settled in cash)."""
+    where = instrument.exchange
+    derivative = instrument.is_future or instrument.is_option
+    return derivative and where in ("NFO", "BFO") and instrument.name not in INDEX_NAMES and day >= _DELIVERED
 
 
 def forbidden(order: Proposal, day: date, *, amo: bool = False) -> Denial | None:

@@ -86,7 +86,7 @@ class Rule(Protocol):
 
     ``key``: its name in the configuration, empty for a law of the exchange · ``also``: keys of its other fields ·
     ``funds``: it speaks of money that is not there · ``watched``: it looks at what is lost, and so at every mark ·
-    ``latches``: once it has said no, nothing is opened any more until the gate is armed again · ``timed``: it depends
+    ``latches``: once it has said no, nothing is opened any more until trading is resumed · ``timed``: it depends
     on the moment or on the orders before, not on the size · ``unit``: of its figures: ₹, %, s, or empty for a count.
     """
 

@@ -21,7 +21,7 @@ from .rules import check
 from .verdicts import verdicts
 
 ONLY_REDUCING = "only orders that reduce the position pass"
-UNTIL_ARMED = f"{ONLY_REDUCING} until the gate is armed again (end the run, then `btkite arm`)"
+UNTIL_ARMED = f"{ONLY_REDUCING} until a person resumes trading (end the run, then `btkite resume`)"
 TODAY = f"{ONLY_REDUCING} for the rest of the day"
 
 
@@ -30,7 +30,7 @@ class State(StrEnum):
 
     ACTIVE = "active"  # what the rules allow
     REDUCING = "reducing"  # only orders that reduce; left by itself when the cause is gone, or the day is over
-    HALTED = "halted"  # only orders that reduce; left by a person, who arms it again
+    HALTED = "halted"  # only orders that reduce; left by a person: `btkite resume`
 
 
 class RiskGate:
@@ -191,11 +191,12 @@ class RiskGate:
         """The reason of each cause that pauses entries now."""
         return {**self._pauses, **{cause: reason for cause, (_, reason) in self._pauses_of.items()}}
 
-    def halt(self, reason: str, now: datetime | None = None) -> None:
-        """Stop until a person calls :meth:`rearm`; with a kill switch, over restarts too."""
+    def halt(self, reason: str, now: datetime | None = None, *, flatten: bool = False) -> None:
+        """Stop until a person calls :meth:`rearm`; with a kill switch, over restarts too, and with ``flatten`` what is
+        held is closed."""
         self._state, self._reason = State.HALTED, reason
         if self.kill is not None:
-            self.kill.engage(reason, now)
+            self.kill.engage(reason, now, flatten=flatten)
 
     def rearm(self) -> None:
         """A person's word that trading may go on: halt, kill switch and limits for good are taken back, and what

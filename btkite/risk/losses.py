@@ -102,7 +102,7 @@ class MaxPortfolioLossPct(Watched):
         lost, most = self.lost(book)
         if not is_over(lost, most):
             return None
-        since = "" if book.loss_from == book.capital else " since the gate was armed again"
+        since = "" if book.loss_from == book.capital else " since trading was resumed"
         return (
             f"{rupees(lost)} of the capital are lost{since}, the limit is {rupees(most)} "
             f"({self.limit:g} % of {rupees(book.capital)})"

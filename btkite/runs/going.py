@@ -23,6 +23,7 @@ from .markets import config_on
 from .outcome import cut_short, outcome
 from .telling import telling
 from .waiting import set_off_when_live
+from .watchdog import watched
 
 if TYPE_CHECKING:
     from ..store import KiteStore
@@ -66,6 +67,7 @@ def _go(plan: Run, ending: Ending) -> RunResult:
             stack.callback(lambda: folder.note_events(broker.record.lines()))
         if plan.mode.journal:
             stack.enter_context(telling(plan, store, broker, cerebro))
+            stack.enter_context(watched(plan, store))
         if folder is not None and not plan.candles:  # also of a run that fails
             stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))
         result = _run(plan, cerebro, broker, ending)
@@ -103,7 +105,7 @@ def _count_ends(journal: Any, store: KiteStore, broker: Any, stack: ExitStack, e
     found = unclean.begin(journal, wall.now())
     why = unclean.sentence(found)
     if why:
-        store.on_probation(unclean.CAUSE, f"{why}: btkite arm, or ten minutes", wall.now() + unclean.WITHIN)
+        store.on_probation(unclean.CAUSE, f"{why}: btkite resume, or ten minutes", wall.now() + unclean.WITHIN)
 
     def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
         if isinstance(error, Exception) and (not isinstance(error, BtkiteError) or isinstance(error, JournalBroken)):

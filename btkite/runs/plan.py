@@ -31,7 +31,7 @@ class Run:
     started. ``origin`` says in words where prices come from. ``save``, ``report`` and ``tell``: what
     becomes of the result, see :func:`btkite.run`. ``repeated``: symbols that were named more than once, and are
     traded once. ``analyzers``: further ones, each with its params. ``ends_flat``: it is over once the kill switch has
-    closed everything.
+    done its work, or after ``patience`` real seconds.
     """
 
     mode: Mode
@@ -54,6 +54,7 @@ class Run:
     repeated: tuple[str, ...] = ()
     analyzers: tuple[tuple[type[bt.Analyzer], Mapping[str, Any]], ...] = ()
     ends_flat: bool = False
+    patience: float = 60.0
 
     @property
     def endpoint(self) -> str:

@@ -62,6 +62,7 @@ class Teller:
         self._looked = self._spoke = float("-inf")
         self._killed: tuple[bool, bool] | None = None  # the switch is known: flatten, and whether all is done
         self._token, self._expires = "", None
+        self._until = time.monotonic() + plan.patience
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -84,13 +85,13 @@ class Teller:
             self._say(f"the kill switch is engaged ({kill.reason}): " + _DEEDS[flatten])
             self._broker.remark("killed", reason=kill.reason, flatten=flatten)
             self._spoke = float("-inf")
-        done = self._winding.turn(flatten=flatten)
+        done = self._winding.turn(flatten=flatten) and self._broker.is_settled
         if done and not self._killed[1]:
             self._killed = (flatten, True)
             self._say("the kill switch has done its work")
             self._broker.remark("wound_down", flatten=flatten)
             self._spoke = float("-inf")
-        if done and flatten and self._plan.ends_flat:
+        if self._plan.ends_flat and (done or time.monotonic() >= self._until):
             self._cerebro.runstop()
 
     def _say(self, line: str) -> None:
@@ -150,7 +151,9 @@ class Teller:
                 "charges": ledger.charges,
                 "day_pnl": ledger.day_pnl,
             },
-            "winding": None if self._killed is None else {"flatten": self._killed[0], "done": self._killed[1]},
+            "winding": None
+            if self._killed is None
+            else {"flatten": self._killed[0], "done": self._killed[1], "stuck": list(self._winding.stuck.values())},
             "positions": _positions(broker),
             "orders": [_order(broker, order) for order in broker.orders.values() if order.alive()],
             "groups": broker.groups.state()["groups"],

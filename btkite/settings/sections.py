@@ -109,6 +109,18 @@ class Broker(Section):
         description="A MIS order that opens a position after the hour from which Kite takes none (15:25 for most "
         "shares, 15:12 for those with derivatives): deny it, in every mode, or send it all the same.",
     )
+    square_off: Number | None = Field(
+        default=3.0,
+        ge=0,
+        le=300,
+        description="Minutes before Kite squares MIS off (and charges for it) at which btkite does it, in every mode; "
+        "from then on no MIS order is taken. null: btkite leaves it to you, or to Kite.",
+    )
+    expiry: Literal["close", "leave"] = Field(
+        default="close",
+        description="On its last day, what is held of a future or option that ends in the delivery of shares: closed "
+        "with the square-off, whatever its product, or left.",
+    )
     unfilled: Literal["widen", "leave", "cancel"] = Field(
         default="widen",
         description="Live: what becomes of a MARKET or SL-M order that rests because the market ran beyond its "
@@ -186,7 +198,7 @@ class Broker(Section):
     foreign: Literal["adopt", "ignore", "halt"] = Field(
         default="halt",
         description="Live: what others trade in an instrument of the run. adopt: our position follows; ignore: it is "
-        "theirs; halt: adopt, and only reduce until `btkite arm`.",
+        "theirs; halt: adopt, and only reduce until `btkite resume`.",
     )
     kite_connect: KiteConnect = Field(default_factory=KiteConnect, description="The app and the endpoint.")
 

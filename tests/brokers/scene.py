@@ -91,5 +91,6 @@ MORNING = [(105.0, 106.0, 104.0, 105.0)] * 3
 
 
 def overnight(plan: Mapping[int, Callable[[Any], Any]], morning: Any = MORNING, **more: Any) -> Planned:
-    """A session of hours, and the morning after."""
-    return play(HOURS + morning, plan, interval="60minute", **more)
+    """A session of hours, and the morning after; nobody squares off."""
+    config = {"broker.square_off": None, **more.pop("config", {})}
+    return play(HOURS + morning, plan, interval="60minute", config=config, **more)

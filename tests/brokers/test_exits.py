@@ -283,7 +283,7 @@ def test_exits_that_are_carried_are_one_order_again_in_the_morning(live):
 
 
 def test_exits_that_end_with_the_day_expire_both(live):
-    ran = run(live, HOURS + [CALM] * 3, {2: bracket()}, interval="60minute")
+    ran = run(live, HOURS + [CALM] * 3, {2: bracket()}, interval="60minute", **{"broker.square_off": None})
     assert [ran.story(n)[-1] for n in (1, 2)] == ["Expired", "Expired"]
     assert live.book() == []
 

@@ -133,7 +133,9 @@ def test_a_carried_order_is_placed_anew_in_the_morning(live):
 
 
 def test_an_order_without_deadline_expires_with_the_day(live):
-    ran = live.run(HOURS + [LOW] * 2, {3: buy(exectype=LIMIT, price=97.0)}, interval="60minute")
+    ran = live.run(
+        HOURS + [LOW] * 2, {3: buy(exectype=LIMIT, price=97.0)}, interval="60minute", **{"broker.square_off": None}
+    )
     assert ran.story() == ["Submitted", "Accepted", "Expired"]
     assert len(live.middle.calls("POST")) == 1
 
@@ -143,7 +145,7 @@ def test_of_an_oco_pair_that_ends_with_the_day_a_carried_one_goes_too(live):
         first = s.buy(size=1, exectype=LIMIT, price=97.0, carry=True)
         return [first, s.buy(size=1, exectype=STOP, price=120.0, oco=first)]
 
-    ran = live.run(HOURS + [LOW] * 2, {3: pair}, interval="60minute")
+    ran = live.run(HOURS + [LOW] * 2, {3: pair}, interval="60minute", **{"broker.square_off": None})
     assert [ran.story(n)[-1] for n in (0, 1)] == ["Canceled", "Expired"]
     assert len(live.middle.calls("POST")) == 2
     assert ran.fills == []
@@ -387,12 +389,13 @@ def test_a_triggered_stop_that_rests_is_changed_as_the_limit_that_it_is(live):
 
 def test_the_rest_of_a_carried_order_is_placed_and_changed_as_a_rest(live):
     """4 of 10 filled on the first day: 6 are placed, and a change to 12 asks for 8."""
+    config = {"broker.foreign": "ignore", "broker.square_off": None}
     plan = {
         2: buy(size=10, exectype=LIMIT, price=90.0, carry=True),
         3: lambda s: says(s, 4),
         8: lambda s: s.broker.modify(s.given[0], size=12, price=97.0),
     }
-    ran = live.run([*HOURS, CALM, CALM, LOW, LOW], plan, interval="60minute", **{"broker.foreign": "ignore"})
+    ran = live.run([*HOURS, CALM, CALM, LOW, LOW], plan, interval="60minute", **config)
     assert [post.form["quantity"] for post in live.middle.calls("POST")] == ["10", "6"]
     assert [put.form["quantity"] for put in live.middle.calls("PUT")] == ["8"]
     assert [size for _, size, _, _ in ran.fills] == [4, 8]
@@ -497,6 +500,7 @@ def test_the_close_is_not_a_cancel(live):
         [*HOURS, LOW],
         {3: lambda s: s.buy_bracket(size=1, exectype=Order.Market, stopprice=80.0, limitprice=120.0)},
         interval="60minute",
+        **{"broker.square_off": None},
     )
     assert live.middle.calls("DELETE") == []
     assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Expired", "Expired"]

@@ -13,7 +13,7 @@ from btkite.testing import run_strategy
 from btkite.values import Instrument
 from tests.brokers.scene import CALM, DAY, Order, Planned, buy
 
-KEY = {"broker.mis_cutoff": "deny"}
+KEY = {"broker.mis_cutoff": "deny", "broker.square_off": None}
 
 
 def instrument(key: str) -> Instrument:
@@ -89,7 +89,7 @@ def test_what_is_allowed_kite_takes(kite_exchange):
 
 
 def test_sent_all_the_same_kite_refuses_it(kite_exchange):
-    settings, config = {"checks": ("mis_cutoff",)}, {"broker.mis_cutoff": "send"}
+    settings, config = {"checks": ("mis_cutoff",)}, {**KEY, "broker.mis_cutoff": "send"}
     ran = kite_exchange.run_strategy(Planned, market(), plan={74: buy()}, config=config, settings=settings).strategy
     assert ran.story() == ["Submitted", "Rejected"]
     assert "allowed only till" in ran.given[0].info.reason

@@ -90,7 +90,7 @@ def test_halt_our_position_follows_and_only_what_reduces_passes(live):
     plan = {2: buy(size=2), 3: outside(live, "BUY", 3), 5: buy(size=1), 7: sell(size=5)}
     ran = live.run(LONG, plan)  # the default
     assert ran.story(1) == ["Rejected"]
-    assert "until the gate is armed again" in ran.given[1].info.denied
+    assert "until a person resumes trading" in ran.given[1].info.denied
     assert ran.story(2) == DONE
     assert ran.position.size == live.held() == 0
     loud = [news for news in ran.news if "from outside" in news]

@@ -146,7 +146,7 @@ def calls(exchange: Any) -> list[dict[str, Any]]:
 def test_what_the_kill_switch_closes_goes_in_as_many_orders_as_it_needs(kite_exchange):
     plan = {
         2: lambda s: [s.buy(size=1755), s.buy(size=1690)],
-        3: lambda s: s.broker.close_out(INDEX, s),
+        3: lambda s: s.broker.close_out(INDEX, s, because="by hand", tag="kill"),
     }
     ran = kite_exchange.run_strategy(Planned, market(INDEX), cash=1e9, plan=plan, settings=kite(INDEX)).strategy
     assert [int(row["quantity"]) for row in kite_exchange.orders() if row["transaction_type"] == "SELL"] == [1755, 1690]

@@ -323,7 +323,7 @@ def test_a_deadline_passes_between_ticks_and_wakes_the_store():
 def test_orders_end_with_the_session_and_wait_for_the_next():
     first = CLOSE - timedelta(minutes=2)
     plan = {1: buy(exectype=Order.Limit, price=90.0), 2: buy()}
-    ran = run([QUIET] * 2, plan, first=first, **{"broker.mis_cutoff": "send"})
+    ran = run([QUIET] * 2, plan, first=first, **{"broker.mis_cutoff": "send", "broker.square_off": None})
     assert ran.story(0) == ["Submitted", "Accepted", "Expired"]
     assert ran.given[1].alive()
     assert ran.broker.next_due() == to_seconds(datetime(2026, 11, 19, 9, 15))

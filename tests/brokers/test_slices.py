@@ -196,7 +196,7 @@ def test_what_is_closed_in_slices_is_closed_also_if_we_die_between_two(live, tmp
             raise Dead
 
     monkeypatch.setattr(Record, "note", dies)
-    plan = {2: buy(size=SIZE), 4: lambda s: s.broker.close_out(INDEX, s) and None}
+    plan = {2: buy(size=SIZE), 4: lambda s: s.broker.close_out(INDEX, s, because="by hand", tag="kill") and None}
     clock = ManualClock(DAY)
     with Journal(tmp_path / "journal.sqlite", clock) as journal, pytest.raises(Dead):
         go(live, plan, record=Record(journal))

@@ -29,6 +29,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("BTKITE_KEYRING", "off")
+    monkeypatch.setenv("BTKITE_BROKER__SQUARE_OFF", "null")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -17,6 +17,7 @@ from btkite.watch.killing import open_of
 from tests.watch.running import PATIENCE, USER, held, here, holding, lively, market, open_orders, run, until
 
 Btkite = Callable[..., tuple[int, str, str]]
+WORDS = ("--reason", "all is well", "--confirm", USER)
 
 
 def test_entries_go_and_exits_stay_and_what_is_left_of_a_dead_run_is_closed_by_us(
@@ -103,9 +104,9 @@ def test_flatten_widens_a_kill_and_keeps_its_reason(btkite: Btkite, alone: Path)
     assert "was engaged already" in btkite("kill", "--flatten")[1]
 
 
-def test_arm_takes_it_back(btkite: Btkite, alone: Path) -> None:
+def test_resuming_takes_it_back(btkite: Btkite, alone: Path) -> None:
     btkite("kill", "--flatten")
-    assert btkite("arm", "--confirm", USER)[0] == 0
+    assert btkite("resume", *WORDS)[0] == 0
     assert not (alone / "kill").exists()
 
 
@@ -121,9 +122,11 @@ def test_what_is_waited_for_is_said() -> None:
     assert text == "order 4 NSE:INFY (Kite has not answered: looked up until 09:21:30)"
 
 
-def test_kill_and_arm_name_the_same_endpoint(btkite: Btkite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_and_resume_name_the_same_endpoint(
+    btkite: Btkite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The built-in simulator has an account of an exchange that serves, too."""
     here(monkeypatch, tmp_path)
     (tmp_path / "config.yaml").write_text(f"paths:\n  state: {tmp_path / 'state'}\n", encoding="utf-8")
-    said = [btkite("kill")[1], btkite("arm")[2], btkite("arm", "--confirm", USER)[1], btkite("arm")[1]]
+    said = [btkite("kill")[1], btkite("resume")[2], btkite("resume", *WORDS)[1], btkite("resume")[1]]
     assert len({re.findall(r"live on (\S+)\)", text)[0] for text in said}) == 1, said

@@ -205,12 +205,12 @@ def test_the_days_orders_are_listed_from_the_journal(btkite: Btkite, ran: Ran) -
     code, out, _ = btkite("orders", "list", "--json")
     assert code == 0
     rows = {row["ref"]: row for row in json.loads(out)}
-    assert [rows[ref]["state"] for ref in ran.refs] == ["completed", "denied", "expired", "completed"]
+    assert [rows[ref]["state"] for ref in ran.refs] == ["completed", "denied", "canceled", "completed"]
     for row in ran.booked:
         (ours,) = [one for one in rows.values() if row["order_id"] in one["order_ids"]]
         assert (ours["filled"], ours["average_price"]) == (row["filled_quantity"], row["average_price"])
     _, out, _ = btkite("orders", "list")
-    assert "expired" in out
+    assert "canceled" in out
     assert SYMBOL in out
 
 

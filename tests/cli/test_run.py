@@ -60,6 +60,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[dict
     monkeypatch.setenv("BTKITE_DATA__CACHE", str(tmp_path / "candles"))
     monkeypatch.setenv("BTKITE_EXCHANGE__PORT", "0")
     monkeypatch.setenv("BTKITE_KEYRING", "off")
+    monkeypatch.setenv("BTKITE_BROKER__SQUARE_OFF", "null")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
     CandleCache(tmp_path / "candles").write(made[0][SYMBOL])

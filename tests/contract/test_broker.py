@@ -302,7 +302,7 @@ def test_orders_of_the_last_bar_wait_for_the_next_open(house):
 def test_an_order_without_valid_ends_with_the_session(house):
     market = [CALM] * 7 + [DOWN] * 3  # a session of hours, and the morning after
     plan = {5: lambda s: s.buy(size=1, exectype=Order.Limit, price=95.0)}
-    ran = house.run(Noted, market, interval="60minute", plan=plan).strategy
+    ran = house.run(Noted, market, interval="60minute", plan=plan, config={"broker.square_off": None}).strategy
     assert ran.story() == ["Submitted", "Accepted", "Expired"]
 
 

@@ -56,7 +56,7 @@ def test_kill_and_flatten_from_another_process_while_every_third_call_is_refused
             assert "was engaged already (scenario 9, since " in capsys.readouterr().out
         steer.disarm()
 
-        # It outlives the process, until a person arms it again.
+        # It outlives the process, until a person resumes.
         placed = len(steer.orders())
         steer.speed(30)
         with run(tmp_path) as process:
@@ -66,6 +66,6 @@ def test_kill_and_flatten_from_another_process_while_every_third_call_is_refused
             assert process.poll() is None
         assert process.returncode != 0
         assert len(steer.orders()) == placed
-        assert main(["arm", "--confirm", USER]) == 0
+        assert main(["resume", "--reason", "scenario 9 is over", "--confirm", USER]) == 0
         with run(tmp_path):
-            until(lambda: len(steer.orders()) > placed, "an entry after it was armed", tmp_path)
+            until(lambda: len(steer.orders()) > placed, "an entry after the word of a person", tmp_path)

@@ -260,8 +260,7 @@ def test_a_loss_since_arming_says_so() -> None:
     book.rearm()
     book.mark(SBIN.key, 730.0)
     assert MaxPortfolioLossPct(5).passed(book) == (
-        "₹60,000.00 of the capital are lost since the gate was armed again, the limit is ₹50,000.00 "
-        "(5 % of ₹10,00,000.00)"
+        "₹60,000.00 of the capital are lost since trading was resumed, the limit is ₹50,000.00 (5 % of ₹10,00,000.00)"
     )
 
 

@@ -63,7 +63,7 @@ def test_a_loss_for_good_halts_until_a_person_arms(limits: dict[str, Any]) -> No
     passed = lose(judge, 5_000.01)
     assert passed is judge.ledger.latched
     assert passed is not None
-    assert passed.reason.endswith("until the gate is armed again (end the run, then `btkite arm`)")
+    assert passed.reason.endswith("until a person resumes trading (end the run, then `btkite resume`)")
     judge.ledger.roll(date(2026, 11, 23))
     assert lose(judge, 0.0) is None
     assert (judge.state, judge.reason) == (State.HALTED, passed.reason)

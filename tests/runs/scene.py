@@ -66,6 +66,7 @@ def empty(folder: Path) -> Config:
             "paths.state": str(folder / "state"),
             "paths.runs": str(folder / "runs"),
             "exchange.port": 0,
+            "broker.square_off": None,  # what is held at the end of a day is what these tests speak of
         }
     )
 

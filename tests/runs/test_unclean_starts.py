@@ -9,11 +9,11 @@ import pytest
 
 import btkite
 from btkite import unclean
-from btkite.arming import shut
 from btkite.clock import ManualClock, SystemClock
 from btkite.config import Config
 from btkite.errors import BtkiteError
 from btkite.journal import AccountLock, Journal
+from btkite.resuming import shut
 from tests.runs.scene import SYMBOL, USER, InAndOut, at, go, orders_sent, served
 
 
@@ -44,11 +44,11 @@ def test_after_two_of_them_it_trades(config, made) -> None:
         assert len(orders_sent(exchange)) > 0
 
 
-def test_btkite_arm_says_what_it_was_and_lets_the_next_run_trade(config, made) -> None:
+def test_btkite_resume_says_what_it_was_and_lets_the_next_run_trade(config, made) -> None:
     with served(made) as exchange:
         here = at(config, exchange)
         killed(here, exchange.url, 3, made[1])
-        said = btkite.arm("live", confirm=USER, config=here)
+        said = btkite.resume("live", reason="seen", confirm=USER, config=here)
         assert "ended without a word" in str(said)
         go(here, mode="live")
         assert len(orders_sent(exchange)) > 0

@@ -83,7 +83,8 @@ def test_a_parameter_whose_name_is_taken_goes_into_params(bars, run_strategy):
 
 def test_it_runs_on_the_cerebro_it_is_given_with_both_rules(bars, run_strategy):
     engine = bt.Cerebro(stdstats=False)
-    outcome = run_strategy(Crosses, bars("whipsaw"), cerebro=engine)
+    held = {"broker.square_off": None}  # which backtrader knows nothing of
+    outcome = run_strategy(Crosses, bars("whipsaw"), cerebro=engine, config=held)
     assert outcome.cerebro is engine
     other = run_strategy(Crosses, bars("whipsaw"), rule="backtrader")  # which stamps a fill at its bar's end
     assert [fill[1:] for fill in outcome.fills] == [fill[1:] for fill in other.fills]

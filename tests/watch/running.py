@@ -93,11 +93,13 @@ def here(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 @contextmanager
-def run(folder: Path, *more: str, mode: str = "live") -> Iterator[subprocess.Popen[str]]:
+def run(
+    folder: Path, *more: str, mode: str = "live", strategy: str = "holder.py:Holder"
+) -> Iterator[subprocess.Popen[str]]:
     """``btkite run holder.py:Holder`` in a process of its own; ended when this is left."""
     said = ["--confirm", USER] if mode == "live" else []
     symbols = [part for key in SYMBOLS for part in ("-s", key)]
-    command = [sys.executable, "-m", "btkite", "run", "holder.py:Holder", *symbols, "--mode", mode, *said, *more]
+    command = [sys.executable, "-m", "btkite", "run", strategy, *symbols, "--mode", mode, *said, *more]
     with (folder / "run.txt").open("a", encoding="utf-8") as out:
         process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=out, stderr=out, text=True)
     try:

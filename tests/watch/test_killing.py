@@ -38,7 +38,7 @@ def test_a_run_has_heeded_what_it_says_of_this_kill(wanted: bool) -> None:
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("wanted", [False, True], ids=["kill", "flatten"])
 def test_a_word_of_another_kill_or_another_process_is_no_answer(wanted: bool, done: bool) -> None:
-    none = {"pid": 7, "heeded": False, "done": False, "left": ()}
+    none = {"pid": 7, "heeded": False, "done": False, "left": (), "stuck": ()}
     assert answer(None, wanted=wanted) == none
     assert answer(wound(flatten=not wanted, done=done), wanted=wanted) == none
     assert answer(wound(flatten=wanted, done=done), wanted=wanted, pid=8) == none
@@ -49,7 +49,7 @@ def said(left: tuple[str, ...] = (), **more: Any) -> str:
 
 
 def test_what_has_become_of_it_is_one_sentence() -> None:
-    start, end = "the kill switch of A (live on kite)", "; until `btkite arm`, nothing is opened"
+    start, end = "the kill switch of A (live on kite)", "; until `btkite resume`, nothing is opened"
     engaged = f"{start} is engaged (lunch, since 10:00); "
     assert said() == engaged + "no process runs this account, and the next one opens nothing" + end
     assert said(pid=7) == engaged + "the run (pid 7) has not answered yet" + end

@@ -1,7 +1,7 @@
-"""Arming an account's gate again, by a person's word: the kill switch and the loss limit that shut it.
+"""Resuming: an account's gate is opened again, by a person's word and with a reason.
 
-What shut it outlives the process, as the file ``kill`` and in the account's journal; both are looked for here
-while no run holds the account, and taken back only by name.
+What shut it, the kill switch or a loss limit, outlives the process, as the file ``kill`` and in the account's journal;
+both are looked for here while no run holds the account, and taken back only by name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from . import unclean
 from .clock import Clock, ManualClock, SystemClock
@@ -58,7 +59,9 @@ class Shut:
         if self.unclean:
             why.append(self.unclean)
         return (
-            f"{whose} is shut for entries: {'; and '.join(why)}" if why else f"{whose} is open: there is nothing to arm"
+            f"{whose} is shut for entries: {'; and '.join(why)}"
+            if why
+            else f"{whose} is open: there is nothing to resume"
         )
 
 
@@ -71,32 +74,35 @@ def shut(mode: str | Mode = "live", *, config: Config | str | Path | None = None
     return _told(_gates(mode, config, endpoint))
 
 
-def arm(
+def resume(
     mode: str | Mode = "live",
     *,
+    reason: str,
     confirm: str | None = None,
     config: Config | str | Path | None = None,
     endpoint: str | None = None,
 ) -> Shut:
     """Let an account's gate open positions again: the kill switch is taken back, and the loss limit that was passed;
-    what is lost counts for it anew from here. Gives back what had shut the gate. Journaled; a run that starts
-    afterwards trades.
+    what is lost counts for it anew from here. Gives back what had shut the gate. Journaled, with the ``reason``; a
+    run that starts afterwards trades.
 
     ``confirm``: the account's client id, said aloud. The day's own limits stay: they end with the day.
 
-    :raises ConfigError: if the account was not named, or is another; nothing was changed.
+    :raises ConfigError: if no reason was given, the account was not named, or is another; nothing was changed.
     :raises AccountLocked: if a run holds the account.
     """
     gates = _gates(mode, config, endpoint)
     found = _told(gates)
     if not found and confirm in (None, found.account):
         return found
+    if not reason.strip():
+        raise ConfigError(f"{found}; say why it may trade again, with --reason; nothing was changed")
     if confirm != found.account:
         said = f"it was {confirm} that was named" if confirm else f"say so with --confirm {found.account}"
         raise ConfigError(f"{found}; {said}, and nothing was changed")
     for gate in gates:
         if gate:
-            _arm(gate)
+            _open(gate, reason.strip())
     return found
 
 
@@ -106,15 +112,15 @@ def _told(gates: Sequence[Shut]) -> Shut:
     return named[likeliest([place for place, gate in named.items() if gate] or list(named))]
 
 
-def _arm(gate: Shut) -> None:
+def _open(gate: Shut, reason: str) -> None:
     try:
         with AccountLock(gate.folder / "lock", SystemClock()):
-            _take_back(gate)
+            _take_back(gate, reason)
     except AccountLocked as error:
-        raise AccountLocked(f"{error}, then arm again; its gate stays shut for entries until then") from None
+        raise AccountLocked(f"{error}, then resume; its gate stays shut for entries until then") from None
 
 
-def _take_back(gate: Shut) -> None:
+def _take_back(gate: Shut, reason: str) -> None:
     kill = KillSwitch(gate.folder / "kill")
     path = gate.folder / "journal.sqlite"
     if path.exists():
@@ -124,16 +130,22 @@ def _take_back(gate: Shut) -> None:
                 book = last.data["book"]
                 ledger = Ledger.from_state(book["ledger"])
                 RiskGate((), ledger).rearm()
-                facts = {"kill": gate.kill, "limit": gate.limit, "unclean": gate.unclean, "value": ledger.value}
-                journal.append("armed", {**facts, "book": {**book, "ledger": ledger.state()}})
-            elif gate.unclean:  # it never came to a book
-                journal.append("armed", {"kill": gate.kill, "limit": "", "unclean": gate.unclean})
+                facts: dict[str, Any] = {
+                    "reason": reason,
+                    "kill": gate.kill,
+                    "limit": gate.limit,
+                    "unclean": gate.unclean,
+                }
+                facts["value"] = ledger.value
+                journal.append("resumed", {**facts, "book": {**book, "ledger": ledger.state()}})
+            else:  # it never came to a book
+                journal.append("resumed", {"reason": reason, "kill": gate.kill, "limit": "", "unclean": gate.unclean})
     kill.rearm()
-    log.info("the gate was armed again", account=gate.account, mode=gate.mode, kill=gate.kill, limit=gate.limit)
+    log.info("trading may go on", account=gate.account, mode=gate.mode, why=reason, kill=gate.kill, limit=gate.limit)
 
 
 def _gates(mode: str | Mode, config: Config | str | Path | None, endpoint: str | None) -> list[Shut]:
-    found = places(mode, config, endpoint, purpose="armed")
+    found = places(mode, config, endpoint, purpose="resumed")
     return [_look(Shut(place.account, place.mode, place.endpoint, place.folder)) for place in found]
 
 

@@ -1,4 +1,4 @@
-"""``btkite arm``: an account that a loss limit or the kill switch has shut trades again, by a person's word."""
+"""``btkite resume``: an account that a loss limit or the kill switch has shut trades again, by a person's word."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class Loser(bt.Strategy):
             self.close()
 """
 Btkite = Callable[..., tuple[int, str, str]]
+WHY = ("--reason", "looked at")
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def traded(market: Exchange, mode: str = "live") -> list[int]:
 
 
 @pytest.mark.parametrize("mode", ["live", "paper"])
-def test_an_account_that_a_loss_has_shut_trades_again_once_it_is_armed(
+def test_an_account_that_a_loss_has_shut_trades_again_once_a_person_says_so(
     btkite: Btkite, market: Exchange, mode: str
 ) -> None:
     code, out, err = trade(btkite, mode)
@@ -100,44 +101,55 @@ def test_an_account_that_a_loss_has_shut_trades_again_once_it_is_armed(
     assert code == 3
     assert traded(market, mode) == [900, 900]
 
-    code, out, err = btkite("arm", "--mode", mode)
+    code, out, err = btkite("resume", "--mode", mode)
     assert (code, out) == (2, "")
     assert f"the gate of SIM001 ({mode} on " in err
     assert "of the capital are lost, the limit is ₹5,000.00" in err
     assert "since 20" in err
-    assert "say so with --confirm SIM001, and nothing was changed" in err
-    assert events(market, "armed", mode) == []
+    assert "say why it may trade again, with --reason; nothing was changed" in err
+    assert events(market, "resumed", mode) == []
 
-    code, out, err = btkite("arm", "--mode", mode, "--confirm", "SIM001")
+    code, out, err = btkite("resume", *WHY, "--mode", mode, "--confirm", "SIM001")
     assert (code, err) == (0, "")
-    assert "it is armed again" in out
-    (armed,) = events(market, "armed", mode)
-    assert "of the capital are lost" in armed["limit"]
-    assert armed["book"]["ledger"]["latched"] is None
-    assert armed["value"] == pytest.approx(91_000, abs=200)
+    assert "it is open again" in out
+    (event,) = events(market, "resumed", mode)
+    assert event["reason"] == "looked at"
+    assert "of the capital are lost" in event["limit"]
+    assert event["book"]["ledger"]["latched"] is None
+    assert event["value"] == pytest.approx(91_000, abs=200)
 
     code, out, err = trade(btkite, mode)
     assert code == 0, (out, err)
     assert traded(market, mode) == [900, 900, 900, 1, 901]
 
 
-def test_nothing_is_armed_for_another_account(btkite: Btkite, market: Exchange) -> None:
+def test_nothing_is_resumed_for_another_account(btkite: Btkite, market: Exchange) -> None:
     KillSwitch(folder(market) / "kill").engage("enough for today")
-    code, _, err = btkite("arm", "--confirm", "AB1234")
+    code, _, err = btkite("resume", *WHY, "--confirm", "AB1234")
     assert code == 2
     assert "it was AB1234 that was named, and nothing was changed" in err
     assert (folder(market) / "kill").exists()
 
 
 def test_another_account_is_refused_also_where_nothing_is_shut(btkite: Btkite, market: Exchange) -> None:
-    code, out, err = btkite("arm", "--confirm", "AB1234")
+    code, out, err = btkite("resume", *WHY, "--confirm", "AB1234")
     assert (code, out) == (2, "")
     assert "it was AB1234 that was named, and nothing was changed" in err
 
 
+@pytest.mark.parametrize("words", [(), ("--reason", ""), ("--reason", "  ")])
+def test_without_a_reason_nothing_is_resumed(btkite: Btkite, market: Exchange, words: tuple[str, ...]) -> None:
+    KillSwitch(folder(market) / "kill").engage("enough for today")
+    code, out, err = btkite("resume", "--confirm", "SIM001", *words)
+    assert (code, out) == (2, "")
+    assert "the kill switch is engaged (enough for today)" in err
+    assert "say why it may trade again, with --reason; nothing was changed" in err
+    assert (folder(market) / "kill").exists()
+
+
 def test_the_kill_switch_is_taken_back_and_said(btkite: Btkite, market: Exchange) -> None:
     KillSwitch(folder(market) / "kill").engage("enough for today")
-    code, out, _ = btkite("arm", "--confirm", "SIM001")
+    code, out, _ = btkite("resume", *WHY, "--confirm", "SIM001")
     assert code == 0
     assert "the kill switch is engaged (enough for today)" in out
     assert not (folder(market) / "kill").exists()
@@ -146,31 +158,31 @@ def test_the_kill_switch_is_taken_back_and_said(btkite: Btkite, market: Exchange
 def test_a_kill_switch_that_was_touched_by_hand_is_taken_back_too(btkite: Btkite, market: Exchange) -> None:
     folder(market).mkdir(parents=True)
     (folder(market) / "kill").touch()
-    assert "the kill switch is engaged (set by hand)" in btkite("arm", "--confirm", "SIM001")[1]
+    assert "the kill switch is engaged (set by hand)" in btkite("resume", *WHY, "--confirm", "SIM001")[1]
     assert not (folder(market) / "kill").exists()
 
 
 def test_where_nothing_is_shut_it_says_so(btkite: Btkite, market: Exchange) -> None:
-    code, out, err = btkite("arm")
+    code, out, err = btkite("resume")
     assert (code, err) == (0, "")
-    assert out.endswith("is open: there is nothing to arm\n")
+    assert out.endswith("is open: there is nothing to resume\n")
     assert not folder(market).exists()
 
 
 def test_while_a_run_holds_the_account_it_says_whose_and_what_to_do(btkite: Btkite, market: Exchange) -> None:
     KillSwitch(folder(market) / "kill").engage("enough for today")
     with AccountLock(folder(market) / "lock", SystemClock(), command="btkite run"):
-        code, _, err = btkite("arm", "--confirm", "SIM001")
+        code, _, err = btkite("resume", *WHY, "--confirm", "SIM001")
     assert code == 5
     assert "another process runs this account: btkite run, pid" in err
-    assert "end it first, then arm again" in err
+    assert "end it first, then resume" in err
     assert (folder(market) / "kill").exists()
 
 
-def test_a_backtest_has_no_account_to_arm(btkite: Btkite, market: Exchange) -> None:
-    code, _, err = btkite("arm", "--mode", "backtest", "--confirm", "SIM001")
+def test_a_backtest_has_no_account_to_resume(btkite: Btkite, market: Exchange) -> None:
+    code, _, err = btkite("resume", *WHY, "--mode", "backtest", "--confirm", "SIM001")
     assert code == 2
-    assert "backtest keeps no account that could be armed: use paper or live" in err
+    assert "backtest keeps no account that could be resumed: use paper or live" in err
 
 
 def test_the_built_in_exchanges_account_is_found_whether_it_serves_or_not(
@@ -179,28 +191,28 @@ def test_the_built_in_exchanges_account_is_found_whether_it_serves_or_not(
     kills = [Path("state") / place / "SIM001" / "live" / "kill" for place in ("simulator", "127.0.0.1-8765")]
     for kill in kills:
         KillSwitch(kill).engage("both")
-    assert btkite("arm", "--endpoint", "simulator", "--confirm", "SIM001")[0] == 0
+    assert btkite("resume", *WHY, "--endpoint", "simulator", "--confirm", "SIM001")[0] == 0
     assert [kill.exists() for kill in kills] == [False, False]
 
 
-def test_python_may_arm_too(market: Exchange) -> None:
+def test_python_may_resume_too(market: Exchange) -> None:
     KillSwitch(folder(market) / "kill").engage("enough for today")
-    found = package.arm("live", confirm="SIM001")
+    found = package.resume("live", reason="looked at", confirm="SIM001")
     assert found.kill == "enough for today"
     assert not (folder(market) / "kill").exists()
-    assert not package.arm("live")
+    assert not package.resume("live", reason="again")
 
 
-def test_losses_count_anew_after_it_was_armed(btkite: Btkite, market: Exchange) -> None:
+def test_losses_count_anew_after_trading_was_resumed(btkite: Btkite, market: Exchange) -> None:
     trade(btkite)
-    package.arm("live", confirm="SIM001")
-    ledger = events(market, "armed")[0]["book"]["ledger"]
+    package.resume("live", reason="looked at", confirm="SIM001")
+    ledger = events(market, "resumed")[0]["book"]["ledger"]
     assert ledger["loss_from"] == pytest.approx(91_000, abs=200)
     assert ledger["capital"] == 100_000
 
 
 def test_only_the_modes_that_keep_an_account_are_offered(market: Exchange, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["arm", "--mode", "foo"]) == 2
+    assert main(["resume", "--mode", "foo"]) == 2
     assert capsys.readouterr().err == "error: there is no mode 'foo' that keeps an account: use paper or live\n"
-    assert main(["arm", "--mode", "backtest"]) == 2
-    assert capsys.readouterr().err == "error: backtest keeps no account that could be armed: use paper or live\n"
+    assert main(["resume", "--mode", "backtest"]) == 2
+    assert capsys.readouterr().err == "error: backtest keeps no account that could be resumed: use paper or live\n"
