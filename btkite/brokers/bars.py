@@ -8,10 +8,13 @@ from typing import Any
 import backtrader as bt
 
 from ..config import Config
+from ..portfolio import Portfolio
 from ..values import Denial, OrderType, Proposal
 from . import translate
 from .base import GatedBroker, strategy_name
 from .changes import reshape, restore, state_of
+from .folio import portfolio_of_positions
+from .tally import Tally
 
 
 class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
@@ -32,7 +35,8 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         self.config: Config = self.p.config or Config()
         if self.p.cash is None:
             self.p.cash = float(self.config.broker.capital)
-        self._booked: dict[int, int] = {}  # ref -> executions that the gate's ledger knows
+        self._booked: dict[int, int] = {}  # ref -> executions that the gate's ledger and the tally know
+        self.tally = Tally()
         super().__init__()
 
     def proposal(self, order: Any) -> Proposal:
@@ -103,19 +107,31 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         """The order's status now; BackBroker's own raises AttributeError for an order that it knows."""
         return int(next((known for known in self.orders if known.ref == order.ref), order).status)
 
+    @property
+    def portfolio(self) -> Portfolio:
+        """What the account has and has made, by instrument; made now. Money is BackBroker's; it knows no margins of
+        ours, so what is not cash is used."""
+        return portfolio_of_positions(self)
+
     def notify(self, order: Any) -> None:
-        if self.gate is not None:
-            self._book(order)
+        self._book(order)
         bt.brokers.BackBroker.notify(self, order)
 
     def _book(self, order: Any) -> None:
-        """What has been executed since the last look, for the gate's ledger."""
-        ledger, bits = self.gate.ledger, order.executed.exbits  # type: ignore[union-attr]
-        for bit in list(bits)[self._booked.get(order.ref, 0) :]:
-            ledger.fill(
-                self.instrument(order.data), translate.side(order), int(abs(bit.size)), bit.price,
-                bit.closedcomm + bit.openedcomm, ref=order.ref,
-            )  # fmt: skip
-        self._booked[order.ref] = len(bits)
-        if not order.alive():
+        """What has been executed since the last look, for the tally and the gate's ledger."""
+        ledger = None if self.gate is None else self.gate.ledger
+        bits = order.executed.exbits
+        done = self._booked.get(order.ref, 0)
+        if len(bits) > done:
+            instrument, units = self.instrument(order.data), float(order.comminfo.p.mult)
+            self.tally.turn(order.data.datetime.date(0), {})
+            for bit in list(bits)[done:]:
+                charges = bit.closedcomm + bit.openedcomm
+                self.tally.fill(instrument.key, self.product_of_order(order), units, int(bit.size), bit.price, charges)
+                if ledger is not None:
+                    ledger.fill(
+                        instrument, translate.side(order), int(abs(bit.size)), bit.price, charges, ref=order.ref
+                    )
+            self._booked[order.ref] = len(bits)
+        if ledger is not None and not order.alive():
             ledger.done(order.ref)
