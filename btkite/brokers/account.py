@@ -246,6 +246,8 @@ class Account(Charging):
         today, night = from_seconds(now).date(), self.upkeep.night
         if today > self.tally.day:
             self._mark_closes(today)
+            if self.on_night is not None and self.tally.day > date.min:
+                self.on_night(self.tally.day, portfolio_of(self))
             self.tally.turn(today, {key: held.last_price for key, held in self.ledger.positions().items()})
         if self.upkeep.is_new(today) and night is not None:
             self.upkeep.close(night, self.legs(), self.ledger.value)

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
+from ..values import ALERT_KINDS
+
 AUTO: Final = Path("auto")
 _HOURS_MINUTES: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _ENDPOINT: Final = re.compile(r"kite|sandbox|simulator(:[1-9]\d{0,4})?")
@@ -99,6 +101,12 @@ def _symbol(value: str) -> str:
     if not (colon and exchange and name):
         raise ValueError("must be EXCHANGE:TRADINGSYMBOL, such as NSE:RELIANCE")
     return value.upper()
+
+
+def _alert_kind(value: str) -> str:
+    if value not in ALERT_KINDS:
+        raise ValueError(f"must be some of {', '.join(ALERT_KINDS)}")
+    return value
 
 
 def _endpoint(value: str) -> str:
@@ -192,6 +200,7 @@ Proxy = Annotated[SecretStr, AfterValidator(_proxy), BeforeValidator(_credential
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)]
 ClockTime = Annotated[str | None, BeforeValidator(_clock_time)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]
+AlertKinds = Annotated[tuple[Annotated[str, AfterValidator(_alert_kind)], ...], BeforeValidator(_words)]
 Rows = Annotated[tuple[str, ...], BeforeValidator(_rows)]
 Day = Annotated[date | None, BeforeValidator(_date)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
