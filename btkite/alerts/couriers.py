@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TYPES: Final = {"info": "info", "warning": "warning", "error": "failure", "critical": "failure"}
 _TOKEN_LENGTH: Final = 12
+_LAST_WORD: Final = 0.2
+"""Real seconds for a courier that was between two tries to say that it has given up."""
 
 _log = get_logger(__name__)
 
@@ -67,10 +69,15 @@ class Courier:
         self._worker.join(timeout)
         self._stop.set()
         with self._changed:
-            left = len(self._waiting)
+            left = list(self._waiting)
             self._waiting.clear()
             self._changed.notify()
-        return left + self._worker.is_alive()
+        for alert in left:
+            self._became(alert, "dropped")
+        alive = self._worker.is_alive()
+        if alive:
+            self._worker.join(_LAST_WORD)
+        return len(left) + alive
 
     def _work(self) -> None:
         while True:
