@@ -95,6 +95,7 @@ class Tally:
     def __init__(self) -> None:
         self.day = date.min
         self._rows: dict[Key, Row] = {}
+        self._written: dict[str, list[Any]] = {}  # the rows as they are written down: each is made once
         self._closes: Mapping[str, float] = {}
 
     def turn(self, day: date, closes: Mapping[str, float]) -> None:
@@ -105,7 +106,9 @@ class Tally:
     def fill(self, key: str, product: str, multiplier: float, size: int, price: float, charges: float) -> None:
         """``size`` units (signed) traded at ``price`` ₹; ``charges``: ₹ that it added."""
         row = self.row(key, product)
-        self._rows[key, product] = row._replace(multiplier=multiplier).traded(size, price, charges)
+        if row.multiplier != multiplier:
+            row = row._replace(multiplier=multiplier)
+        self._put(key, product, row.traded(size, price, charges))
 
     def convert(self, key: str, product: str, into: str) -> None:
         """What is held of a product is of another from now on, with its cost; what it has made stays."""
@@ -120,10 +123,16 @@ class Tally:
         units, worth = (old.bought, old.bought_value) if way > 0 else (old.sold, old.sold_value)
         value = worth * abs(today) / units if today else 0.0
         quantity, average, _ = _position(new.quantity, new.average, moved, old.average)
-        self._rows[key, product] = _moved(old, -1, today, value, carried, cost)._replace(quantity=0, average=0.0)
-        self._rows[key, into] = _moved(new, 1, today, value, carried, cost)._replace(
+        left = _moved(old, -1, today, value, carried, cost)._replace(quantity=0, average=0.0)
+        grown = _moved(new, 1, today, value, carried, cost)._replace(
             multiplier=old.multiplier, quantity=quantity, average=average, close=old.close if carried else new.close
         )
+        self._put(key, product, left)
+        self._put(key, into, grown)
+
+    def _put(self, key: str, product: str, row: Row) -> None:
+        self._rows[key, product] = row
+        self._written[f"{key} {product}"] = [row.day.isoformat(), *row[1:]]
 
     def row(self, key: str, product: str) -> Row:
         """As it is today."""
@@ -145,7 +154,7 @@ class Tally:
         return {
             "day": self.day.isoformat(),
             "closes": dict(self._closes),
-            "rows": {f"{key} {product}": [row.day.isoformat(), *row[1:]] for (key, product), row in self._rows.items()},
+            "rows": dict(self._written),
         }
 
     def restore(self, saved: Mapping[str, Any]) -> None:
@@ -154,16 +163,17 @@ class Tally:
         self._closes = dict(saved["closes"])
         for name, (day, *figures) in saved["rows"].items():
             key, _, product = name.rpartition(" ")
-            self._rows[key, product] = Row(date.fromisoformat(day), *figures)
+            self._put(key, product, Row(date.fromisoformat(day), *figures))
 
     def adopt(self, key: str, product: str, quantity: int, average: float, multiplier: float, since: date) -> None:
         """A position of which only this much is known: of an account that was written down without its rows."""
         value = abs(quantity) * average * multiplier
         row = Row(since, multiplier, quantity, average)
-        self._rows[key, product] = row._replace(
-            bought=max(quantity, 0), bought_value=value if quantity > 0 else 0.0,
-            sold=max(-quantity, 0), sold_value=value if quantity < 0 else 0.0,
-        )  # fmt: skip
+        if quantity > 0:
+            row = row._replace(bought=quantity, bought_value=value)
+        else:
+            row = row._replace(sold=-quantity, sold_value=value)
+        self._put(key, product, row)
         self.day = max(self.day, since)
 
 
