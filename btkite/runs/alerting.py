@@ -43,8 +43,8 @@ _KINDS = (  # beginnings of the keys under which brokers and stores speak
     ("feed", "disconnect"),
     ("FeedSilent", "disconnect"),
     ("Calendar", "calendar"),
-    ("square", "square-off"),
     ("kill", "risk"),
+    ("stuck", "risk"),
     ("risk", "risk"),
     ("UncleanEnds", "run"),
 )
@@ -52,6 +52,8 @@ _KINDS = (  # beginnings of the keys under which brokers and stores speak
 
 def kind_of(key: str) -> str:
     """What an alert of this key is about; an order, if nothing else."""
+    if "square-off" in key:
+        return "square-off"
     return next((kind for start, kind in _KINDS if key.startswith(start)), "order")
 
 
