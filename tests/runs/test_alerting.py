@@ -139,7 +139,6 @@ def test_a_cut_stream_is_told_and_that_it_is_there_again(config: Config, begin: 
         ("session lost", "token"), ("feed silent", "disconnect"), ("FeedSilent NSE:INFY", "disconnect"),
         ("Calendar 2027-01-01", "calendar"), ("square-off", "square-off"), ("kill waits 3", "risk"),
         ("stuck the square-off NSE:INFY", "square-off"), ("stuck the kill switch A:B", "risk"),
-       
         ("foreign NSE:INFY", "order"), ("unresolved 7", "order"), ("UncleanEnds", "run"),
     ],
 )  # fmt: skip
