@@ -135,6 +135,6 @@ class Portfolio:
 
 def exposure_of(values: list[float]) -> Exposure:
     """Of the signed worth of each position, ₹."""
-    long = sum(value for value in values if value > 0)
-    short = -sum(value for value in values if value < 0)
+    long = sum((value for value in values if value > 0), 0.0)
+    short = sum((-value for value in values if value < 0), 0.0)
     return Exposure(gross=long + short, net=long - short, long=long, short=short)

@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 
 from ..config import Config
+from ..linetime import from_seconds, seconds_of
 from ..portfolio import Portfolio
 from ..values import Denial, OrderType, Proposal
 from . import translate
@@ -35,7 +36,9 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         self.config: Config = self.p.config or Config()
         if self.p.cash is None:
             self.p.cash = float(self.config.broker.capital)
-        self._booked: dict[int, int] = {}  # ref -> executions that the gate's ledger and the tally know
+        self._booked: dict[int, int] = {}  # ref -> executions that the gate's ledger knows
+        self._filled: dict[int, Any] = {}  # orders with executions that the tally may not know
+        self._counted: dict[int, int] = {}  # ref -> executions that it knows
         self.tally = Tally()
         super().__init__()
 
@@ -114,24 +117,36 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         return portfolio_of_positions(self)
 
     def notify(self, order: Any) -> None:
-        self._book(order)
+        if self.gate is not None:
+            self._book(order)
+        if order.executed.size:
+            self._filled[order.ref] = order
         bt.brokers.BackBroker.notify(self, order)
 
     def _book(self, order: Any) -> None:
-        """What has been executed since the last look, for the tally and the gate's ledger."""
-        ledger = None if self.gate is None else self.gate.ledger
-        bits = order.executed.exbits
-        done = self._booked.get(order.ref, 0)
-        if len(bits) > done:
-            instrument, units = self.instrument(order.data), float(order.comminfo.p.mult)
-            self.tally.turn(order.data.datetime.date(0), {})
-            for bit in list(bits)[done:]:
-                charges = bit.closedcomm + bit.openedcomm
-                self.tally.fill(instrument.key, self.product_of_order(order), units, int(bit.size), bit.price, charges)
-                if ledger is not None:
-                    ledger.fill(
-                        instrument, translate.side(order), int(abs(bit.size)), bit.price, charges, ref=order.ref
-                    )
-            self._booked[order.ref] = len(bits)
-        if ledger is not None and not order.alive():
+        """What has been executed since the last look, for the gate's ledger."""
+        ledger, bits = self.gate.ledger, order.executed.exbits  # type: ignore[union-attr]
+        for bit in list(bits)[self._booked.get(order.ref, 0) :]:
+            ledger.fill(
+                self.instrument(order.data), translate.side(order), int(abs(bit.size)), bit.price,
+                bit.closedcomm + bit.openedcomm, ref=order.ref,
+            )  # fmt: skip
+        self._booked[order.ref] = len(bits)
+        if not order.alive():
             ledger.done(order.ref)
+
+    def count(self) -> None:
+        """The tally learns of what was executed since it was last asked for, in the order of time."""
+        orders, self._filled = list(self._filled.values()), {}
+        found = [(bit.dt, order, bit) for order in orders for bit in self._new(order)]
+        for moment, order, bit in sorted(found, key=lambda one: one[0]):
+            self.tally.turn(from_seconds(seconds_of(moment)).date(), {})
+            units, charges = float(order.comminfo.p.mult), bit.closedcomm + bit.openedcomm
+            key, product = self.instrument(order.data).key, self.product_of_order(order)
+            self.tally.fill(key, product, units, int(bit.size), bit.price, charges)
+
+    def _new(self, order: Any) -> list[Any]:
+        """Its executions that the tally does not know."""
+        done = self._counted.get(order.ref, 0)
+        self._counted[order.ref] = len(order.executed.exbits)
+        return list(order.executed.exbits)[done:]

@@ -21,8 +21,8 @@ def portfolio_of(broker: Account) -> Portfolio:
         line_of(key, product, row, last_price(broker, key), close_before(broker, key, row, day))
         for (key, product), row in broker.tally.rows().items()
     )
-    day_charges = sum(line.charges_today for line in lines)
-    intraday, carried = sum(line.day_pnl for line in lines), sum(line.overnight_pnl for line in lines)
+    day_charges = sum((line.charges_today for line in lines), 0.0)
+    intraday, carried = sum((line.day_pnl for line in lines), 0.0), sum((line.overnight_pnl for line in lines), 0.0)
     value = ledger.value
     return Portfolio(
         time=from_seconds(max(broker.now, 0)),
@@ -33,7 +33,7 @@ def portfolio_of(broker: Account) -> Portfolio:
         unrealized=ledger.unrealized,
         charges=ledger.charges,
         day_pnl=intraday + carried - day_charges,
-        day_realized=sum(line.realized_today for line in lines),
+        day_realized=sum((line.realized_today for line in lines), 0.0),
         day_charges=day_charges,
         intraday_pnl=intraday,
         overnight_pnl=carried,
@@ -54,6 +54,7 @@ def portfolio_of_positions(broker: BarRuleBroker) -> Portfolio:
     datas = {broker.instrument(data).key: data for data in reversed(broker.cerebro.datas) if len(data)}
     moments = [seconds_of(data.datetime[0]) for data in datas.values()]
     now = from_seconds(max(moments, default=0))
+    broker.count()
     broker.tally.turn(now.date(), {})
     found = []
     for (key, product), row in broker.tally.rows().items():
@@ -63,18 +64,18 @@ def portfolio_of_positions(broker: BarRuleBroker) -> Portfolio:
     lines = tuple(found)
     value, cash = float(broker.getvalue()), float(broker.getcash())
     exposure = exposure_of([line.value for line in lines])
-    day_charges = sum(line.charges_today for line in lines)
-    intraday, carried = sum(line.day_pnl for line in lines), sum(line.overnight_pnl for line in lines)
+    day_charges = sum((line.charges_today for line in lines), 0.0)
+    intraday, carried = sum((line.day_pnl for line in lines), 0.0), sum((line.overnight_pnl for line in lines), 0.0)
     return Portfolio(
         time=now,
         capital=broker.startingvalue,
         total_value=value,
         total_pnl=value - broker.startingvalue,
-        realized=sum(line.realized for line in lines),
-        unrealized=sum(line.unrealized for line in lines),
-        charges=sum(line.charges for line in lines),
+        realized=sum((line.realized for line in lines), 0.0),
+        unrealized=sum((line.unrealized for line in lines), 0.0),
+        charges=sum((line.charges for line in lines), 0.0),
         day_pnl=intraday + carried - day_charges,
-        day_realized=sum(line.realized_today for line in lines),
+        day_realized=sum((line.realized_today for line in lines), 0.0),
         day_charges=day_charges,
         intraday_pnl=intraday,
         overnight_pnl=carried,
