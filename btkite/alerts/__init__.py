@@ -145,7 +145,8 @@ class Alerts:
             kind = "other"
         name = redact_text(key if key is not None else title)
         alert = Alert(level, redact_text(title), redact_text(body), name, kind, now)
-        getattr(_log, level)("alert", kind=kind, title=alert.title, body=alert.body, key=alert.key)
+        said = level if self._couriers else "info"  # who told of it has logged it
+        getattr(_log, said)("alert", kind=kind, title=alert.title, body=alert.body, key=alert.key)
         with self._lock:
             self.counts[kind] += 1
             alert = replace(alert, number=next(self._numbers))

@@ -59,7 +59,7 @@ def portfolio_of_positions(broker: BarRuleBroker) -> Portfolio:
     found = []
     for (key, product), row in broker.tally.rows().items():
         data = datas[key]
-        close = bar_before(data, now.date()) if row.overnight else None
+        close = bar_before(data, now.date(), broker.tally.found, key) if row.overnight else None
         found.append(line_of(key, product, row, float(data.close[0]), close or row.close))
     lines = tuple(found)
     value, cash = float(broker.getvalue()), float(broker.getcash())
@@ -139,13 +139,16 @@ def close_before(broker: Account, key: str, row: Row, day: date) -> float:
     data = broker.feed_of(key)
     if data is None or broker.instrument(data).key != key:
         return row.close
-    found = bar_before(data, day)
+    found = bar_before(data, day, broker.tally.found, key)
     return row.close if found is None else found
 
 
-def bar_before(data: Any, day: date) -> float | None:
-    """The close of the last bar before ``day``; None if there is none."""
+def bar_before(data: Any, day: date, known: dict[str, float], key: str) -> float | None:
+    """The close of the last bar before ``day``; None if there is none. ``known``: those of this day that were found."""
+    if key in known:
+        return known[key]
     for ago in range(len(data)):
         if from_seconds(seconds_of(data.datetime[-ago])).date() < day:
-            return float(data.close[-ago])
+            known[key] = float(data.close[-ago])
+            return known[key]
     return None

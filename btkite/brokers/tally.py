@@ -97,11 +97,14 @@ class Tally:
         self._rows: dict[Key, Row] = {}
         self._written: dict[str, list[Any]] = {}  # the rows as they are written down: each is made once
         self._closes: Mapping[str, float] = {}
+        self.found: dict[str, float] = {}
+        """The closes before this session that feeds have shown, by instrument: looked for once a day."""
 
     def turn(self, day: date, closes: Mapping[str, float]) -> None:
         """A session begins; ``closes``: the last prices of what is held, by instrument."""
         if day > self.day:
             self.day, self._closes = day, closes
+            self.found.clear()
 
     def fill(self, key: str, product: str, multiplier: float, size: int, price: float, charges: float) -> None:
         """``size`` units (signed) traded at ``price`` ₹; ``charges``: ₹ that it added."""

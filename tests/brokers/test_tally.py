@@ -158,3 +158,14 @@ def test_a_conversion_takes_the_position_with_its_cost_and_leaves_what_was_made(
     tally.convert("NSE:INFY", "CNC", "MTF")
     carried_on = shown(tally, {"NSE:INFY": 121.0})["NSE:INFY", "MTF"]
     assert (carried_on.overnight_quantity, carried_on.overnight_price, carried_on.m2m) == (6, 100.0, 6.0)
+
+
+def test_an_account_that_was_written_down_without_rows_has_its_positions() -> None:
+    tally = Tally()
+    tally.adopt("NSE:INFY", "CNC", 10, 100.0, 1.0, MONDAY)
+    tally.adopt("NFO:NIFTY26NOVFUT", "NRML", -65, 24_000.0, 1.0, MONDAY)
+    tally.turn(MONDAY + timedelta(days=1), {"NSE:INFY": 110.0, "NFO:NIFTY26NOVFUT": 24_100.0})
+    lines = shown(tally, {"NSE:INFY": 111.0, "NFO:NIFTY26NOVFUT": 24_050.0})
+    long, short = lines["NSE:INFY", "CNC"], lines["NFO:NIFTY26NOVFUT", "NRML"]
+    assert (long.overnight_quantity, long.overnight_price, long.m2m, long.pnl) == (10, 100.0, 10.0, 110.0)
+    assert (short.overnight_quantity, short.overnight_price, short.m2m, short.pnl) == (-65, 24_000.0, 3_250.0, -3_250.0)

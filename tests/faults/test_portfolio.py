@@ -3,7 +3,7 @@ them, and over a restart at any moment of them."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 import backtrader as bt
@@ -66,9 +66,9 @@ class Trades(bt.Strategy):
         assert now.exposure.gross == pytest.approx(gross, abs=0.01)
 
 
-def life(exchange: KiteExchange, journal: Any, seen: list[datetime], ends: tuple[int, ...]) -> Any:
+def life(exchange: KiteExchange, journal: Any, seen: list[datetime], ends: tuple[int, ...], warmup: int = 0) -> Any:
     config = exchange.config(
-        charges=True, **{"broker.capital": 1e8, "run.sessions": 2, "broker.reconcile": 60, "data.warmup": 0}
+        charges=True, **{"broker.capital": 1e8, "run.sessions": 2, "broker.reconcile": 60, "data.warmup": warmup}
     )
     store = exchange.store("live", config=config)
     engine = Cerebro(stdstats=False)
@@ -81,15 +81,20 @@ def life(exchange: KiteExchange, journal: Any, seen: list[datetime], ends: tuple
     return ran
 
 
-@pytest.mark.parametrize("restart", [None, 6, 25, 31], ids=["none", "first day", "in the evening", "second day"])
-def test_it_is_the_exchanges_positions_to_a_paisa(kite_exchange: KiteExchange, tmp_path: Any, restart: Any) -> None:
+def market() -> dict[str, Any]:
+    """Two days of quarters of an hour."""
     made = {}
     for number, (key, price) in enumerate(((FUTURE, 24_000.0), (SHARE, 1_500.0))):
         closes = [round(price + 3.15 * ((step * (7 + number)) % 13), 2) for step in range(50)]
         opens = [price, *closes[:-1]]
         rows = [(o, max(o, c) + 2.0, min(o, c) - 2.0, c) for o, c in zip(opens, closes, strict=True)]
         made[key] = bars.from_rows(rows, symbol=key, interval="15minute")
-    kite_exchange.reset(made, lot_sizes={FUTURE: 65}, cash=1e9, check_margin=False)
+    return made
+
+
+@pytest.mark.parametrize("restart", [None, 6, 25, 31], ids=["none", "first day", "in the evening", "second day"])
+def test_it_is_the_exchanges_positions_to_a_paisa(kite_exchange: KiteExchange, tmp_path: Any, restart: Any) -> None:
+    kite_exchange.reset(market(), lot_sizes={FUTURE: 65}, cash=1e9, check_margin=False)
     seen: list[datetime] = []
     if restart is not None:
         life(kite_exchange, tmp_path / "journal.sqlite", seen, (restart,))
@@ -102,3 +107,22 @@ def test_it_is_the_exchanges_positions_to_a_paisa(kite_exchange: KiteExchange, t
     assert future.overnight_quantity == 130
     assert future.quantity == sum(ORDERS.values())
     assert now.charges > 0
+
+
+def test_what_happened_while_no_process_ran_is_in_the_closes_from_which_a_new_day_counts(
+    kite_exchange: KiteExchange, tmp_path: Any
+) -> None:
+    """The first life ends at half past two; the second begins on the next morning, and knows the evening by history."""
+    kite_exchange.reset(market(), lot_sizes={FUTURE: 65}, cash=1e9, check_margin=False)
+    seen: list[datetime] = []
+    life(kite_exchange, tmp_path / "journal.sqlite", seen, (21,))
+    kite_exchange.steer.play_until(datetime.combine(seen[-1].date(), time(15, 45)))
+    before = {row["tradingsymbol"]: row for row in kite_exchange.positions()}
+    assert before["NIFTY26NOVFUT"]["quantity"] == 195
+    kite_exchange.steer.next_day()
+    ran = life(kite_exchange, tmp_path / "journal.sqlite", seen, (), warmup=10)
+    assert len(seen) >= 44
+    future = ran.broker.portfolio.line(FUTURE, "NRML")
+    assert future is not None
+    assert future.overnight_quantity == 195
+    assert future.close_price == before["NIFTY26NOVFUT"]["last_price"]
