@@ -126,3 +126,47 @@ def test_what_happened_while_no_process_ran_is_in_the_closes_from_which_a_new_da
     assert future is not None
     assert future.overnight_quantity == 195
     assert future.close_price == before["NIFTY26NOVFUT"]["last_price"]
+
+
+class Delivers(bt.Strategy):
+    """Buys shares for delivery on the first day; on the second they are holdings. Sells some of them."""
+
+    params = (("exchange", None),)
+
+    def __init__(self) -> None:
+        self.compared = [0, 0]
+
+    def next(self) -> None:
+        step = len(self)
+        if step in (3, 10):
+            self.buy(size=10, product="CNC")
+        if step == 14:
+            self.sell(size=4, product="CNC")
+        (line,) = self.broker.portfolio.lines or (None,)
+        if line is None:
+            return
+        rows = self.p.exchange.positions()
+        if rows:
+            assert (line.quantity, line.overnight_quantity) == (rows[0]["quantity"], 0)
+            assert line.pnl == pytest.approx(rows[0]["pnl"], abs=0.01)
+            self.compared[0] += 1
+            return
+        (holding,) = self.broker.store.client.holdings()
+        assert line.overnight_quantity == line.quantity == holding["quantity"] + holding["t1_quantity"] == 16
+        assert line.overnight_price == pytest.approx(holding["average_price"], abs=0.0001)
+        assert line.pnl == pytest.approx(holding["pnl"], abs=0.01)
+        assert line.close_price == holding["close_price"]
+        assert line.m2m == pytest.approx(holding["day_change"] * line.quantity, abs=0.01)
+        self.compared[1] += 1
+
+
+def test_shares_that_are_delivered_are_the_exchanges_holdings_to_a_paisa(kite_exchange: KiteExchange) -> None:
+    kite_exchange.reset({SHARE: market()[SHARE]}, cash=1e9)
+    store = kite_exchange.store("live", config=kite_exchange.config(**{"run.sessions": 2, "broker.capital": 1e6}))
+    engine = Cerebro(stdstats=False)
+    engine.adddata(store.getdata(SHARE, interval="15minute"), name=SHARE)
+    engine.setbroker(store.getbroker())
+    engine.addstrategy(Delivers, exchange=kite_exchange)
+    (ran,) = engine.run()
+    assert ran.compared[0] > 15
+    assert ran.compared[1] > 20
