@@ -95,7 +95,7 @@ class Tally:
     def __init__(self) -> None:
         self.day = date.min
         self._rows: dict[Key, Row] = {}
-        self._written: dict[str, list[Any]] = {}  # the rows as they are written down: each is made once
+        self._written: dict[str, tuple[Any, ...]] = {}  # the rows as they are written down: each is made once
         self._closes: Mapping[str, float] = {}
         self.found: dict[str, float] = {}
         """The closes before this session that feeds have shown, by instrument: looked for once a day."""
@@ -135,7 +135,7 @@ class Tally:
 
     def _put(self, key: str, product: str, row: Row) -> None:
         self._rows[key, product] = row
-        self._written[f"{key} {product}"] = [row.day.isoformat(), *row[1:]]
+        self._written[f"{key} {product}"] = (row.day.isoformat(), *row[1:])
 
     def row(self, key: str, product: str) -> Row:
         """As it is today."""
