@@ -30,6 +30,12 @@ INTERVALS: Mapping[str, int] = MappingProxyType(
 )
 """Kite's candle intervals, in seconds (https://kite.trade/docs/connect/v3/historical/)."""
 
+ALERT_KINDS = (
+    "trade", "rejection", "denial", "order", "risk", "square-off", "disconnect", "token", "calendar", "run", "summary",
+    "other",
+)  # fmt: skip
+"""What an alert may be about. ``order``: one whose fate was in doubt, or that others gave · ``run``: how it ended."""
+
 
 class Side(StrEnum):
     """Kite's ``transaction_type``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -47,3 +48,35 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class BlackHole:
+    """An address that takes every connection and never says a word."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.asked = threading.Event()
+        self._taken: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._swallow, daemon=True)
+        self._thread.start()
+
+    def _swallow(self) -> None:
+        while True:
+            try:
+                taken, _ = self._socket.accept()
+            except OSError:
+                return
+            self._taken.append(taken)
+            self.asked.set()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self._socket.getsockname()[1]}/"
+
+    def close(self) -> None:
+        """Connections that are open end here."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+        for one in self._taken:
+            one.close()

@@ -29,9 +29,10 @@ LIMITS = {"risk.enabled": True, "broker.charges": False}
 
 
 class Asks(bt.Strategy):
-    """Asks its sizer on the last bar but one, and gives an order of that size."""
+    """Asks its sizer on the last bar but one, and gives an order of that size; with a position and an entry that rests
+    far from the market, if they are asked for."""
 
-    params = (("isbuy", True), ("held", 0))
+    params = (("isbuy", True), ("held", 0), ("rests", 0))
 
     def __init__(self):
         self.size, self.statuses, self.why = None, [], ""
@@ -39,7 +40,12 @@ class Asks(bt.Strategy):
     def next(self):
         if len(self) == 1 and self.p.held:
             self.buy(size=self.p.held) if self.p.held > 0 else self.sell(size=-self.p.held)
+        if len(self) == 2 and self.p.rests:
+            price = round(self.data.close[0] * (0.5 if self.p.rests > 0 else 1.5) * 20) / 20
+            give = self.buy if self.p.rests > 0 else self.sell
+            give(size=abs(self.p.rests), exectype=bt.Order.Limit, price=price)
         if len(self) == 20:
+            self.before = self.broker.portfolio
             self.size = self.getsizing(self.data, isbuy=self.p.isbuy)
             self.order = (self.buy if self.p.isbuy else self.sell)(size=self.size) if self.size else None
 
@@ -50,7 +56,7 @@ class Asks(bt.Strategy):
 
 
 def asked(sizer, *, symbol="NSE:TEST", price=100.0, cash=100_000.0, lot=1, config=None, isbuy=True, held=0, span=0.0,
-          **params):  # fmt: skip
+          rests=0, **params):  # fmt: skip
     rows = [(price, price + span / 2, price - span / 2, price)] * 22
     feed = bars.from_rows(rows, symbol=symbol)
 
@@ -66,7 +72,9 @@ def asked(sizer, *, symbol="NSE:TEST", price=100.0, cash=100_000.0, lot=1, confi
             self._sizer = sizer(**params)
             self._sizer.set(self, self.broker)
 
-    return run_strategy(Sized, feed, cash=cash, config={**LIMITS, **(config or {})}, isbuy=isbuy, held=held).strategy
+    return run_strategy(
+        Sized, feed, cash=cash, config={**LIMITS, **(config or {})}, isbuy=isbuy, held=held, rests=rests
+    ).strategy
 
 
 def test_a_size_is_cut_to_the_largest_position_that_is_allowed():
@@ -214,3 +222,63 @@ def test_every_size_is_whole_lots_and_passes_the_gate_or_is_one_lot(sizer, kind,
         assert ran.statuses[-1] in ("Completed", "Partial")
     elif ran.why:
         assert ran.size == lot
+
+
+PAISA = 0.01
+
+
+def budget(sizer, params, now, price, units, span, margin):
+    """₹ that the sizer may spend, and ₹ that one unit takes of that: read from its words, not from its code."""
+    share = {
+        FixedQuantity: lambda: (params["quantity"], 1),
+        FixedRupees: lambda: (params["rupees"], price * units),
+        PercentOfValue: lambda: (now.total_value * params["percent"] / 100, price * units),
+        RiskPerTrade: lambda: (now.total_value * params["percent"] / 100, params["stop"] * units),
+        Volatility: lambda: (now.total_value * params["percent"] / 100, span * units),
+        Kelly: lambda: (
+            now.total_value
+            * min(params["cap"] / 100, max(0, params["win_rate"] - (1 - params["win_rate"]) / params["payoff"]) / 2),
+            price * units,
+        ),
+        MarginShare: lambda: (now.margins.cash * params["percent"] / 100, margin),
+    }
+    return share[sizer]()
+
+
+@given(
+    SIZERS, st.sampled_from([("NSE:TEST", 1), (FUTURE, 65), ("MCX:CRUDEOIL26NOVFUT", 1)]),
+    st.integers(100, 60_000).map(lambda steps: steps / 20), st.floats(50_000, 1e8), st.booleans(),
+    st.integers(-3, 3), st.integers(-3, 3),
+    st.sampled_from(
+        [{}, {"risk.max_order_value": 50_000.0}, {"risk.max_position_pct": 100.0}, {"broker.leverage": 5.0}]
+    ),
+    st.floats(0.1, 10),
+)  # fmt: skip
+@settings(max_examples=80, deadline=None)
+def test_no_size_is_above_its_sizers_budget_or_any_limit_whatever_is_held_and_rests(
+    sizer, kind, price, cash, isbuy, held, rests, config, span
+):
+    (make, params), (symbol, lot) = sizer, kind
+    span = round(min(span, price / 2) / 0.1) * 0.1
+    ran = asked(
+        make, symbol=symbol, lot=lot, price=price, cash=cash, config=config, isbuy=isbuy, span=span, held=held * lot,
+        rests=rests * lot, **params,
+    )  # fmt: skip
+    now, size = ran.before, ran.size
+    assert size >= 0
+    assert size % lot == 0
+    assert size <= largest_size(ran.data)
+    units = ran.data.instrument.multiplier
+    margin = ran.broker.margin_of_unit(ran.data, isbuy)
+    spends, each = budget(make, params, now, price, units, span, margin)
+    assert size * each <= spends * (1 + 1e-9) + PAISA
+    line = now.line(symbol)
+    had = line.quantity if line is not None else 0
+    after = had + (size if isbuy else -size)
+    if size > lot and abs(after) > abs(had):  # it opens: by hand, each limit that was set
+        assert ran.why == ""
+        if symbol.startswith("NSE:"):  # of contracts, risk.md says what counts
+            most = config.get("risk.max_position_pct", 10.0)
+            assert abs(after) * price <= now.total_value * most / 100 + PAISA
+        if "risk.max_order_value" in config:
+            assert size * price * units <= config["risk.max_order_value"] + PAISA

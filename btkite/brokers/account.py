@@ -18,9 +18,10 @@ import backtrader as bt
 from ..commissions import InstrumentCommission, default_product
 from ..config import Config
 from ..errors import WrongThread
-from ..linetime import from_seconds
+from ..linetime import from_seconds, seconds_of
 from ..market.calendar import EXCHANGES
 from ..market.margins import Leg, margin_rate, margin_required
+from ..portfolio import Portfolio
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
@@ -28,8 +29,10 @@ from ..values import Denial, Instrument, OrderType, Proposal
 from . import hours, translate
 from .base import strategy_name
 from .charging import Charging
+from .folio import portfolio_of
 from .grouping import Groups
 from .overnight import INTRADAY, Overnight
+from .tally import Tally
 from .upkeep import Upkeep
 
 _TRIGGERED = {OrderType.SL: OrderType.LIMIT, OrderType.SLM: OrderType.MARKET}
@@ -60,6 +63,7 @@ class Account(Charging):
         self._foreign: dict[int, Instrument] = {}
         self._bound: dict[int, Instrument] = {}  # ref -> what its data was bound to when it was given
         self.overnight = Overnight()
+        self.tally = Tally()
         self.upkeep = Upkeep()
         self._held: dict[str, Instrument] = {}  # what was traded, by key
         self._pinned: dict[int, str] = {}  # ref -> the product with which it went to the market
@@ -249,6 +253,21 @@ class Account(Charging):
                 if data is not None and len(data) and self.instrument(data).key == key:  # a slot may have gone on
                     self.ledger.mark(key, data.close[0])
 
+    def _mark_closes(self, today: date) -> None:
+        """The ledger's last prices are those of the session before ``today``, if its bars are still the last ones."""
+        for key, position in self._positions.items():
+            data = self._datas.get(key) if position.size else None
+            if data is None or not len(data) or self.instrument(data).key != key:
+                continue
+            if from_seconds(seconds_of(data.datetime[0])).date() < today:
+                self.ledger.mark(key, data.close[0])
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """What the account has, owes and has made, by instrument and product; made now."""
+        self._mark()
+        return portfolio_of(self)
+
     def roll(self, now: int) -> None:
         """Time went on: the day's book turns over when the date does, at the last marks before."""
         self.turn(now)
@@ -258,6 +277,11 @@ class Account(Charging):
     def turn(self, now: int) -> None:
         """Before anything of a new day is booked: what was held over the night."""
         today, night = from_seconds(now).date(), self.upkeep.night
+        if today > self.tally.day:
+            self._mark_closes(today)
+            if self.on_night is not None and self.tally.day > date.min:
+                self.on_night(self.tally.day, portfolio_of(self))
+            self.tally.turn(today, {key: held.last_price for key, held in self.ledger.positions().items()})
         if self.upkeep.is_new(today) and night is not None:
             self.upkeep.close(night, self.legs(), self.ledger.value)
         self.overnight.turn(
@@ -315,6 +339,7 @@ class Account(Charging):
             average,
         )
         self.ledger.fill(instrument, translate.side(order), quantity, price, charges, moment, ref=order.ref)
+        self.tally.fill(instrument.key, product, instrument.multiplier, signed, price, charges)
         self._held[instrument.key] = instrument
         self.upkeep.blocked(self.ledger.used, moment.date())
         return charges

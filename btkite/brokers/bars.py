@@ -8,10 +8,14 @@ from typing import Any
 import backtrader as bt
 
 from ..config import Config
+from ..linetime import from_seconds, seconds_of
+from ..portfolio import Portfolio
 from ..values import Denial, OrderType, Proposal
 from . import translate
 from .base import GatedBroker, strategy_name
 from .changes import reshape, restore, state_of
+from .folio import portfolio_of_positions
+from .tally import Tally
 
 
 class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
@@ -33,6 +37,9 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         if self.p.cash is None:
             self.p.cash = float(self.config.broker.capital)
         self._booked: dict[int, int] = {}  # ref -> executions that the gate's ledger knows
+        self._filled: dict[int, Any] = {}  # orders with executions that the tally may not know
+        self._counted: dict[int, int] = {}  # ref -> executions that it knows
+        self.tally = Tally()
         super().__init__()
 
     def proposal(self, order: Any) -> Proposal:
@@ -105,9 +112,17 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         """The order's status now; BackBroker's own raises AttributeError for an order that it knows."""
         return int(next((known for known in self.orders if known.ref == order.ref), order).status)
 
+    @property
+    def portfolio(self) -> Portfolio:
+        """What the account has and has made, by instrument; made now. Money is BackBroker's; it knows no margins of
+        ours, so what is not cash is used."""
+        return portfolio_of_positions(self)
+
     def notify(self, order: Any) -> None:
         if self.gate is not None:
             self._book(order)
+        if order.executed.size:
+            self._filled[order.ref] = order
         bt.brokers.BackBroker.notify(self, order)
 
     def _book(self, order: Any) -> None:
@@ -121,3 +136,19 @@ class BarRuleBroker(GatedBroker, bt.brokers.BackBroker):
         self._booked[order.ref] = len(bits)
         if not order.alive():
             ledger.done(order.ref)
+
+    def count(self) -> None:
+        """The tally learns of what was executed since it was last asked for, in the order of time."""
+        orders, self._filled = list(self._filled.values()), {}
+        found = [(bit.dt, order, bit) for order in orders for bit in self._new(order)]
+        for moment, order, bit in sorted(found, key=lambda one: one[0]):
+            self.tally.turn(from_seconds(seconds_of(moment)).date(), {})
+            units, charges = float(order.comminfo.p.mult), bit.closedcomm + bit.openedcomm
+            key, product = self.instrument(order.data).key, self.product_of_order(order)
+            self.tally.fill(key, product, units, int(bit.size), bit.price, charges)
+
+    def _new(self, order: Any) -> list[Any]:
+        """Its executions that the tally does not know."""
+        done = self._counted.get(order.ref, 0)
+        self._counted[order.ref] = len(order.executed.exbits)
+        return list(order.executed.exbits)[done:]

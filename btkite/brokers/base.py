@@ -35,6 +35,7 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
 
     gate: RiskGate | None = None
     on_denied: Any = None  # called with (order, denial): alerts, journal
+    on_night: Any = None  # called with (day, portfolio) before the books turn over to the next session
     on_alert: Any = None  # called with (level, sentence, key) when a person should know at once
 
     def instrument(self, data: Any) -> Instrument:

@@ -228,6 +228,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
         ],
         "groups": broker.groups.state(),
         "demat": broker.demat.state(),
+        "tally": broker.tally.state(),
         "newest": max([broker.newest, *broker.orders]),
         **broker.account_state(),
     }
@@ -281,6 +282,12 @@ def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
         broker.set_position(
             key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"])
         )
+    if (saved := book.get("tally")) is not None:
+        broker.tally.restore(saved)
+        return
+    for key, row in book["positions"].items():
+        units, since = broker.ledger.position(key).multiplier, date.fromisoformat(row["since"])
+        broker.tally.adopt(key, str(row["product"]), int(row["size"]), float(row["price"]), units, since)
 
 
 def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequence[Any]) -> None:

@@ -299,6 +299,7 @@ class Truth(Outside):
             into = next((p for (k, p), n in found.items() if k == key and p != product and n == -units), None)
             if into is not None and size and product == self.product_of(key) and units == -size:
                 self._products[key] = into
+                self.tally.convert(key, product, into)
                 self.alert("warning", f"{abs(size)} {key} were converted from {product} to {into}", f"converted {key}")
                 self._write("converted", symbol=key, quantity=size, product=into)
                 del left[key, product], left[key, into]

@@ -89,6 +89,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "positions": Verb("btkite.cli.account:positions", "Open positions."),
     "orders": Verb("btkite.cli.orders:app", "The day's order book; why each order was given."),
     "status": Verb("btkite.cli.status:status", "How an account stands, from a second terminal."),
+    "alerts": Verb("btkite.cli.alerts:alerts", "What a person was told, and what became of it."),
     "kill": Verb("btkite.cli.kill:kill", "No entry any more; on request, nothing open either."),
     "resume": Verb("btkite.cli.account:resume", "Take back kill switch and loss limit."),
     "quote": Verb("btkite.cli.account:quote", "Last prices."),

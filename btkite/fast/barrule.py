@@ -96,6 +96,9 @@ class _Waking:
         gate = getattr(self, "gate", None)
         if gate is not None:
             self._book(order)  # type: ignore[attr-defined]
+        filled = self.__dict__.get("_filled")
+        if filled is not None and order.executed.size:
+            filled[order.ref] = order
         self.notifs.append(clone(order))
 
     def buy(self, owner: Any, data: Any, size: Any, *args: Any, **kwargs: Any) -> Any:

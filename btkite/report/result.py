@@ -21,6 +21,8 @@ from .stats import statistics
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..portfolio import Portfolio
+
 SCHEMA = 1  # of to_json() and stats.json; a change that breaks a reader adds one
 
 REFUSED = ("Rejected", "Margin")
@@ -72,7 +74,9 @@ class RunResult:
     how many; empty if there was always enough · ``margin_used``: ₹ that positions blocked at the most ·
     ``overnight``: the first MIS position that was held over a night, which Kite would have squared off, and how
     many times; empty if none was · ``untraded``: why ``next()`` was never called, empty if there were bars enough
-    for the indicators · ``left_open``: orders and positions that were there at the end, a line each ·
+    for the indicators · ``portfolio``: what the account had, owed and had made at the end, by instrument and product
+    (None on a broker that is not ours) · ``alerts``: how many there were of each kind, delivered or not ·
+    ``left_open``: orders and positions that were there at the end, a line each ·
     ``stopped``: why it ended early (Ctrl-C, a session that expired), else empty · ``exit_code``: what
     ``btkite run`` ends with: 0 unless one of ``halted``, ``mistake`` and ``stopped`` says something (0 by SIGTERM).
     """
@@ -94,6 +98,8 @@ class RunResult:
     margin: str = ""
     margin_used: float = 0.0
     untraded: str = ""
+    portfolio: Portfolio | None = None
+    alerts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     left_open: tuple[str, ...] = ()
     stopped: str = ""
     exit_code: int = 0
@@ -133,6 +139,7 @@ class RunResult:
             start_value=found[Equity].start_value,
             engine=engine,
             folder=folder,
+            portfolio=getattr(strategy.broker, "portfolio", None),
         )
 
     @cached_property
@@ -224,6 +231,8 @@ class RunResult:
             "margin": self.margin,
             "margin_used": self.margin_used,
             "untraded": self.untraded,
+            "portfolio": None if self.portfolio is None else self.portfolio.as_dict(),
+            "alerts": dict(self.alerts),
             "left_open": list(self.left_open),
             "stopped": self.stopped,
             "exit_code": self.exit_code,

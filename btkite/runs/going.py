@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from .watchdog import watched
 
 if TYPE_CHECKING:
     from ..store import KiteStore
+    from .alerting import Alerting
     from .plan import Run
 
 log = get_logger(__name__)
@@ -58,8 +60,10 @@ def _go(plan: Run, ending: Ending) -> RunResult:
             assert plan.begin is not None
             market = stack.enter_context(simulator.started(config, plan.candles, plan.instruments, plan.begin))
             config = config_on(config, market)
-        store, broker = _open_market(plan, config, stack, ending)
+        store, broker, alerting = _open_market(plan, config, stack, ending)
         cerebro = _cerebro(plan, store, broker)
+        if alerting is not None:
+            alerting.watch(cerebro)
         if plan.starts_exchange and not market.lockstep:
             set_off_when_live(cerebro, market.set_off)
         folder = _open_folder(plan, config, stack) if plan.save else None
@@ -71,6 +75,10 @@ def _go(plan: Run, ending: Ending) -> RunResult:
         if folder is not None and not plan.candles:  # also of a run that fails
             stack.callback(lambda: folder.note_data(delivered.entries(delivered.candles_of(cerebro.datas))))
         result = _run(plan, cerebro, broker, ending)
+        if alerting is not None:
+            alerting.last_words()
+            portfolio = alerting.evening(result.portfolio)
+            result = replace(result, alerts=dict(alerting.alerts.counts), portfolio=portfolio)
     return kept(result)
 
 
@@ -79,7 +87,7 @@ def _keep_what_was(error: BaseException | None, kept: Callable[[RunResult], RunR
         error.result = kept(error.result)
 
 
-def _open_market(plan: Run, config: Config, stack: ExitStack, ending: Ending) -> tuple[KiteStore, Any]:
+def _open_market(plan: Run, config: Config, stack: ExitStack, ending: Ending) -> tuple[KiteStore, Any, Alerting | None]:
     from ..brokers.record import Jotter, Record
     from ..store import KiteStore
 
@@ -93,10 +101,10 @@ def _open_market(plan: Run, config: Config, stack: ExitStack, ending: Ending) ->
         lasting["record"] = Jotter()
     broker = store.getbroker(cash=config.broker.capital, **lasting)
     check_market(plan, store, broker)
-    _alert(plan, config, store, broker, stack)
+    alerting = _alerting(plan, config, store, broker, stack)
     if isinstance(record := lasting.get("record"), Record):
         _count_ends(record.journal, store, broker, stack, ending)
-    return store, broker
+    return store, broker, alerting
 
 
 def _count_ends(journal: Any, store: KiteStore, broker: Any, stack: ExitStack, ending: Ending) -> None:
@@ -118,30 +126,15 @@ def _count_ends(journal: Any, store: KiteStore, broker: Any, stack: ExitStack, e
     stack.push(ended)
 
 
-def _alert(plan: Run, config: Config, store: KiteStore, broker: Any, stack: ExitStack) -> None:
-    """A person hears of what the gate denies and of an error that ends the run, if addresses are given."""
-    if not config.alerts.urls or not plan.mode.journal:
-        return
-    from ..alerts import Alerts
+def _alerting(plan: Run, config: Config, store: KiteStore, broker: Any, stack: ExitStack) -> Alerting | None:
+    """A person hears of what happens, if addresses are given; it is kept in any case. History tells nobody."""
+    if not plan.mode.journal:
+        return None
+    from .alerting import Alerting
 
-    said = config.alerts
-    alerts = Alerts(said.urls, said.level, said.dedupe, said.queue, store.clock)
-    who = f"{plan.strategy.__name__} ({plan.mode.name})"
-
-    def denied(order: Any, denial: Any) -> None:
-        alerts.send("warning", f"{who}: order denied", f"{words.order_text(order)}: {denial}", key=denial.rule)
-
-    def ended(kind: type[BaseException] | None, error: BaseException | None, *_: Any) -> None:
-        if isinstance(error, Exception):
-            alerts.send("critical", f"{who}: the run failed", f"{type(error).__name__}: {error}")
-        alerts.close(10.0)
-
-    def alert(level: str, sentence: str, key: str) -> None:
-        alerts.send(level, f"{who}: {sentence.partition(':')[0]}", sentence, key=key)
-
-    broker.on_denied = denied
-    broker.on_alert = alert
-    stack.push(ended)
+    found = Alerting(plan, config, store, broker)
+    stack.push(found.ended)
+    return found
 
 
 def _open_folder(plan: Run, config: Config, stack: ExitStack) -> Any:

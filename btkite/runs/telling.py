@@ -155,6 +155,7 @@ class Teller:
             if self._killed is None
             else {"flatten": self._killed[0], "done": self._killed[1], "stuck": list(self._winding.stuck.values())},
             "positions": _positions(broker),
+            "portfolio": broker.portfolio.as_dict(),
             "orders": [_order(broker, order) for order in broker.orders.values() if order.alive()],
             "groups": broker.groups.state()["groups"],
             "risk": used(gate.rules, ledger),

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
+from ..values import ALERT_KINDS
+
 AUTO: Final = Path("auto")
 _HOURS_MINUTES: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _ENDPOINT: Final = re.compile(r"kite|sandbox|simulator(:[1-9]\d{0,4})?")
@@ -112,6 +114,12 @@ def _span(value: str) -> str:
     return f"{first}-{last}"
 
 
+def _alert_kind(value: str) -> str:
+    if value not in ALERT_KINDS:
+        raise ValueError(f"must be some of {', '.join(ALERT_KINDS)}")
+    return value
+
+
 def _endpoint(value: str) -> str:
     if _ENDPOINT.fullmatch(value):
         return value
@@ -205,6 +213,7 @@ ClockTime = Annotated[str | None, BeforeValidator(_clock_time)]
 Products = Annotated[tuple[Literal["MIS", "CNC", "NRML", "MTF"], ...], BeforeValidator(_words)]
 Spans = Annotated[tuple[Annotated[str, AfterValidator(_span)], ...], BeforeValidator(_words)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]
+AlertKinds = Annotated[tuple[Annotated[str, AfterValidator(_alert_kind)], ...], BeforeValidator(_words)]
 Rows = Annotated[tuple[str, ...], BeforeValidator(_rows)]
 Day = Annotated[date | None, BeforeValidator(_date)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

@@ -486,8 +486,19 @@ class Alerts(Section):
         default=1000,
         gt=0,
         le=100_000,
-        description="Alerts that may wait for delivery; beyond it the oldest is dropped, counted.",
+        description="Alerts that may wait for delivery at each address; beyond it the oldest is dropped, counted.",
     )
+    per_minute: Count = Field(
+        default=20,
+        gt=0,
+        le=10_000,
+        description="Alerts delivered in a minute at most, critical ones aside; the rest is counted in the next.",
+    )
+    also: kinds.AlertKinds = Field(
+        default=("summary",),
+        description="Kinds that are delivered whatever their level: trade, summary … (docs/alerts.md).",
+    )
+    mute: kinds.AlertKinds = Field(default=(), description="Kinds that are never delivered, only kept and logged.")
 
 
 class Exchange(Section):

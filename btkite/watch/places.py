@@ -43,6 +43,11 @@ class Place:
         return self.folder / "status.json"
 
     @property
+    def alerts(self) -> Path:
+        """Every alert of its runs, and what became of it."""
+        return self.folder / "alerts.jsonl"
+
+    @property
     def touched(self) -> datetime:
         """When a run last wrote anything of it, by the file system; to choose among several. (A kill switch is set for
         all of them at once.)"""

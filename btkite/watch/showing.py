@@ -34,6 +34,8 @@ def shown(now: Standing) -> Iterator[str]:
         yield from _labelled("gate", _gate(now, said["gate"]))
         yield from _labelled("calls", _calls(said))
         yield from _labelled("money", _money(said["money"]))
+        if "portfolio" in said:
+            yield from _labelled("exposure", _exposure(said["portfolio"]))
         yield from _table("positions", _positions(said["positions"]))
         yield from _table("orders", _orders(said["orders"]))
         yield from _groups(said["groups"], {row["ref"] for row in said["orders"]})
@@ -106,6 +108,14 @@ def _money(money: Mapping[str, Any]) -> str:
     return (
         f"value {inr(money['value'])} · today {inr(money['day_pnl'])} · realized {inr(money['realized'])} · "
         f"unrealized {inr(money['unrealized'])} · charges {inr(money['charges'])} · cash {inr(money['cash'])}"
+    )
+
+
+def _exposure(portfolio: Mapping[str, Any]) -> str:
+    at, margins = portfolio["exposure"], portfolio["margins"]
+    return (
+        f"gross {inr(at['gross'])} · net {inr(at['net'])} · margin used {inr(margins['used'])} · "
+        f"free {inr(margins['free'])}"
     )
 
 

@@ -112,6 +112,10 @@ def test_positions_and_orders_are_those_of_the_exchange(seen: Seen) -> None:
     assert {row["order_id"] for row in said["orders"]} == seen.orders
     assert len(seen.orders) == 5
     assert said["order_calls"] == 8
+    portfolio = said["portfolio"]
+    assert {line["symbol"].partition(":")[2]: line["quantity"] for line in portfolio["lines"]} == seen.positions
+    assert portfolio["total_value"] == said["money"]["value"]
+    assert portfolio["exposure"]["gross"] == pytest.approx(sum(line["value"] for line in portfolio["lines"]))
 
 
 def test_it_says_who_runs_what_and_how_it_fares(seen: Seen) -> None:

@@ -74,6 +74,8 @@ def test_its_json_is_valid_and_has_the_documented_keys(made):
         "margin",
         "margin_used",
         "untraded",
+        "portfolio",
+        "alerts",
         "left_open",
         "stopped",
         "exit_code",

@@ -52,7 +52,8 @@ def test_a_denied_order_is_told_with_the_order_and_the_limit(
 ) -> None:
     result = go(told, AsksTooMuch, mode=mode, start=begin, sessions=1)
     assert list(result.orders["status"]) == ["Completed", "Rejected"]
-    assert shape(receiver.got) == [(f"AsksTooMuch ({mode}): order denied", "warning")]
+    summary = (f"AsksTooMuch ({mode}): the day {begin:%d %b %Y}", "info")
+    assert shape(receiver.got) == [(f"AsksTooMuch ({mode}): order denied", "warning"), summary]
     message = receiver.got[0]["message"]
     assert f"50 {SYMBOL}" in message
     assert str(result.orders["denied"].iloc[1]) in message
