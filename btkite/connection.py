@@ -175,7 +175,13 @@ class Connection:
         """What was listed on a day: Kite's dump of today, or the archive's of that day."""
         if self.streams or self.config.data.source == "kite":
             return self._dump
-        return archive.as_of(self._dumps, on)
+        try:
+            return archive.as_of(self._dumps, on)
+        except DataError:
+            stored = self.master  # contracts that were fetched while they lived are known with their candles
+            if not stored.expiring_from(on):
+                raise
+            return stored
 
     def expiries(self, name: str, *, on: date | None = None, kind: str = "") -> list[date]:
         """The expiries of contracts on ``NFO:NIFTY``, oldest first, from ``on`` on (today): of futures (``FUT``),

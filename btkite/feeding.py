@@ -80,6 +80,10 @@ class Feeding:
         self.state, self.due, self._asked, self._loaded, self._cached = "joining", None, None, None, None
         self.data.put_notification(self.data.DELAYED)
 
+    def only_ticks(self) -> None:
+        """Its data has gone on to another instrument: what is heard of this one is for orders and positions."""
+        self.state, self.due, self._asked, self._loaded = "flowing", None, None, None
+
     def join(self, now: datetime) -> None:
         """Every tick from now on is heard: ask for the bars before."""
         self._joined = now

@@ -103,15 +103,31 @@ class Pump(Standing):
 
     def rebind(self, data: Any) -> None:
         """A slot has another instrument than before; of the one before only ticks are still heard."""
-        self._left += [feeding for feeding in self._feeds if feeding.data is data]
+        leaving = [feeding for feeding in self._feeds if feeding.data is data]
+        for feeding in leaving:
+            feeding.only_ticks()
+        self._left += leaving
         self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
         self._slots = [slot for slot in self._slots if slot is not data]
         self._attach(data)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nobody listens any more to what slots have left and nothing of ours is in."""
+        has = getattr(self.broker, "is_in", None)
+        gone = [feeding for feeding in self._left if has is not None and not has(feeding.key)]
+        self._left = [feeding for feeding in self._left if feeding not in gone]
+        for feeding in gone:
+            feeds = self._by_token[feeding.token] = [one for one in self._by_token[feeding.token] if one is not feeding]
+            if not feeds:
+                self.stream.unsubscribe([feeding.token])
 
     def watch(self, data: Any, instrument: Any) -> None:
         """An instrument that a slot had in the run before, and something of ours is left in: its ticks are heard."""
+        if any(feeding.data is data and feeding.key == instrument.key for feeding in self._left):
+            return
         feeding = Feeding(self, data, instrument)
-        feeding.state = "flowing"
+        feeding.only_ticks()
         self._left.append(feeding)
         self._by_token.setdefault(feeding.token, []).append(feeding)
         self.stream.subscribe({feeding.token: "full"})
@@ -320,6 +336,8 @@ class Pump(Standing):
         for feeding in (*self._feeds, *self._left):
             feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
         for feeding in self._left:
+            for bar in feeding.pending:
+                feeding.data.left_bar(feeding.key, bar)
             feeding.pending.clear()
         while True:
             ends = [feeding.pending[0].end for feeding in self._feeds if feeding.pending]

@@ -20,6 +20,7 @@ from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
 from ..market.permitted import largest_order, mis_cutoff, most_slices
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
+from ..slots import Left, trade_id, trades_in
 from ..values import Denial, Instrument
 from . import hours, translate
 from .changes import Changes, reshape
@@ -27,7 +28,7 @@ from .cutting import is_too_large
 from .grouping import Groups
 from .orders import Orders
 from .overnight import INTRADAY
-from .record import restore_money
+from .record import rebind, restore_money
 from .terms import Terms, terms_of
 from .wording import misunderstood
 
@@ -75,6 +76,7 @@ class BookBroker(Changes):
         if self._saved is not None:
             self._takes_up = bool(self._saved["orders"] or self._saved["positions"])
             restore_money(self, self._saved)
+            rebind(self, self._saved)
         for data in getattr(self.cerebro, "datas", ()):
             self._know(data)
 
@@ -109,7 +111,9 @@ class BookBroker(Changes):
         **kwargs: Any,
     ) -> Any:
         instrument = self.instrument(data)
-        self._know(data)
+        if not isinstance(data, Left):
+            self._know(data)
+        tradeid = tradeid or trade_id(data, instrument.key)
         exectype = Order.Market if exectype is None else exectype
         quantity = translate.whole(size)
         if self.config.broker.tick_rounding and exectype not in translate.TRAILING:
@@ -131,6 +135,9 @@ class BookBroker(Changes):
             transmit=transmit,
             simulated=not len(data),  # without a bar backtrader cannot make an order otherwise; it will be denied
         )
+        if isinstance(data, Left):
+            order.p.data = trades_in(data)
+            order.addinfo(left=True)
         order.addinfo(**kwargs)
         order.addinfo(instrument=instrument.key)
         self.note_fraction(order, quantity, size)
@@ -227,6 +234,12 @@ class BookBroker(Changes):
                 return denial
             if (denial := self._too_late(order)) is not None:
                 return denial
+            if order.info.get("left") and not self._flattening and not self.proposal(order).reduces:
+                return Denial(
+                    "left",
+                    f"{order.data._name} has gone on from {instrument.key}: only what closes what is left there may be "
+                    "traded; bind it again to open",
+                )
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
@@ -398,6 +411,10 @@ class BookBroker(Changes):
         self._forget_at = len(self.orders) + kept
         return True
 
+    def _works_in(self, key: str) -> bool:
+        return any(self.orders[ref].alive() and self.instrument_of_order(self.orders[ref]).key == key
+                   for ref in self.terms if ref in self.orders)  # fmt: skip
+
     def is_over(self, order: Any) -> bool:
         """Whether nothing can be heard of it, or of its group, any more."""
         return not order.alive() and order.ref not in self.groups
@@ -474,7 +491,7 @@ class BookBroker(Changes):
         try:
             for piece in self._pieces(self.instrument_of_order(entry), abs(size)):
                 give(
-                    entry.p.owner, entry.data, piece,
+                    entry.p.owner, self.feed_for(entry), piece,
                     tradeid=entry.tradeid, tag="flat", flattens=entry.ref, after_hours="next_open",
                 )  # fmt: skip
         finally:

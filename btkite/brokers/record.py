@@ -22,6 +22,7 @@ from ..kite.inbox import DeskReply
 from ..linetime import from_seconds, seconds_of
 from ..log import get_logger
 from ..risk.ledger import Ledger
+from ..slots import trade_id
 from ..values import Proposal
 from .orders import whole_ref
 from .terms import Terms
@@ -229,8 +230,23 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
         "groups": broker.groups.state(),
         "demat": broker.demat.state(),
         "newest": max([broker.newest, *broker.orders]),
+        "slots": bound(broker),
         **broker.account_state(),
     }
+
+
+def bound(broker: BookBroker) -> dict[str, str | None]:
+    """What each slot of the run is bound to, by its place among the feeds."""
+    slots = ((n, data) for n, data in enumerate(broker.cerebro.datas) if getattr(data.p, "slot", False))
+    return {str(place): None if data.instrument is None else data.instrument.key for place, data in slots}
+
+
+def rebind(broker: BookBroker, book: dict[str, Any]) -> None:
+    """Slots have again what they had, before the run starts."""
+    datas = broker.cerebro.datas
+    for place, key in book.get("slots", {}).items():
+        if int(place) < len(datas) and getattr(datas[int(place)].p, "slot", False):
+            datas[int(place)].bound_again(key)
 
 
 def _owed(broker: BookBroker) -> list[Any]:
@@ -329,8 +345,9 @@ def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
     position = broker.position_of(key)
     kind = _KINDS["Buy" if position.size > 0 else "Sell"]
     order = kind(
-        owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True
-    )
+        owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True,
+        tradeid=trade_id(data, key),
+    )  # fmt: skip
     order.addcomminfo(broker.getcommissioninfo(data))
     order.addinfo(adopted=True, instrument=key)
     value = order.comminfo.getoperationcost(position.size, position.price)

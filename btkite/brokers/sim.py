@@ -111,7 +111,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self.meet_strategies()
         latest = -1
         for data in self.cerebro.datas:
-            if not len(data):
+            if not len(data) or getattr(data, "unbound", False):
                 continue
             stamp = seconds_of(data.datetime[0])
             latest = max(latest, stamp)
@@ -422,6 +422,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _tape_of(self, instrument: Instrument) -> Tape:
         """From the finest data of the instrument: candles that are known beforehand, or none yet."""
         feeds = [data for data in self.cerebro.datas if self.instrument(data).key == instrument.key]
+        feeds = feeds or [self._datas[instrument.key]]  # of a slot that has gone on
         finest = min(feeds, key=lambda data: (data._timeframe, data._compression))
         if hasattr(finest, "seconds"):
             return Tape(*(column.tolist() for column in finest.seconds()))
