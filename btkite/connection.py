@@ -293,8 +293,9 @@ class Connection:
     def live_history(self, instrument: Instrument, interval: str, start: datetime, end: datetime) -> Candles:
         """Candles from Kite for a feed that is about to go live; called on a reader's thread. A candle that is
         still forming at ``end`` is dropped by the caller."""
+        contract = instrument.is_future or instrument.is_option  # also of warm-up bars open interest is what it was
         parts = [
-            self.client.historical(instrument.instrument_token, first, last, interval)
+            self.client.historical(instrument.instrument_token, first, last, interval, oi=contract)
             for first, last in history.chunks(start, end, interval)
         ]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

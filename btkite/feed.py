@@ -18,6 +18,7 @@ import numpy as np
 
 from .errors import ConfigError, DataError, UnknownSymbol
 from .grid import ends_of, windows_of
+from .kite.revised import in_words, ratio_of
 from .linetime import as_seconds, from_seconds, seconds_of, to_seconds
 from .log import get_logger
 from .market.intervals import from_backtrader, parse_interval
@@ -34,6 +35,8 @@ _OWN_LINES = 1 + len(_LINES)
 _NOTHING = (float("nan"),) * 4 + (0.0, 0.0)  # the bar of a slot that has no instrument
 _NAMELESS = "DATA:frame"  # a DataFrame does not say whose it is
 _COMPARED = ("open", "high", "low", "close", "volume")
+_TELLING = 3
+"""So many bars must differ by one ratio before that is called a corporate action."""
 _REMEMBERED = 500
 """Bars built from ticks that are compared with the exchange's candles, when those are read after an outage."""
 _FINER = (bt.TimeFrame.Ticks, bt.TimeFrame.MicroSeconds, bt.TimeFrame.Seconds)
@@ -513,6 +516,9 @@ class KiteData(bt.feed.DataBase):
         """Bars that were built from ticks and delivered, beside the exchange's own candles: what differs is said once
         of each bar. (What a strategy has seen stays as it was.)"""
         rows = {int(stamp): row for row, stamp in enumerate(stamps)}
+        if self._is_rewritten(rows, candles):
+            self._built.clear()
+            return
         for bar in self._built:
             row = rows.get(to_seconds(bar.end))
             if row is None:
@@ -526,6 +532,27 @@ class KiteData(bt.feed.DataBase):
                 )
                 self._store.put_notification(f"{self._name} {bar.end}: built from ticks with {words}")
         self._built.clear()
+
+    def _is_rewritten(self, rows: dict[int, int], candles: Candles) -> bool:
+        """Whether the exchange's prices of the past are others than those that were seen, all by one ratio: a corporate
+        action while the run went on. What a strategy has seen cannot be taken back, which is said once."""
+        seen = [(bar.close, rows[end]) for bar in self._built if (end := to_seconds(bar.end)) in rows]
+        if len(seen) < _TELLING:
+            return False
+        theirs = candles.close[[row for _, row in seen]]
+        ratio = ratio_of(np.array([close for close, _ in seen]), theirs)
+        if ratio is None:
+            return False
+        words = (
+            f"{self._name}: the exchange's past prices are {in_words(ratio)}; indicators of this run mix both until it "
+            "is started again, and limits and stops in old prices are to be changed"
+        )
+        log.warning("a past that was seen has been rewritten", symbol=self._name, ratio=ratio)
+        self._store.put_notification(words)
+        alert = getattr(self._env.broker, "alert", None)
+        if alert is not None:
+            alert("critical", words, f"rewritten {self._name}")
+        return True
 
     def take_bar(self, bar: Bar) -> None:
         """One bar that has just closed; an old or repeated one is dropped."""
