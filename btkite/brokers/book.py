@@ -25,6 +25,7 @@ from ..values import Denial, Instrument
 from . import hours, translate
 from .changes import Changes, reshape
 from .cutting import is_too_large
+from .expiring import Expiring
 from .grouping import Groups
 from .orders import Orders
 from .overnight import INTRADAY
@@ -65,6 +66,7 @@ class BookBroker(Changes):
         self.terms: dict[int, Terms] = {}
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
+        self.expiring = Expiring(self)
         self.ending: set[int] = set()  # orders that end at this moment by themselves
         self._forget_at = 0
         self._forming: dict[int, list[Any]] = {}  # parent ref -> members not yet transmitted
@@ -230,7 +232,7 @@ class BookBroker(Changes):
             problem = translate.wrong_product(instrument, self.proposal(order).product)
             if problem is not None:
                 return Denial("product", problem, "broker.default_product")
-            if (denial := self._forbidden(order)) is not None:
+            if (denial := self._forbidden(order) or self._after_its_end(order)) is not None:
                 return denial
             if (denial := self._too_late(order)) is not None:
                 return denial
@@ -243,6 +245,10 @@ class BookBroker(Changes):
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
+
+    def _after_its_end(self, order: Any) -> Denial | None:
+        """Why nothing is traded, or opened, in a contract that ends."""
+        return None if self._flattening else self.expiring.denial(self.proposal(order))
 
     def _too_late(self, order: Any) -> Denial | None:
         """Why Kite takes no new intraday order at this hour."""
@@ -305,6 +311,7 @@ class BookBroker(Changes):
         """A turn of Cerebro, after the lines have moved."""
         self.adopt()
         self.trail()
+        self.expiring.turn()
 
     # -- sessions -----------------------------------------------------------------------------------
 

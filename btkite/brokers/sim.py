@@ -118,6 +118,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             self._take_bar(data, stamp)
         self._play(latest)
         self.trail()
+        self.expiring.turn()
+        self.flush()
 
     def _streams(self) -> bool:
         return any(getattr(data, "is_stream", False) for data in self.cerebro.datas)

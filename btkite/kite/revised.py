@@ -1,4 +1,4 @@
-"""Whether candles that are stored are still what Kite says: corrected here and there, or rewritten by a corporate action.
+"""Whether stored candles are still what Kite says: corrected here and there, or rewritten by a corporate action.
 
 A split, a bonus or a rights issue rewrites all prices before it, by one ratio. Kite does so on the day, or some days
 later, so what is asked for again may hold candles of before and after it.

@@ -109,6 +109,13 @@ class Broker(Section):
         description="A MIS order that opens a position after the hour from which Kite takes none (15:25 for most "
         "shares, 15:12 for those with derivatives): deny it, in every mode, or send it all the same.",
     )
+    physical_days: int = Field(
+        default=4,
+        ge=0,
+        le=20,
+        description="Options on shares, which end in shares, are not opened in so many trading days before their "
+        "expiry; 0 lets them. Margins rise in these days in any case.",
+    )
     unfilled: Literal["widen", "leave", "cancel"] = Field(
         default="widen",
         description="Live: what becomes of a MARKET or SL-M order that rests because the market ran beyond its "
