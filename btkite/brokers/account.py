@@ -306,6 +306,14 @@ class Account(Charging):
         self.upkeep.blocked(self.ledger.used, moment.date())
         return charges
 
+    def held_instrument(self, key: str) -> Instrument | None:
+        """What is held under a key; None if nothing of it was traded here."""
+        return self._held.get(key)
+
+    def hold_instrument(self, instrument: Instrument) -> None:
+        """An instrument that is held since before the run."""
+        self._held[instrument.key] = instrument
+
     def legs(self) -> list[Leg]:
         """What is held, at its last prices; a position from before the run counts once it trades."""
         return [

@@ -20,6 +20,7 @@ from ..market.expiry import expiry_charges, is_physical, over, too_near, worth
 from ..slots import now_of, trade_id, trades_in
 from ..values import Denial, Instrument, Proposal
 from . import hours
+from .base import is_warming
 from .terms import Terms
 
 if TYPE_CHECKING:
@@ -73,16 +74,21 @@ class Expiring:
                 continue
             if seen is None:
                 seen = max(now_of(broker.cerebro.datas) or -1, broker.now // DAY * DAY)
-            if self.is_over(instrument, seen):
+            if self.is_over(instrument, seen) and not self._waits(instrument):
                 self._settling = True
                 try:
                     self._settle(instrument, position)
                 finally:
                     self._settling = False
 
+    def _waits(self, instrument: Instrument) -> bool:
+        """Whether what tells the final price is still on its way through history: at the beginning of a run."""
+        feed = self._broker.feed_of(_underlying(instrument))
+        return feed is not None and is_warming(feed)
+
     def _known(self, key: str) -> Instrument | None:
         broker = self._broker
-        found = broker._held.get(key)
+        found = broker.held_instrument(key)
         if found is None and key not in self._unknown:  # of a run before this one
             data = broker.feed_of(key)
             store = next((one._store for one in broker.cerebro.datas if getattr(one, "_store", None) is not None), None)
@@ -93,13 +99,13 @@ class Expiring:
             if found is None:
                 self._unknown.add(key)
             else:
-                broker._held[key] = found
+                broker.hold_instrument(found)
         return found
 
     def settlement(self, instrument: Instrument) -> tuple[float, str]:
         """The final price of what a contract is on, ₹, and whose price that is."""
         broker, until = self._broker, instrument.expiry or date.max
-        where = Meaning(instrument.exchange, instrument.name, instrument.instrument_type, "", "").underlying
+        where = _underlying(instrument)
         feed = broker.feed_of(where) if where else None
         found = 0.0 if feed is None else _last_close(feed, until)
         if found > 0:
@@ -121,10 +127,11 @@ class Expiring:
                 broker.ended(order, "expired", "its contract has expired")
         final, whose = self.settlement(instrument)
         price, how = worth(instrument, final), "in shares" if is_physical(instrument) else "in cash"
-        data = broker.feed_of(key) or broker.cerebro.datas[0]
+        feed = broker.feed_of(key)
+        data = broker.cerebro.datas[0] if feed is None else feed
         order = _KINDS[size < 0](
             owner=self._owner(key), data=trades_in(data), size=abs(size), price=price, exectype=bt.Order.Market,
-            simulated=True, tradeid=trade_id(trades_in(data), key),
+            simulated=True, tradeid=key if feed is None else trade_id(trades_in(data), key),
         )  # fmt: skip
         when = hours.close_of_day(instrument, int((instrument.expiry or date.max).toordinal() - 719163) * DAY)
         order.created.dt = data.date2num(from_seconds(when))
@@ -155,6 +162,10 @@ class Expiring:
         """What ending a position by ``order`` costs."""
         size = -int(order.size)
         return expiry_charges(instrument, size, float(order.info["settlement"]), on)
+
+
+def _underlying(instrument: Instrument) -> str:
+    return Meaning(instrument.exchange, instrument.name, instrument.instrument_type, "", "").underlying
 
 
 def _last_close(feed: Any, day: date) -> float:

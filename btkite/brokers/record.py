@@ -23,7 +23,7 @@ from ..linetime import from_seconds, seconds_of
 from ..log import get_logger
 from ..risk.ledger import Ledger
 from ..slots import trade_id
-from ..values import Proposal
+from ..values import Instrument, Proposal
 from .orders import whole_ref
 from .terms import Terms
 
@@ -219,6 +219,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
                 "product": broker.product_of(key),
                 "since": since,
                 "data": broker.place_of(key),
+                "contract": _contract(broker.held_instrument(key)),
             }
             for key, position, since in broker.holds()
         },
@@ -233,6 +234,13 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
         "slots": bound(broker),
         **broker.account_state(),
     }
+
+
+def _contract(instrument: Instrument | None) -> dict[str, Any] | None:
+    """What a dump of after its expiry does not tell any more."""
+    if instrument is None or instrument.expiry is None:
+        return None
+    return {**asdict(instrument), "expiry": instrument.expiry.isoformat()}
 
 
 def bound(broker: BookBroker) -> dict[str, str | None]:
@@ -297,6 +305,8 @@ def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
         broker.set_position(
             key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"])
         )
+        if said := row.get("contract"):
+            broker.hold_instrument(Instrument(**{**said, "expiry": date.fromisoformat(said["expiry"])}))
 
 
 def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequence[Any]) -> None:
@@ -316,6 +326,8 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     for key in book["positions"]:
         if key in datas:
             _adopt_position(broker, key, datas[key])
+        elif (gone := broker.held_instrument(key)) is not None and broker.expiring.is_over(gone):
+            _adopt_position(broker, key, broker.cerebro.datas[0], key)  # no feed can have it any more
         else:
             log.warning("a position has no feed in this run", symbol=key)
     entries = {row["ref"]: row for row in book["ledger"]["orders"] if not row["alive"]}
@@ -341,12 +353,12 @@ def _without_feed(book: dict[str, Any], datas: dict[str, Any]) -> dict[str, int]
     return {key: int(row.get("data", len(datas))) for key, row in rows.items() if key not in datas}
 
 
-def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
+def _adopt_position(broker: BookBroker, key: str, data: Any, tradeid: Any = None) -> None:
     position = broker.position_of(key)
     kind = _KINDS["Buy" if position.size > 0 else "Sell"]
     order = kind(
         owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True,
-        tradeid=trade_id(data, key),
+        tradeid=trade_id(data, key) if tradeid is None else tradeid,
     )  # fmt: skip
     order.addcomminfo(broker.getcommissioninfo(data))
     order.addinfo(adopted=True, instrument=key)

@@ -9,9 +9,11 @@ from typing import Any
 import backtrader as bt
 import pytest
 
+from btkite.brokers.record import Record
 from btkite.candles import Candles
 from btkite.config import Config
 from btkite.engine import Cerebro
+from btkite.journal import Journal
 from btkite.kite.made import facts
 from btkite.linetime import from_seconds, seconds_of
 from btkite.market.expiry import expiry_charges
@@ -48,7 +50,7 @@ def market(*keys: str, last: int = COUNT) -> dict[str, Candles]:
 class Holder(bt.Strategy):
     """Buys (or sells) each contract at the first minute, and tries again the morning after."""
 
-    params = (("sign", 1), ("again", False))
+    params = (("sign", 1), ("until", None), ("quiet", False))
 
     def __init__(self) -> None:
         self.story: list[Any] = []
@@ -58,7 +60,9 @@ class Holder(bt.Strategy):
 
     def next(self) -> None:
         now = from_seconds(seconds_of(self.data.datetime[0]))
-        contracts = [data for data in self.datas if data.instrument.exchange == "NFO"]
+        if self.p.until is not None and now >= self.p.until:
+            self.env.runstop()
+        contracts = [] if self.p.quiet else [data for data in self.datas if data.instrument.exchange == "NFO"]
         first = (now.date(), now.hour, now.minute) == (DAYS[0].date(), 9, 20)
         if first or (now.hour, now.minute, now.day) == (9, 20, 26):
             for data in contracts:
@@ -176,3 +180,35 @@ def test_options_on_shares_are_not_opened_in_their_last_days(run: Any, mode: str
         "trading days (broker.physical_days)"
     )
     assert run(mode, SPOT, CALL, physical_days=4).story != []
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_what_expired_while_nothing_ran_is_settled_by_the_next_run(
+    kite_exchange: Any, tmp_path: Any, mode: str
+) -> None:
+    """No feed can have the contract any more, nor does Kite's dump; the journal does."""
+    kite_exchange.reset(market(SPOT, CALL), start=DAYS[0] + timedelta(hours=9))
+    keep = {"broker.default_product": "NRML", "broker.capital": 1e8, "risk.enabled": False, "data.warmup": 400}
+
+    def life(*keys: str, until: datetime | None = None) -> Any:
+        store = KiteStore(mode=mode, config=kite_exchange.config(**keep), confirm=USER)
+        cerebro = Cerebro(stdstats=False)
+        for key in keys:
+            cerebro.adddata(store.getdata(key, interval="minute"), name=key)
+        with Journal(tmp_path / "journal.sqlite", store.clock) as journal:
+            cerebro.setbroker(store.getbroker(record=Record(journal)))
+            cerebro.addstrategy(Holder, until=until, quiet=len(keys) == 1)
+            return cerebro.run()[0]
+
+    first = life(SPOT, CALL, until=DAYS[0] + timedelta(hours=15))
+    kite_exchange.steer.play_until(DAYS[2] + timedelta(hours=9))
+    after = life(SPOT)
+    units = first.story[0][1]
+    assert after.story[0][:3] == first.story[0][:3]  # what was held is told first, as of any position
+    assert after.story[1:] == [
+        (CALL, -units, pytest.approx(final(SPOT) - 24_000), 0.0, "2024-07-25", datetime(2024, 7, 25, 15, 30))
+    ]
+    paid = first.story[0][2]
+    assert [row[1] for row in after.trades] == [pytest.approx(units * (final(SPOT) - 24_000 - paid), abs=1e-3)]
+    assert after.broker.ledger.positions() == {}
+    assert [row for row in kite_exchange.positions() if row["quantity"]] == []
