@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from . import almanac, modes, served, sources
-from .candles import CandleCache
+from .candles import CandleCache, encode
 from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
 from .contracts import valued
 from .errors import BtkiteError, ConfigError, DataError, SessionExpired, UnknownSymbol
+from .grid import windows_of
 from .kite import archive, endpoints, history, instruments, made, meaning
 from .log import get_logger
 from .modes import Mode
@@ -289,6 +290,32 @@ class Connection:
             clock=self.clock,
         )
         return found.frame()
+
+    def futures(self, family: str) -> list[Instrument]:
+        """The futures of ``NFO:NIFTY FUT`` by expiry: those of the dump, those whose candles are stored, and those
+        that have expired, as they were last seen."""
+        exchange, _, name = family.upper().removesuffix(" FUT").partition(":")
+        stored = made.from_candles(self.cache, f"{exchange}/{encode(name)}*FUT")
+        masters = [archive.expired(self._dumps), stored, self.master]
+        if not self.streams and self.config.data.source != "kite" and archive.archived(self._dumps):
+            masters.append(archive.load(self._dumps))
+        found: dict[str, Instrument] = {}
+        for master in masters:
+            for one in [] if master is None else master.contracts(exchange, name):
+                if one.is_future and one.expiry is not None:
+                    found[one.key] = valued(one, one.expiry)
+        return sorted(found.values(), key=lambda one: (one.expiry or date.max, one.key))
+
+    def fetch(self, instrument: Instrument, interval: str, start: Any, end: Any) -> Candles:
+        """As :meth:`candles`; ``end`` is exclusive."""
+        return self.candles(instrument, interval, start, end)
+
+    def live_fetch(self, instrument: Instrument, interval: str, start: Any, end: Any) -> Candles:
+        """As :meth:`live_history`, up to now; what has expired is in the cache, or not to be had."""
+        now = self.clock.now()
+        if instrument.expiry is not None and instrument.expiry < now.date():
+            return self.cache.read(instrument.key, interval, start, end, windows=windows_of(instrument.key))
+        return self.live_history(instrument, interval, start, min(end or now, now))
 
     def live_history(self, instrument: Instrument, interval: str, start: datetime, end: datetime) -> Candles:
         """Candles from Kite for a feed that is about to go live; called on a reader's thread. A candle that is

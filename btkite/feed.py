@@ -165,6 +165,11 @@ class KiteData(bt.feed.DataBase):
         return bool(self.p.slot) and self.instrument is None
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether ``next()`` does not wait for its bars."""
+        return bool(self.p.slot)
+
+    @property
     def family(self) -> str:
         """What the words of :meth:`bind` leave out; empty if nothing."""
         return str(self.p.family or "")
@@ -446,6 +451,11 @@ class KiteData(bt.feed.DataBase):
         if self.p.warmup is not None:
             return int(self.p.warmup)
         return self._store.warmup if self._store is not None else 0
+
+    def live_candles(self, instrument: Instrument, start: datetime, until: datetime) -> Candles:
+        """History for the feed that is about to go live; a reader's thread."""
+        found: Candles = self._store.live_history(instrument, str(self.interval), start, until)
+        return found
 
     def _trading_starts(self, candles: Candles) -> int:
         """The moment (seconds) up to which bars only warm up."""

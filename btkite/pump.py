@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from .clock import ExchangeClock
-from .feeding import Asked, Feeding
+from .feeding import Asked, Feeding, RollAsked
 from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Refused, Ticks
 from .linetime import from_seconds, to_seconds
 from .log import get_logger
@@ -38,6 +38,7 @@ class Pump(Standing):
         self.postbacks: Any = None
         self._by_token: dict[int, list[Feeding]] = {}
         self._slots: list[Any] = []  # that have no instrument yet
+        self.rolling: list[Any] = []  # continuous futures of the run
         self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
         self._running = False
         self.looks: list[Callable[[], None]] = []  # called at every turn, on Cerebro's thread
@@ -172,6 +173,8 @@ class Pump(Standing):
     def get_notifications(self) -> list[Any]:
         if self._running:
             self.pump()
+        for data in self.rolling:
+            data.turn()
         notifications = list(self.notifs)
         self.notifs.clear()
         return notifications
@@ -203,6 +206,8 @@ class Pump(Standing):
         for feeding in self._feeds:
             if feeding.due is not None and feeding.due <= now:
                 feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
+        for data in self.rolling:
+            data.on_time(now)
         if not any(feeding.waited_for for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
@@ -308,6 +313,8 @@ class Pump(Standing):
         elif isinstance(event, Answer):
             if isinstance(event.subject, Renewal | Silence):
                 self._take_own(event)
+            elif isinstance(event.subject, RollAsked):
+                event.subject.data.take_roll(event.subject, event)
             elif isinstance(event.subject, Asked):
                 event.subject.feeding.take_answer(event.subject, event)
             else:
@@ -385,7 +392,7 @@ class Pump(Standing):
         """When something is due although nothing comes."""
         now = self._now()
         due = [feeding.due for feeding in self._feeds] + [self._over()]
-        due += [feeding.early_end for feeding in self._feeds]
+        due += [feeding.early_end for feeding in self._feeds] + [data.roll_due for data in self.rolling]
         due += [self.stream.due, self.desk.due if self.desk else None, self.renewal.due]
         if self.broker is not None and hasattr(self.broker, "next_due"):
             second = self.broker.next_due()

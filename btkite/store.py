@@ -67,7 +67,15 @@ class KiteStore(Pump, bt.Store, metaclass=_ManyStores):
     # -- what Cerebro needs -------------------------------------------------------------------------
 
     def getdata(self, dataname: str | None, **kwargs: Any) -> Any:
-        """A :class:`~btkite.feed.KiteData` of ``EXCHANGE:TRADINGSYMBOL``; keyword arguments are its params."""
+        """A :class:`~btkite.feed.KiteData` of ``EXCHANGE:TRADINGSYMBOL``; keyword arguments are its params.
+
+        With ``continuous="oi"`` (or ``"volume"``, ``"expiry"``) the futures on an underlying one after the other, of
+        ``"NFO:NIFTY FUT"``: a :class:`~btkite.continuous.Continuous`.
+        """
+        if "continuous" in kwargs:
+            from .continuous import Continuous
+
+            return Continuous(dataname=None, store=self, family=dataname, **kwargs)  # type: ignore[call-arg]
         from .feed import KiteData
 
         return KiteData(dataname=dataname, store=self, **kwargs)  # type: ignore[call-arg]  # its params
