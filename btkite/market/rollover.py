@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError
@@ -70,7 +71,7 @@ class Roll:
 def rolls(contracts: Sequence[Instrument], known: Known, rule: Rule, until: date) -> list[Roll]:
     """All rolls up to and with the session of ``until``; ``contracts`` by expiry. ``known`` tells a contract's days."""
     found = []
-    for place, (near, after) in enumerate(zip(contracts, contracts[1:], strict=False)):
+    for place, (near, after) in enumerate(pairwise(contracts)):
         since = contracts[place - 1].expiry if place else None
         roll = _roll(near, after, since, known, rule, until)
         if roll is None:
