@@ -131,8 +131,8 @@ class Continuous(KiteData):
         return [one for one in found if since is None or (one.expiry is not None and one.expiry >= since)]
 
     def _known(self, fetch: Fetch, contracts: list[Instrument], end: datetime | None = None) -> Callable[[Any], Days]:
-        """A contract's days, asked for once. Of one that has expired Kite tells nothing any more: what it said while the
-        contract lived is kept."""
+        """A contract's days, asked for once. Of one that has expired Kite tells nothing any more: what it said while
+        the contract lived is kept."""
         asked: dict[str, Days] = {}
 
         def days(instrument: Instrument) -> Days:
