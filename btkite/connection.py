@@ -307,7 +307,10 @@ class Connection:
         return sorted(found.values(), key=lambda one: (one.expiry or date.max, one.key))
 
     def fetch(self, instrument: Instrument, interval: str, start: Any, end: Any) -> Candles:
-        """As :meth:`candles`; ``end`` is exclusive."""
+        """As :meth:`candles`; ``end`` is exclusive. What has expired is in the cache, or not to be had."""
+        gone = instrument.expiry is not None and instrument.expiry < SystemClock().now().date()
+        if gone and self.config.data.source == "kite":
+            return self.cache.read(instrument.key, interval, start, end, windows=windows_of(instrument.key))
         return self.candles(instrument, interval, start, end)
 
     def live_fetch(self, instrument: Instrument, interval: str, start: Any, end: Any) -> Candles:

@@ -177,6 +177,11 @@ class Left:
         """What :meth:`btkite.feed.KiteData.seconds` gives, of its own candles."""
         return self.slot.seconds(self._candles)
 
+    def known_at(self, price: float) -> None:
+        """Its last price, ₹, if it has told none itself yet."""
+        if math.isnan(self._price) and price > 0:
+            self._price = price
+
     def take(self, end: int, price: float) -> None:
         """A bar that a stream has closed."""
         self._ahead.append((end, price))

@@ -8,10 +8,12 @@ from datetime import date, datetime, time, timedelta
 import backtrader as bt
 import pytest
 
+from btkite.brokers.record import Record
 from btkite.candles import Candles
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.errors import ConfigError
+from btkite.journal import Journal
 from btkite.kite.made import facts
 from btkite.linetime import from_seconds, seconds_of
 from btkite.modes import MODES
@@ -256,6 +258,42 @@ def test_two_intervals_of_one_future_roll_together(run, mode):
     ran = run(mode, strategy=Both, feeds=(), interval="5minute", warmup=0)
     assert {row[1] for row in seen} == {JULY, AUGUST}
     assert len(ran.datas[0].rolls) == 1
+
+
+@pytest.mark.parametrize("mode", ["paper", "live"])
+def test_over_a_restart_it_is_todays_contract_and_the_old_position_is_closed(kite_exchange, tmp_path, mode):
+    kite_exchange.reset(market(), start=START + timedelta(hours=9))
+    keep = {"risk.enabled": False, "broker.default_product": "NRML", "data.warmup": 10, "broker.capital": 1e8}
+
+    class Lives(Trend):
+        params = (("until", None),)
+
+        def next(self):
+            super().next()
+            if self.p.until is not None and self.seen[-1][0] >= self.p.until:
+                self.env.runstop()
+
+    def life(until=None):
+        store = KiteStore(mode=mode, config=kite_exchange.config(**keep), confirm=USER)
+        cerebro = Cerebro(stdstats=False)
+        cerebro.adddata(store.getdata("NFO:NIFTY FUT", interval="minute", continuous="oi", adjust="back"))
+        cerebro.adddata(store.getdata(SPOT, interval="minute"))
+        with Journal(tmp_path / "journal.sqlite", store.clock) as journal:
+            cerebro.setbroker(store.getbroker(record=Record(journal)))
+            cerebro.addstrategy(Lives, until=until)
+            return cerebro.run()[0]
+
+    first = life(until=DAYS[3] + timedelta(hours=9, minutes=25))
+    assert [row[:2] for row in first.done] == [(JULY, 75)]
+    kite_exchange.steer.play_until(DAYS[4] + timedelta(hours=8, minutes=50))  # the night in which it rolls
+    second = life()
+    assert second.datas[0].instrument.key == AUGUST
+    assert [(key, size) for _, key, size, _ in second.left] == [(JULY, 75)]
+    assert sorted(row[:2] for row in second.done[1:]) == [(AUGUST, 75), (JULY, -75)]
+    assert len(second.trades) == 1
+    if mode == "live":
+        held = {row["tradingsymbol"]: row["quantity"] for row in kite_exchange.positions() if row["quantity"]}
+        assert held == {"NIFTY24AUGFUT": 75}
 
 
 def test_what_is_wrong_is_one_sentence(run, tmp_path):

@@ -171,6 +171,7 @@ class Lasting(Fitting):
     def slot_moved(self, slot: Any, before: Instrument | None, left: Left | None) -> None:
         """A slot was bound to another instrument than ``before``, or to none."""
         if before is not None and left is not None:
+            left.known_at(self.ledger.position(before.key).last_price)
             known = self._datas.get(before.key)
             if known is None or known is slot or isinstance(known, Left):
                 self._datas[before.key] = left
