@@ -8,14 +8,14 @@ the charges of a delivery, and what the demat account then holds is no position 
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
 from ..errors import DataError, UnknownSymbol
 from ..kite.meaning import Meaning
-from ..linetime import DAY, from_seconds, seconds_of
+from ..linetime import DAY, from_seconds, seconds_of, to_seconds
 from ..market.expiry import expiry_charges, is_physical, over, too_near, worth
 from ..slots import now_of, trade_id, trades_in
 from ..values import Denial, Instrument, Proposal
@@ -81,6 +81,11 @@ class Expiring:
                 finally:
                     self._settling = False
 
+    def due(self) -> list[int]:
+        """When what is held ends: the seconds of the last closes."""
+        held = [self._known(key) for key, _, _ in self._broker.holds()]
+        return [_end(one) for one in held if one is not None and one.expiry is not None]
+
     def _waits(self, instrument: Instrument) -> bool:
         """Whether what tells the final price is still on its way through history: at the beginning of a run."""
         feed = self._broker.feed_of(_underlying(instrument))
@@ -133,7 +138,7 @@ class Expiring:
             owner=self._owner(key), data=trades_in(data), size=abs(size), price=price, exectype=bt.Order.Market,
             simulated=True, tradeid=key if feed is None else trade_id(trades_in(data), key),
         )  # fmt: skip
-        when = hours.close_of_day(instrument, int((instrument.expiry or date.max).toordinal() - 719163) * DAY)
+        when = _end(instrument)
         order.created.dt = data.date2num(from_seconds(when))
         order.addcomminfo(broker.getcommissioninfo(data))
         order.addinfo(
@@ -162,6 +167,11 @@ class Expiring:
         """What ending a position by ``order`` costs."""
         size = -int(order.size)
         return expiry_charges(instrument, size, float(order.info["settlement"]), on)
+
+
+def _end(instrument: Instrument) -> int:
+    assert instrument.expiry is not None
+    return hours.close_of_day(instrument, to_seconds(datetime.combine(instrument.expiry, time())))
 
 
 def _underlying(instrument: Instrument) -> str:

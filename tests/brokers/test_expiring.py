@@ -102,7 +102,7 @@ def run(kite_exchange: Any, tmp_path: Any) -> Any:
             store = KiteStore(config=Config().with_(**keep, **{"data.cache": str(tmp_path)}))
             for key, one in candles.items():
                 store.cache.write(one, facts=facts(known[key]))
-        cerebro = Cerebro(stdstats=False)
+        cerebro = Cerebro(stdstats=False, engine=more.pop("engine", "auto"))
         for key in keys:
             cerebro.adddata(store.getdata(key, interval="minute"), name=key)
         cerebro.setbroker(store.getbroker())
@@ -153,6 +153,14 @@ def test_an_expiry_is_the_same_in_every_mode(run: Any, keys: Any) -> None:
         assert stories.count(stories[0]) == len(MODES), (what, stories)
     values = {one.broker.getvalue() for one in ran.values()}
     assert len(values) == 1
+
+
+@pytest.mark.parametrize("keys", CASES)
+def test_the_fast_loop_ends_it_at_the_same_turn(run: Any, keys: Any) -> None:
+    fast, stock = run("backtest", *keys, engine="fast"), run("backtest", *keys, engine="stock")
+    for what in ("story", "trades", "flat", "denied"):
+        assert getattr(fast, what) == getattr(stock, what)
+    assert fast.broker.getvalue() == stock.broker.getvalue()
 
 
 @EVERY_MODE
