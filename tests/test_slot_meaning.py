@@ -7,6 +7,7 @@ from datetime import datetime, time, timedelta
 import backtrader as bt
 import pytest
 
+from btkite.candles import Candles
 from btkite.config import Config
 from btkite.engine import Cerebro
 from btkite.errors import ConfigError, UnknownSymbol
@@ -35,16 +36,13 @@ def rows(key, base, days=DAYS, count=30):
     return found
 
 
+def series(key, found):
+    names = ("date", "open", "high", "low", "close", "volume", "oi")
+    return Candles.of(key, "minute", dict(zip(names, zip(*found, strict=True), strict=True)))
+
+
 def market():
     """The index near 24000, and calls of two weeks around it."""
-    from btkite.candles import Candles
-
-    def series(key, found):
-        columns = dict(
-            zip(("date", "open", "high", "low", "close", "volume", "oi"), zip(*found, strict=True), strict=True)
-        )
-        return Candles.of(key, "minute", columns)
-
     made = {SPOT: series(SPOT, rows(SPOT, 24_000.0))}
     for week, days in ((THIS, DAYS[:2]), (NEXT, DAYS)):
         for strike in STRIKES:
@@ -85,9 +83,9 @@ class Straddler(bt.Strategy):
 
 @pytest.fixture
 def run(kite_exchange, tmp_path):
-    def run(mode, *, feeds=(SPOT,), family="NFO:NIFTY CE", **more):
-        candles = market()
-        kite_exchange.reset(candles, start=DAYS[0] + timedelta(hours=9))
+    def run(mode, *, feeds=(SPOT,), family="NFO:NIFTY CE", candles=None, **more):
+        candles = candles or market()
+        kite_exchange.reset(candles, start=candles[SPOT].first - timedelta(minutes=15))
         store = KiteStore(mode="paper", config=kite_exchange.config(**FREE))
         dump = store.master
         if MODES[mode].bars == "stream":
@@ -106,6 +104,29 @@ def run(kite_exchange, tmp_path):
         return cerebro.run()[0]
 
     return run
+
+
+MONTH = (datetime(2024, 7, 24), datetime(2024, 7, 25), datetime(2024, 7, 26))  # the monthly contracts end on the 25th
+
+
+def months():
+    """The index and two months of futures and calls on it."""
+    made = {SPOT: series(SPOT, rows(SPOT, 24_000.0, MONTH))}
+    for month, days in (("JUL", MONTH[:2]), ("AUG", MONTH)):
+        for rest in ("FUT", *(f"{strike}CE" for strike in STRIKES)):
+            key = f"NFO:NIFTY24{month}{rest}"
+            made[key] = series(key, rows(key, 24_050.0 if rest == "FUT" else 200.0, days))
+    return made
+
+
+@EVERY_MODE
+@pytest.mark.parametrize("words", [("NFO:NIFTY FUT", "near"), ("NFO:NIFTY CE", "24000 monthly")])
+def test_the_month_rolls_on_the_day_after_its_expiry(run, mode, words):
+    family, said = words
+    ran = run(mode, family=family, words=said, candles=months())
+    rest = "FUT" if said == "near" else "24000CE"
+    assert [row[1] for row in ran.bound] == [f"NFO:NIFTY24{month}{rest}" for month in ("JUL", "JUL", "AUG")]
+    assert [row[0] for row in ran.done[::2]] == [row[1] for row in ran.bound]
 
 
 def nearest(at):
