@@ -11,6 +11,7 @@ from ._version import __version__
 
 _HOME = {
     "Cerebro": "engine",
+    "Continuous": "continuous",
     "ExchangeClock": "clock",
     "KiteBroker": "brokers.kite",
     "KiteData": "feed",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .clock import ExchangeClock as ExchangeClock
     from .clock import SystemClock as SystemClock
     from .config import load as load_config  # noqa: F401 - a public name; __all__ is computed
+    from .continuous import Continuous as Continuous
     from .engine import Cerebro as Cerebro
     from .feed import KiteData as KiteData
     from .report.result import RunResult as RunResult

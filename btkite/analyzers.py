@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
 
-from .carried import symbol_of, was_held
+from .carried import symbol_of, symbol_traded, was_held
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ class Orders(bt.Analyzer):
         row.update(
             ref=order.ref,
             created=moment(order.created.dt),
-            symbol=symbol_of(order.data),
+            symbol=symbol_traded(order),
             side="BUY" if order.isbuy() else "SELL",
             exectype=order.getordername(),
             valid=moment(order.valid),
@@ -224,7 +224,7 @@ class Trades(bt.Analyzer):
         self.rows.append(
             {
                 "ref": trade.ref,
-                "symbol": symbol_of(trade.data),
+                "symbol": trade.tradeid if isinstance(trade.tradeid, str) else symbol_of(trade.data),
                 "side": "LONG" if trade.long else "SHORT",
                 "size": legs.left or None,
                 "entry_time": moment(legs.entry_time if known else trade.dtopen),

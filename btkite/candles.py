@@ -114,10 +114,10 @@ class CandleCache:
         path = self.path(key, interval)
         return describe(key, interval, path) if path.exists() else None
 
-    def list(self) -> tuple[Stored, ...]:
-        """All series, by key, then from fine to coarse."""
+    def list(self, folders: str = "*/*") -> tuple[Stored, ...]:
+        """All series (or those in ``folders``, such as ``NFO/NIFTY*FUT``), by key, then from fine to coarse."""
         rows = []
-        for path in self.folder.glob("*/*/*.parquet"):
+        for path in self.folder.glob(f"{folders}/*.parquet"):
             exchange, symbol, interval = path.parent.parent.name, decode(path.parent.name), path.stem
             if interval in INTERVALS:
                 rows.append(describe(f"{exchange}:{symbol}", interval, path))

@@ -24,6 +24,12 @@ def symbol_of(feed: Any) -> str:
     return instrument.key if instrument is not None else str(feed._name or "")
 
 
+def symbol_traded(order: Any) -> str:
+    """What an order is of: of a slot, the instrument that it was bound to when the order was given."""
+    slot = getattr(order.data.p, "slot", False)
+    return str(order.info.get("instrument")) if slot else symbol_of(order.data)
+
+
 def was_held(order: Any) -> bool:
     """Whether this is no order but a position from before the run, which backtrader is told of as one: nobody gave it
     in this run, and when it was filled is not known."""

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from . import almanac, modes, served, sources
-from .candles import CandleCache
+from .candles import CandleCache, encode
 from .clock import Clock, ExchangeClock, SystemClock
 from .config import Config, load
 from .contracts import valued
 from .errors import BtkiteError, ConfigError, DataError, SessionExpired, UnknownSymbol
+from .grid import windows_of
 from .kite import archive, endpoints, history, instruments, made, meaning
 from .log import get_logger
 from .modes import Mode
@@ -175,7 +176,13 @@ class Connection:
         """What was listed on a day: Kite's dump of today, or the archive's of that day."""
         if self.streams or self.config.data.source == "kite":
             return self._dump
-        return archive.as_of(self._dumps, on)
+        try:
+            return archive.as_of(self._dumps, on)
+        except DataError:
+            stored = self.master  # contracts that were fetched while they lived are known with their candles
+            if not stored.expiring_from(on):
+                raise
+            return stored
 
     def expiries(self, name: str, *, on: date | None = None, kind: str = "") -> list[date]:
         """The expiries of contracts on ``NFO:NIFTY``, oldest first, from ``on`` on (today): of futures (``FUT``),
@@ -284,11 +291,41 @@ class Connection:
         )
         return found.frame()
 
+    def futures(self, family: str) -> list[Instrument]:
+        """The futures of ``NFO:NIFTY FUT`` by expiry: those of the dump, those whose candles are stored, and those
+        that have expired, as they were last seen."""
+        exchange, _, name = family.upper().removesuffix(" FUT").partition(":")
+        stored = made.from_candles(self.cache, f"{exchange}/{encode(name)}*FUT")
+        masters = [archive.expired(self._dumps), stored, self.master]
+        if not self.streams and self.config.data.source != "kite" and archive.archived(self._dumps):
+            masters.append(archive.load(self._dumps))
+        found: dict[str, Instrument] = {}
+        for master in masters:
+            for one in [] if master is None else master.contracts(exchange, name):
+                if one.is_future and one.expiry is not None:
+                    found[one.key] = valued(one, one.expiry)
+        return sorted(found.values(), key=lambda one: (one.expiry or date.max, one.key))
+
+    def fetch(self, instrument: Instrument, interval: str, start: Any, end: Any) -> Candles:
+        """As :meth:`candles`; ``end`` is exclusive. What has expired is in the cache, or not to be had."""
+        gone = instrument.expiry is not None and instrument.expiry < SystemClock().now().date()
+        if gone and self.config.data.source == "kite":
+            return self.cache.read(instrument.key, interval, start, end, windows=windows_of(instrument.key))
+        return self.candles(instrument, interval, start, end)
+
+    def live_fetch(self, instrument: Instrument, interval: str, start: Any, end: Any) -> Candles:
+        """As :meth:`live_history`, up to now; what has expired is in the cache, or not to be had."""
+        now = self.clock.now()
+        if instrument.expiry is not None and instrument.expiry < now.date():
+            return self.cache.read(instrument.key, interval, start, end, windows=windows_of(instrument.key))
+        return self.live_history(instrument, interval, start, min(end or now, now))
+
     def live_history(self, instrument: Instrument, interval: str, start: datetime, end: datetime) -> Candles:
         """Candles from Kite for a feed that is about to go live; called on a reader's thread. A candle that is
         still forming at ``end`` is dropped by the caller."""
+        contract = instrument.is_future or instrument.is_option  # also of warm-up bars open interest is what it was
         parts = [
-            self.client.historical(instrument.instrument_token, first, last, interval)
+            self.client.historical(instrument.instrument_token, first, last, interval, oi=contract)
             for first, last in history.chunks(start, end, interval)
         ]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -16,13 +16,15 @@ from typing import Any, cast
 import backtrader as bt
 import numpy as np
 
-from .errors import ConfigError, DataError
+from .errors import ConfigError, DataError, UnknownSymbol
 from .grid import ends_of, windows_of
+from .kite.revised import in_words, ratio_of
 from .linetime import as_seconds, from_seconds, seconds_of, to_seconds
 from .log import get_logger
 from .market.intervals import from_backtrader, parse_interval
 from .market.naming import named
 from .series import Candles, aggregate, date_numbers, moment
+from .slots import Left, meant, ticks_at
 from .values import Bar, Instrument
 
 log = get_logger(__name__)
@@ -30,8 +32,11 @@ _TIMEFRAMES = {"Minutes": bt.TimeFrame.Minutes, "Days": bt.TimeFrame.Days}
 _COLUMNS = ("open", "high", "low", "close", "volume", "oi")
 _LINES = ("open", "high", "low", "close", "volume", "openinterest")
 _OWN_LINES = 1 + len(_LINES)
+_NOTHING = (float("nan"),) * 4 + (0.0, 0.0)  # the bar of a slot that has no instrument
 _NAMELESS = "DATA:frame"  # a DataFrame does not say whose it is
 _COMPARED = ("open", "high", "low", "close", "volume")
+_TELLING = 3
+"""So many bars must differ by one ratio before that is called a corporate action."""
 _REMEMBERED = 500
 """Bars built from ticks that are compared with the exchange's candles, when those are read after an outage."""
 _FINER = (bt.TimeFrame.Ticks, bt.TimeFrame.MicroSeconds, bt.TimeFrame.Seconds)
@@ -59,6 +64,8 @@ class KiteData(bt.feed.DataBase):
         trade at its close.
       - ``slot`` (``False``): its instrument may change during a run: :meth:`bind`. With a store and no
         ``dataname`` (``store.getdata(None, interval="minute", name="CE")``) it has none to begin with.
+      - ``family`` (``None``): what the words of :meth:`bind` leave out, such as ``"NFO:NIFTY CE"`` for
+        ``"ATM weekly"``; ``store.slot("NFO:NIFTY CE")`` sets it.
 
     ``data.repaired`` is true while ``next()`` runs for a bar that was missed on the stream and came from history.
     """
@@ -70,6 +77,7 @@ class KiteData(bt.feed.DataBase):
         ("warmup", None),
         ("decide_at", None),
         ("slot", False),
+        ("family", None),
         ("qcheck", 0.5),
     )
 
@@ -85,6 +93,8 @@ class KiteData(bt.feed.DataBase):
         self._given: Any = None
         self.instrument: Instrument | None = None
         self._initial: Instrument | None = None  # what a slot has at the beginning of each run
+        self._again: tuple[Instrument | None] | None = None  # what it had when the last process ended
+        self._left: dict[str, Left] = {}  # what it was bound to before, in this run
         self._running = False
         self.failing = False  # its history does not come: the others no longer wait for it
         self._waits = False  # for the first bar of the instrument that it was bound to during the run
@@ -106,19 +116,23 @@ class KiteData(bt.feed.DataBase):
         self._live_from: int | None = None
         self._reset()
 
-    def bind(self, instrument: Instrument | str) -> None:
+    def bind(self, instrument: Instrument | str, *, spot: float | None = None) -> None:
         """From now on bars, orders and positions given through this data are ``instrument``'s.
 
         During a run that is for a *slot*: its next bar is the first of the new instrument's that ends after the
         last bar of any feed, in history as on a stream, and orders through it are denied until then. A position
-        in the instrument before, and what rests of it, stay. (Candles that were given stay what they are: only
-        orders and positions change.)
+        in the instrument before, and what rests of it, stay, and are traded through :attr:`left`. (Candles that
+        were given stay what they are: only orders and positions change.)
 
-        :raises ConfigError: during a run, if it is no slot.
+        A slot may be told by meaning (``"NFO:NIFTY CE ATM weekly"``, or with its family ``"ATM weekly"``): of the
+        day of the run's newest bar, at the last close of its feed of the underlying, or at ``spot`` ₹.
+
+        :raises ConfigError: during a run, if it is no slot; if the price of the underlying is needed, and unknown.
         :raises UnknownSymbol: with suggestions, for a name that is none.
         """
         if isinstance(instrument, str):
-            instrument = instrument_of(instrument, self._store)
+            slot = self.p.slot and self._store is not None
+            instrument = meant(self, instrument, spot) if slot else instrument_of(instrument, self._store)
         before = self.instrument
         if self._running and self._given is None and not self.p.slot:
             raise ConfigError(
@@ -131,19 +145,89 @@ class KiteData(bt.feed.DataBase):
         if not self._running:
             self._initial = instrument
         elif self.p.slot and (before is None or before.key != instrument.key):
-            self._move()
+            self._move(before)
 
-    def _move(self) -> None:
+    def unbind(self) -> None:
+        """A slot has no instrument any more: it ticks with the other feeds and holds NaN. See :meth:`bind`."""
+        if not self.p.slot:
+            raise ConfigError(f"{self._name} is no slot, and cannot be unbound")
+        before, self.instrument = self.instrument, None
+        if not self._running:
+            self._initial = None
+        elif before is not None:
+            self._move(before)
+            if self.is_stream:
+                self.put_notification(self.DELAYED)
+
+    @property
+    def unbound(self) -> bool:
+        """Whether it is a slot that has no instrument now."""
+        return bool(self.p.slot) and self.instrument is None
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether ``next()`` does not wait for its bars."""
+        return bool(self.p.slot)
+
+    @property
+    def family(self) -> str:
+        """What the words of :meth:`bind` leave out; empty if nothing."""
+        return str(self.p.family or "")
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """Instruments that a slot was bound to before, oldest first, while a position or an order of ours is left in
+        them. Each serves as ``data=`` for what closes it."""
+        has = getattr(self._env.broker, "is_in", lambda key: True)
+        return tuple(left for key, left in self._left.items() if has(key))
+
+    def leaves(self, instrument: Instrument, price: float) -> Left:
+        """Another instrument than that of now, of which something of ours is left, with its last price in ₹."""
+        self._left.pop(instrument.key, None)
+        left = self._left[instrument.key] = Left(self, instrument, price)
+        return left
+
+    def left_bar(self, key: str, bar: Bar) -> None:
+        """A bar of an instrument that the slot was bound to before."""
+        if key in self._left:
+            self._left[key].take(to_seconds(bar.end), bar.close)
+
+    def bound_again(self, key: str | None) -> None:
+        """Before a run: what the slot had when the last process ended, it has again."""
+        try:
+            self._again = (None if key is None else self._store.instrument(key),)
+        except UnknownSymbol as error:
+            log.warning("what a slot was bound to is listed no more", slot=self._name, reason=str(error))
+
+    def _move(self, before: Instrument | None) -> None:
         """Bars of the instrument just bound, from the last bar of any feed on."""
         ends = [seconds_of(data.datetime[0]) for data in self._env.datas if len(data)]
+        left = None
+        if before is not None:
+            left = self.leaves(before, float(self.close[0]) if len(self) and not self._waits else float("nan"))
+            if self._candles is not None:
+                left.follow(as_seconds(self._ends(self._candles)), self._candles)
+        if self.instrument is not None:
+            self._left.pop(self.instrument.key, None)
+        self._drop_ahead()
         self._reset()
         self._last_end = max(ends, default=-1)
-        self._waits, self._live_from = True, None
+        self._waits, self._live_from, self._candles = True, None, None
+        moved = getattr(self._env.broker, "slot_moved", None)
+        if moved is not None:
+            moved(self, before, left)
         if self.is_stream:
             self._store.rebind(self)
-        else:
+        elif self.instrument is not None:
             self._candles = self._history()
             self._live_from = max(self._last_end, self._trading_starts(self._candles))
+
+    def _drop_ahead(self) -> None:
+        """Forget what was loaded and not delivered yet: it is another instrument's."""
+        ahead = self.buflen() - len(self)
+        for line in self.lines.lines:
+            for _ in range(ahead):
+                line.array.pop()
 
     @property
     def live_from(self) -> int | None:
@@ -244,7 +328,8 @@ class KiteData(bt.feed.DataBase):
         super().start()
         self._reset()
         if self.p.slot:
-            self.instrument = self._initial
+            self.instrument = self._initial if self._again is None else self._again[0]
+            self._again, self._left = None, {}
         self._running, self._waits = True, self.instrument is None
         if self.is_stream:
             self.live_from = None
@@ -287,7 +372,16 @@ class KiteData(bt.feed.DataBase):
         stamps = self._line_columns()[0]
         return float(stamps[self._next_row]) if self._next_row < len(stamps) else float("inf")
 
+    def _check(self, forcedata: Any = None) -> None:
+        """Cerebro has a bar of another feed, and none of this one."""
+        super()._check(forcedata=forcedata)
+        if forcedata is not None and self.unbound and ticks_at(self, forcedata):
+            self._ready.append((forcedata.datetime[0], *_NOTHING))
+
     def _load(self) -> bool | None:
+        if self.unbound and self._ready:
+            self._fill(self._ready.popleft())
+            return True
         if self.is_stream:
             if self._ready:
                 self._fill(self._ready.popleft())
@@ -314,7 +408,7 @@ class KiteData(bt.feed.DataBase):
             self.tick_volume, self.tick_openinterest = lines.volume[0], lines.openinterest[0]
 
     def _fill(self, row: tuple[float, ...]) -> None:
-        self._waits = False
+        self._waits = self.unbound
         lines = self.lines
         lines.datetime[0] = row[0]
         lines.open[0], lines.high[0], lines.low[0], lines.close[0] = row[1:5]
@@ -358,6 +452,11 @@ class KiteData(bt.feed.DataBase):
             return int(self.p.warmup)
         return self._store.warmup if self._store is not None else 0
 
+    def live_candles(self, instrument: Instrument, start: datetime, until: datetime) -> Candles:
+        """History for the feed that is about to go live; a reader's thread."""
+        found: Candles = self._store.live_history(instrument, str(self.interval), start, until)
+        return found
+
     def _trading_starts(self, candles: Candles) -> int:
         """The moment (seconds) up to which bars only warm up."""
         begin, _ = self._range()
@@ -383,9 +482,9 @@ class KiteData(bt.feed.DataBase):
         """When each bar's trading ends."""
         return ends_of(candles.key, str(self.interval))(candles.start)
 
-    def seconds(self) -> tuple[Any, Any, Any, Any, Any, Any]:
+    def seconds(self, candles: Candles | None = None) -> tuple[Any, Any, Any, Any, Any, Any]:
         """Start, end (seconds), open, high, low, close of all bars of history, for the simulator."""
-        candles = self._candles
+        candles = self._candles if candles is None else candles
         assert candles is not None
         starts = as_seconds(candles.start)
         if not self.interval.intraday:
@@ -427,6 +526,9 @@ class KiteData(bt.feed.DataBase):
         """Bars that were built from ticks and delivered, beside the exchange's own candles: what differs is said once
         of each bar. (What a strategy has seen stays as it was.)"""
         rows = {int(stamp): row for row, stamp in enumerate(stamps)}
+        if self._is_rewritten(rows, candles):
+            self._built.clear()
+            return
         for bar in self._built:
             row = rows.get(to_seconds(bar.end))
             if row is None:
@@ -440,6 +542,27 @@ class KiteData(bt.feed.DataBase):
                 )
                 self._store.put_notification(f"{self._name} {bar.end}: built from ticks with {words}")
         self._built.clear()
+
+    def _is_rewritten(self, rows: dict[int, int], candles: Candles) -> bool:
+        """Whether the exchange's prices of the past are others than those that were seen, all by one ratio: a corporate
+        action while the run went on. What a strategy has seen cannot be taken back, which is said once."""
+        seen = [(bar.close, rows[end]) for bar in self._built if (end := to_seconds(bar.end)) in rows]
+        if len(seen) < _TELLING:
+            return False
+        theirs = candles.close[[row for _, row in seen]]
+        ratio = ratio_of(np.array([close for close, _ in seen]), theirs)
+        if ratio is None:
+            return False
+        words = (
+            f"{self._name}: the exchange's past prices are {in_words(ratio)}; indicators of this run mix both until it "
+            "is started again, and limits and stops in old prices are to be changed"
+        )
+        log.warning("a past that was seen has been rewritten", symbol=self._name, ratio=ratio)
+        self._store.put_notification(words)
+        alert = getattr(self._env.broker, "alert", None)
+        if alert is not None:
+            alert("critical", words, f"rewritten {self._name}")
+        return True
 
     def take_bar(self, bar: Bar) -> None:
         """One bar that has just closed; an old or repeated one is dropped."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,17 @@ class Asked:
 
     def __str__(self) -> str:
         return repr(self.feeding)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RollAsked:
+    """Whether a continuous future goes on to its next contract on ``day``."""
+
+    data: Any
+    day: date
+
+    def __str__(self) -> str:
+        return str(self.data._name)
 
 
 class Feeding:
@@ -79,6 +90,10 @@ class Feeding:
         """Bars come as soon as the stream has our subscription."""
         self.state, self.due, self._asked, self._loaded, self._cached = "joining", None, None, None, None
         self.data.put_notification(self.data.DELAYED)
+
+    def only_ticks(self) -> None:
+        """Its data has gone on to another instrument: what is heard of this one is for orders and positions."""
+        self.state, self.due, self._asked, self._loaded = "flowing", None, None, None
 
     def join(self, now: datetime) -> None:
         """Every tick from now on is heard: ask for the bars before."""
@@ -130,9 +145,7 @@ class Feeding:
         if last < 0:
             start = until - lookback(self.interval, self.data._warmup_bars())
         self._asked = Asked(self, until)
-        self.store.reader.ask(
-            "history", self._asked, lambda: self.store.live_history(self.instrument, self.interval, start, until)
-        )
+        self.store.reader.ask("history", self._asked, lambda: self.data.live_candles(self.instrument, start, until))
 
     def take_answer(self, asked: Asked, answer: Answer) -> None:
         """The bars asked for, or why they did not come."""

@@ -20,8 +20,8 @@ class Hold:
     def __init__(self, strategy: Any, hold: bool) -> None:
         self._strategy = strategy
         ours = [data for data in strategy.datas if hasattr(data, "live_from")]
-        self._slots = {id(data) for data in ours if data.p.slot}
-        self._feeds = [data for data in ours if hold and not data.p.slot]
+        self._slots = {id(data) for data in ours if data.may_be_empty}
+        self._feeds = [data for data in ours if hold and not data.may_be_empty]
         self._patient = [data for data in self._feeds if data.patience is not None]
         self.needed = bool(self._feeds or self._slots)
         self._released = False

@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from .clock import ExchangeClock
-from .feeding import Asked, Feeding
+from .feeding import Asked, Feeding, RollAsked
 from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Refused, Ticks
 from .linetime import from_seconds, to_seconds
 from .log import get_logger
@@ -38,6 +38,7 @@ class Pump(Standing):
         self.postbacks: Any = None
         self._by_token: dict[int, list[Feeding]] = {}
         self._slots: list[Any] = []  # that have no instrument yet
+        self.rolling: list[Any] = []  # continuous futures of the run
         self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
         self._running = False
         self.looks: list[Callable[[], None]] = []  # called at every turn, on Cerebro's thread
@@ -104,15 +105,31 @@ class Pump(Standing):
 
     def rebind(self, data: Any) -> None:
         """A slot has another instrument than before; of the one before only ticks are still heard."""
-        self._left += [feeding for feeding in self._feeds if feeding.data is data]
+        leaving = [feeding for feeding in self._feeds if feeding.data is data]
+        for feeding in leaving:
+            feeding.only_ticks()
+        self._left += leaving
         self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
         self._slots = [slot for slot in self._slots if slot is not data]
         self._attach(data)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Nobody listens any more to what slots have left and nothing of ours is in."""
+        has = getattr(self.broker, "is_in", None)
+        gone = [feeding for feeding in self._left if has is not None and not has(feeding.key)]
+        self._left = [feeding for feeding in self._left if feeding not in gone]
+        for feeding in gone:
+            feeds = self._by_token[feeding.token] = [one for one in self._by_token[feeding.token] if one is not feeding]
+            if not feeds:
+                self.stream.unsubscribe([feeding.token])
 
     def watch(self, data: Any, instrument: Any) -> None:
         """An instrument that a slot had in the run before, and something of ours is left in: its ticks are heard."""
+        if any(feeding.data is data and feeding.key == instrument.key for feeding in self._left):
+            return
         feeding = Feeding(self, data, instrument)
-        feeding.state = "flowing"
+        feeding.only_ticks()
         self._left.append(feeding)
         self._by_token.setdefault(feeding.token, []).append(feeding)
         self.stream.subscribe({feeding.token: "full"})
@@ -157,6 +174,8 @@ class Pump(Standing):
     def get_notifications(self) -> list[Any]:
         if self._running:
             self.pump()
+        for data in self.rolling:
+            data.turn()
         notifications = list(self.notifs)
         self.notifs.clear()
         return notifications
@@ -189,6 +208,8 @@ class Pump(Standing):
         for feeding in self._feeds:
             if feeding.due is not None and feeding.due <= now:
                 feeding.on_time(min(now, self.clock.heard()))  # history has no more than the market has reached
+        for data in self.rolling:
+            data.on_time(now)
         if not any(feeding.waited_for for feeding in self._feeds):
             for feeding in self._feeds:  # together, so that bars are aligned
                 feeding.deliver_history()
@@ -294,6 +315,8 @@ class Pump(Standing):
         elif isinstance(event, Answer):
             if isinstance(event.subject, Renewal | Silence):
                 self._take_own(event)
+            elif isinstance(event.subject, RollAsked):
+                event.subject.data.take_roll(event.subject, event)
             elif isinstance(event.subject, Asked):
                 event.subject.feeding.take_answer(event.subject, event)
             else:
@@ -322,6 +345,8 @@ class Pump(Standing):
         for feeding in (*self._feeds, *self._left):
             feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
         for feeding in self._left:
+            for bar in feeding.pending:
+                feeding.data.left_bar(feeding.key, bar)
             feeding.pending.clear()
         while True:
             ends = [feeding.pending[0].end for feeding in self._feeds if feeding.pending]
@@ -369,7 +394,7 @@ class Pump(Standing):
         """When something is due although nothing comes."""
         now = self._now()
         due = [feeding.due for feeding in self._feeds] + [self._over()]
-        due += [feeding.early_end for feeding in self._feeds]
+        due += [feeding.early_end for feeding in self._feeds] + [data.roll_due for data in self.rolling]
         due += [self.stream.due, self.desk.due if self.desk else None, self.renewal.due]
         if self.broker is not None and hasattr(self.broker, "next_due"):
             second = self.broker.next_due()

@@ -138,7 +138,7 @@ def _from_kite(request: Request) -> Candles:
     end = request.end or clock.now()
     reach = lookback(request.interval, request.warmup_bars)
     while True:
-        history.download(
+        done = history.download(
             client,
             cache,
             instrument,
@@ -155,6 +155,9 @@ def _from_kite(request: Request) -> Candles:
             lag=request.lag,
             progress=request.progress,
         )
+        if done.replaced:
+            where = {"calendar": request.calendar, "instrument_class": request.instrument_class}
+            renew_others(client, cache, instrument, request.interval, clock=clock, **where)
         try:
             candles = cache.read(request.key, request.interval, request.start, end, warmup_bars=request.warmup_bars)
         except DataError:
@@ -166,6 +169,27 @@ def _from_kite(request: Request) -> Candles:
         if before >= request.warmup_bars or listed or reach > timedelta(days=36_500):
             return candles
         reach *= 2  # thinly traded: look further back, until a range before the listing is empty
+
+
+def renew_others(
+    client: Client, cache: CandleCache, instrument: Instrument, interval: str, *, clock: Clock, **where: Any
+) -> list[str]:
+    """The other stored series of an instrument whose past has changed are replaced, too: minutes of after a split do
+    not stand beside days of before it. Returns their intervals. ``where`` are ``calendar`` and ``instrument_class``."""
+    others = [one for one in cache.list() if one.key == instrument.key and one.interval != interval and one.covered]
+    for one in others:
+        history.download(
+            client,
+            cache,
+            instrument,
+            one.interval,
+            one.covered[0][0],
+            one.covered[-1][1],
+            clock=clock,
+            ends=ends_of(one.key, one.interval, **where),
+            refresh=True,
+        )
+    return [one.interval for one in others]
 
 
 def _from_csv(request: Request) -> Candles:

@@ -66,11 +66,28 @@ class KiteStore(Pump, bt.Store, metaclass=_ManyStores):
 
     # -- what Cerebro needs -------------------------------------------------------------------------
 
-    def getdata(self, dataname: str, **kwargs: Any) -> Any:
-        """A :class:`~btkite.feed.KiteData` of ``EXCHANGE:TRADINGSYMBOL``; keyword arguments are its params."""
+    def getdata(self, dataname: str | None, **kwargs: Any) -> Any:
+        """A :class:`~btkite.feed.KiteData` of ``EXCHANGE:TRADINGSYMBOL``; keyword arguments are its params.
+
+        With ``continuous="oi"`` (or ``"volume"``, ``"expiry"``) the futures on an underlying one after the other, of
+        ``"NFO:NIFTY FUT"``: a :class:`~btkite.continuous.Continuous`.
+        """
+        if "continuous" in kwargs:
+            from .continuous import Continuous
+
+            return Continuous(dataname=None, store=self, family=dataname, **kwargs)  # type: ignore[call-arg]
         from .feed import KiteData
 
         return KiteData(dataname=dataname, store=self, **kwargs)  # type: ignore[call-arg]  # its params
+
+    def slot(self, family: str | None = None, **kwargs: Any) -> Any:
+        """A :class:`~btkite.feed.KiteData` that has no instrument yet and is given one during the run, and others
+        after it: ``ce = store.slot("NFO:NIFTY CE", interval="minute")``, then ``ce.bind("ATM weekly")``.
+
+        ``family`` is what the words of ``bind`` leave out. Keyword arguments are the feed's params.
+        """
+        kwargs.setdefault("name", family or "slot")
+        return self.getdata(None, slot=True, family=family, **kwargs)
 
     def getbroker(self, **kwargs: Any) -> Any:
         """The broker of this mode: simulated, or Kite's."""

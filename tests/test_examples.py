@@ -16,6 +16,7 @@ PRINTS = {
     "backtest_by_hand.py": r"40 trades, 40 won, ₹2,421\.00 gross\n₹\d+\.\d\d charges",
     "custom_sizer.py": r"0\.02 % a trade: \d+ trades of \[\d.*\] units(.|\n)*0\.08 % a trade",
     "live_on_exchange.py": r"INFY is LIVE\n(.|\n)*Sell 6 Limit +Completed +1545\.00(.|\n)*BUY MARKET COMPLETE morn",
+    "strike_at_0920.py": r"24012\.00 → NFO:NIFTY2470424000CE(.|\n)*settled at 197 with(.|\n)*NFO:NIFTY2471124000CE: ₹",
     "three_lines.py": r"2026-11-18 11:50:00(.|\n)*'NSE:INFY': 1584\.0",
 }
 """What must be in the output of each; an example without a row here fails."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import threading
 from datetime import datetime, timedelta
 
@@ -44,7 +45,8 @@ class Slots(bt.Strategy):
 
     def __init__(self):
         self.seen, self.story, self.orders, self.status = [], [], [], []
-        self.done = set()
+        self.done, self.length, self.empty = set(), 0, []
+        self.trades = []
 
     def prenext(self):
         self.look()
@@ -54,8 +56,12 @@ class Slots(bt.Strategy):
 
     def look(self):
         slot = self.datas[-1]
-        if len(slot) and (not self.seen or len(slot) != self.seen[-1][0]):
-            self.seen.append((len(slot), slot.instrument.key, now(slot), slot.close[0]))
+        if len(slot) and len(slot) != self.length:
+            self.length = len(slot)
+            if math.isnan(slot.close[0]):
+                self.empty.append((slot.instrument, now(slot)))
+            else:
+                self.seen.append((len(slot), slot.instrument.key, now(slot), slot.close[0]))
         at = (now(self.data) - OPEN) // timedelta(minutes=1)
         if at in self.p.plan and at not in self.done:
             self.done.add(at)
@@ -66,6 +72,10 @@ class Slots(bt.Strategy):
             (order.info.instrument, order.getstatusname(), order.executed.size, order.executed.price)
             + ((now_of(order.executed.dt),) if order.status == order.Completed else ())
         )
+
+    def notify_trade(self, trade):
+        if trade.isclosed:
+            self.trades.append((trade.tradeid, trade.pnl))
 
     def notify_data(self, data, status, *args, **kwargs):
         if data is self.datas[-1]:
@@ -157,9 +167,10 @@ def test_the_bar_that_is_under_way_comes_whole(run, mode):
 
 
 @EVERY_MODE
-def test_next_does_not_wait_for_a_slot(run, mode):
+def test_an_unbound_slot_ticks_with_the_others_and_holds_nan(run, mode):
     ran = run(mode, {})
     assert ran.seen == []
+    assert ran.empty == [(None, minute(number)) for number in range(1, 31)]
     assert len(ran.data) == 30
     assert len(ran) == 30
 
@@ -201,12 +212,96 @@ def test_an_order_of_the_instrument_before_still_trades(run, mode):
 
 
 @EVERY_MODE
-def test_a_position_left_behind_keeps_its_own_price(run, mode):
+def test_a_position_left_behind_is_worth_its_own_price(run, mode):
     plan = {**{n: ROLL[n] for n in (5, 8)}, 11: lambda s, slot: slot.bind("NSE:CCC")}
     ran = run(mode, plan)
     one = market()["NSE:BBB"]
     gain = ran.broker.getvalue() - ran.broker.startingcash
-    assert gain == pytest.approx(4 * (one.close[10] - one.open[8]), abs=1e-6)
+    assert gain == pytest.approx(4 * (one.close[-1] - one.open[8]), abs=1e-6)
+
+
+@EVERY_MODE
+def test_a_position_left_behind_is_tradable_until_it_is_flat(run, mode):
+    told = []
+
+    def leave(s, slot):
+        (left,) = slot.left
+        told.append((left.instrument.key, s.getposition(left).size, left.close[0]))
+        s.buy(data=slot, size=1)
+        s.close(data=left)
+
+    plan = {
+        **{n: ROLL[n] for n in (5, 8)},
+        11: lambda s, slot: slot.bind("NSE:CCC"),
+        15: leave,
+        18: lambda s, slot: told.append(slot.left) or s.close(data=slot),
+    }
+    ran = run(mode, plan)
+    one, other = market()["NSE:BBB"], market()["NSE:CCC"]
+    assert told == [("NSE:BBB", 4, one.close[14]), ()]
+    assert [row for row in ran.story if row[1] == "Completed"] == [
+        ("NSE:BBB", "Completed", 4, one.open[8], minute(8)),
+        ("NSE:BBB", "Completed", -4, one.open[15], minute(15)),
+        ("NSE:CCC", "Completed", 1, other.open[15], minute(15)),
+        ("NSE:CCC", "Completed", -1, other.open[18], minute(18)),
+    ]
+    assert ran.trades == [
+        ("NSE:BBB", pytest.approx(4 * (one.open[15] - one.open[8]))),
+        ("NSE:CCC", pytest.approx(other.open[18] - other.open[15])),
+    ]
+    assert not ran.getposition(ran.datas[1]).size
+
+
+@EVERY_MODE
+def test_through_what_a_slot_has_left_nothing_is_opened(run, mode):
+    orders = []
+    plan = {
+        **{n: ROLL[n] for n in (5, 8)},
+        11: lambda s, slot: slot.bind("NSE:CCC"),
+        15: lambda s, slot: orders.append(s.buy(data=slot.left[0], size=1)),
+        16: lambda s, slot: orders.append(s.sell(data=slot.left[0], size=9)),
+    }
+    run(mode, plan)
+    assert [order.getstatusname() for order in orders] == ["Rejected", "Rejected"]
+    assert "only what closes what is left there may be traded" in orders[0].info.denied
+
+
+@EVERY_MODE
+def test_a_bar_that_was_fetched_ahead_is_not_another_instruments(run, mode):
+    plan = {n: lambda s, slot, key=key: slot.bind(key) for n, key in ((1, "NSE:BBB"), (12, "NSE:CCC"))}
+    ran = run(mode, plan, interval="5minute")
+    bbb, ccc = market()["NSE:BBB"].close, market()["NSE:CCC"].close
+    assert [row[2] for row in ran.seen] == [minute(n) for n in (5, 10, 15, 20, 25, 30)]
+    assert [row[3] for row in ran.seen] == [bbb[4], bbb[9], *ccc[14::5]]
+
+
+@EVERY_MODE
+def test_a_slot_may_be_emptied(run, mode):
+    plan = {
+        **{n: ROLL[n] for n in (5, 8)},
+        11: lambda s, slot: slot.unbind(),
+        13: lambda s, slot: s.orders.append(s.buy(data=slot, size=1)),
+        14: lambda s, slot: s.close(data=slot.left[0]),
+        20: lambda s, slot: slot.bind("NSE:CCC"),
+    }
+    ran = run(mode, plan)
+    assert [at for _, at in ran.empty] == [minute(n) for n in (*range(1, 6), *range(12, 21))]
+    assert [row[1:3] for row in ran.seen[-10:]] == [("NSE:CCC", minute(n)) for n in range(21, 31)]
+    assert "bound to nothing" in ran.orders[0].info.denied
+    assert ran.broker.position_of("NSE:BBB").size == 0
+
+
+@EVERY_MODE
+def test_a_trailing_stop_follows_what_it_was_given_for(run, mode):
+    stops = []
+
+    def rest(s, slot):
+        s.buy(data=slot, size=1)
+        stops.append(s.sell(data=slot, size=1, exectype=bt.Order.StopTrail, trailamount=50.0))
+
+    plan = {5: lambda s, slot: slot.bind("NSE:BBB"), 8: rest, 10: lambda s, slot: slot.bind("NSE:CCC")}
+    run(mode, plan)
+    assert stops[0].created.price == pytest.approx(market()["NSE:BBB"].close[7:].max() - 50)
 
 
 def test_a_stream_says_when_a_slot_is_live(run):

@@ -25,6 +25,7 @@ from ..portfolio import Portfolio
 from ..risk.gate import RiskGate
 from ..risk.ledger import Ledger
 from ..risk.rules import build_rules
+from ..slots import Left
 from ..values import Denial, Instrument, OrderType, Proposal
 from . import hours, translate
 from .base import strategy_name
@@ -121,6 +122,19 @@ class Account(Charging):
         """The instrument that was bound when the order was given."""
         return self._bound.get(order.ref) or self.instrument(order.data)
 
+    def feed_for(self, order: Any) -> Any:
+        """The order's data, or, where that is a slot which has gone on, what tells the prices of what it left."""
+        key = self.instrument_of_order(order).key
+        return order.data if self.instrument(order.data).key == key else self._datas.get(key, order.data)
+
+    def is_in(self, key: str) -> bool:
+        """Whether a position or a living order of ours is in an instrument."""
+        held = self._positions.get(key)
+        return bool(held is not None and held.size) or self._works_in(key)
+
+    def _works_in(self, key: str) -> bool:
+        return False
+
     def instrument(self, data: Any) -> Instrument:
         """Of a data that is not ours, its name, with the multiplier that was set for it."""
         found = getattr(data, "instrument", None)
@@ -135,7 +149,8 @@ class Account(Charging):
     def proposal(self, order: Any) -> Proposal:
         instrument = self.instrument_of_order(order)
         settings, info = self.config.broker, order.info
-        last = float(order.data.close[0]) if len(order.data) else float(order.created.pclose or 0.0)
+        feed = self.feed_for(order)
+        last = float(feed.close[0]) if len(feed) else float(order.created.pclose or 0.0)
         last = last or self.ledger.position(instrument.key).last_price  # closed before the first bar of a run
         kind, price, trigger = translate.sent_as(order, instrument, settings, last)
         if order.triggered:  # what rests of a stop is its limit, or it takes what there is
@@ -152,7 +167,7 @@ class Account(Charging):
             validity=info.get("validity") or settings.default_validity,
             price=price,
             trigger_price=trigger,
-            reference_price=float(order.created.pclose or (order.data.close[0] if len(order.data) else 0.0)),
+            reference_price=float(order.created.pclose or (feed.close[0] if len(feed) else 0.0)),
             tag=str(info.get("tag") or ""),
             market_protection=translate.protection_of(order, settings),
             disclosed_quantity=int(info.get("disclosed_quantity") or 0),
@@ -220,7 +235,11 @@ class Account(Charging):
         """₹: allotted capital + realized + unrealized − charges; of ``datas`` only: their positions' worth."""
         if datas:
             return float(
-                sum(self.getposition(d).size * d.close[0] * self.instrument(d).multiplier for d in datas if len(d))
+                sum(
+                    size * d.close[0] * self.instrument(d).multiplier
+                    for d in datas
+                    if len(d) and (size := self.getposition(d).size)
+                )
             )
         self._mark()
         return self.ledger.value
@@ -301,7 +320,8 @@ class Account(Charging):
         """A feed of an instrument; its last price is that of the feed with the shortest bars."""
         key = self.instrument(data).key
         known = self._datas.get(key)
-        if known is None or (data._timeframe, data._compression) < (known._timeframe, known._compression):
+        gone_on = isinstance(known, Left) or (known is not None and self.instrument(known).key != key)
+        if gone_on or known is None or (data._timeframe, data._compression) < (known._timeframe, known._compression):
             self._datas[key] = data
 
     def book_fill(self, order: Any, quantity: int, price: float, when: int) -> float:
@@ -343,6 +363,14 @@ class Account(Charging):
         self._held[instrument.key] = instrument
         self.upkeep.blocked(self.ledger.used, moment.date())
         return charges
+
+    def held_instrument(self, key: str) -> Instrument | None:
+        """What is held under a key; None if nothing of it was traded here."""
+        return self._held.get(key)
+
+    def hold_instrument(self, instrument: Instrument) -> None:
+        """An instrument that is held since before the run."""
+        self._held[instrument.key] = instrument
 
     def legs(self) -> list[Leg]:
         """What is held, at its last prices; a position from before the run counts once it trades."""

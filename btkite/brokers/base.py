@@ -46,7 +46,11 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
         """The gate's word on orders that belong together."""
         if self.gate is None:
             return None
-        if any(is_warming(order.data) for order in orders) and not self._exit_before_the_first_bar(orders):
+        if any(getattr(self.feed_for(order), "unbound", False) for order in orders):
+            denial = Denial("slot", f"{orders[0].data._name} is bound to nothing: bind() it to an instrument first")
+            return self.gate.deny(denial, len(orders))
+        warming = any(is_warming(self.feed_for(order)) for order in orders)
+        if warming and not self._exit_before_the_first_bar(orders):
             denial = Denial(
                 "warmup",
                 "bars before the start only warm up indicators; this order was given before every feed was live",
@@ -66,9 +70,13 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
     def _exit_before_the_first_bar(self, orders: Sequence[Any]) -> bool:
         """Whether a timer, or news of an order, has the strategy close what it holds, between the warm-up and the first
         bar to trade."""
-        if self.gate is None or not all(getattr(order.data, "awaits_first_bar", False) for order in orders):
+        if self.gate is None or not all(getattr(self.feed_for(order), "awaits_first_bar", False) for order in orders):
             return False
         return all(one.reduces for one in self.gate.classify([self.proposal(order) for order in orders]))
+
+    def feed_for(self, order: Any) -> Any:
+        """Whose prices an order is judged by."""
+        return order.data
 
     @property
     def trades_repaired(self) -> bool:

@@ -21,15 +21,17 @@ from ..linetime import DAY, from_seconds, seconds_of
 from ..log import get_logger
 from ..market.permitted import largest_order, mis_cutoff, most_slices
 from ..orders.groups import Action, Activate, Cancel, End, Flatten, Resize
+from ..slots import Left, trade_id, trades_in
 from ..values import Denial, Instrument
 from . import hours, translate
 from .changes import reshape
 from .cutting import is_too_large
+from .expiring import Expiring
 from .grouping import Groups
 from .heeding import Heeding
 from .orders import Orders
 from .overnight import INTRADAY
-from .record import restore_money
+from .record import rebind, restore_money
 from .squaring import Squaring
 from .terms import Terms, terms_of
 from .wording import misunderstood
@@ -67,6 +69,7 @@ class BookBroker(Heeding):
         self.terms: dict[int, Terms] = {}
         self.held: dict[int, int] = {}  # ref -> second at which it may be sent
         self.groups = Groups()
+        self.expiring = Expiring(self)
         self.ending: set[int] = set()  # orders that end at this moment by themselves
         self.squaring = Squaring(self)
         self._shutting: Instrument | None = None  # what is closed at this moment, by us
@@ -81,6 +84,7 @@ class BookBroker(Heeding):
         if self._saved is not None:
             self._takes_up = bool(self._saved["orders"] or self._saved["positions"])
             restore_money(self, self._saved)
+            rebind(self, self._saved)
             self._cold = True
         for data in getattr(self.cerebro, "datas", ()):
             self._know(data)
@@ -117,7 +121,9 @@ class BookBroker(Heeding):
     ) -> Any:
         self.check_thread()
         instrument = self._shutting or self.instrument(data)
-        self._know(data)
+        if not isinstance(data, Left):
+            self._know(data)
+        tradeid = tradeid or trade_id(data, instrument.key)
         exectype = Order.Market if exectype is None else exectype
         quantity = translate.whole(size)
         if self.config.broker.tick_rounding and exectype not in translate.TRAILING:
@@ -141,6 +147,9 @@ class BookBroker(Heeding):
         )
         if self._flattening:  # it leaves without a bar, too: backtrader shows it to its strategy
             order.p.simulated = False
+        if isinstance(data, Left):
+            order.p.data = trades_in(data)
+            order.addinfo(left=True)
         order.addinfo(**kwargs)
         order.addinfo(instrument=instrument.key)
         self.note_fraction(order, quantity, size)
@@ -233,13 +242,23 @@ class BookBroker(Heeding):
             problem = translate.wrong_product(instrument, self.proposal(order).product)
             if problem is not None:
                 return Denial("product", problem, "broker.default_product")
-            if (denial := self._forbidden(order)) is not None:
+            if (denial := self._forbidden(order) or self._after_its_end(order)) is not None:
                 return denial
             if (denial := self._too_late(order)) is not None:
                 return denial
+            if order.info.get("left") and not self._flattening and not self.proposal(order).reduces:
+                return Denial(
+                    "left",
+                    f"{order.data._name} has gone on from {instrument.key}: only what closes what is left there may be "
+                    "traded; bind it again to open",
+                )
             if self.terms[order.ref].after_hours == "refuse" and self._session(instrument) is None:
                 return Denial("after_hours", "the market is closed", "broker.after_hours")
         return None
+
+    def _after_its_end(self, order: Any) -> Denial | None:
+        """Why nothing is traded, or opened, in a contract that ends."""
+        return None if self._flattening else self.expiring.denial(self.proposal(order))
 
     def _too_late(self, order: Any) -> Denial | None:
         """Why no intraday order is taken at this hour: it is squared off by us, or Kite takes none."""
@@ -309,6 +328,7 @@ class BookBroker(Heeding):
         self.adopt()
         self.heed()
         self.trail()
+        self.expiring.turn()
 
     # -- sessions -----------------------------------------------------------------------------------
 
@@ -420,6 +440,10 @@ class BookBroker(Heeding):
         self._forget_at = len(self.orders) + kept
         return True
 
+    def _works_in(self, key: str) -> bool:
+        return any(self.orders[ref].alive() and self.instrument_of_order(self.orders[ref]).key == key
+                   for ref in self.terms if ref in self.orders)  # fmt: skip
+
     def is_over(self, order: Any) -> bool:
         """Whether nothing can be heard of it, or of its group, any more."""
         return not order.alive() and order.ref not in self.groups
@@ -502,7 +526,7 @@ class BookBroker(Heeding):
         try:
             for piece in self._pieces(self.instrument_of_order(entry), abs(size)):
                 give(
-                    entry.p.owner, entry.data, piece,
+                    entry.p.owner, self.feed_for(entry), piece,
                     tradeid=entry.tradeid, tag="flat", flattens=entry.ref, after_hours="next_open",
                 )  # fmt: skip
         finally:

@@ -172,7 +172,7 @@ class Changes(News):
         key = self.instrument_of_order(order).key
         data = self._datas.get(key)
         if data is None or self.instrument(data).key != key:
-            data = order.data
+            data = self.feed_for(order)
         return float(data.close[0]) if len(data) else 0.0
 
     def refuses_change(self, order: Any) -> str:
@@ -199,13 +199,14 @@ class Changes(News):
             if not order.alive():
                 del self._trailing[ref]
                 continue
-            if len(order.data) == seen or not order.active() or self.is_leaving(order):
+            data = self.feed_for(order)
+            if len(data) == seen or not order.active() or self.is_leaving(order):
                 continue
-            if order.data.datetime[0] <= order.created.dt + _INSTANT:
+            if data.datetime[0] <= order.created.dt + _INSTANT:
                 continue  # a restart brings the bars again from before it was given
-            self._trailing[ref] = len(order.data)
+            self._trailing[ref] = len(data)
             before = order.created.price
-            order.trailadjust(order.data.close[0])
+            order.trailadjust(data.close[0])
             if order.created.price == before:
                 continue
             self._tidy_trail(order)

@@ -23,6 +23,7 @@ class Charging(GatedBroker):
     """The charges of an account's orders; Cerebro's thread only."""
 
     config: Any
+    expiring: Any
 
     def init(self) -> None:
         super().init()
@@ -38,6 +39,10 @@ class Charging(GatedBroker):
             return float(order.comminfo.getcommission(quantity, price))
         if not self.config.broker.charges:
             return 0.0
+        if "settlement" in order.info:
+            ends = self.expiring.charges(order, instrument, from_seconds(when).date())
+            self._parts[order.ref] = ends
+            return float(ends.total)
         bill = _bill(order)
         if isinstance(bill, str) and bill not in self._fills:
             self._take_up(bill)

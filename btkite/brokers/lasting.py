@@ -8,7 +8,8 @@ from typing import Any
 
 import backtrader as bt
 
-from ..values import OrderUpdate
+from ..slots import Left
+from ..values import Instrument, OrderUpdate
 from . import hours, translate
 from .facts import Sizing, order_facts, strategy_facts, watch_sizers
 from .fitting import Fitting
@@ -31,7 +32,7 @@ class Lasting(Fitting):
         self._sizers: dict[int, Sizing] = {}
         self._noted: dict[str, tuple[Any, ...]] = {}  # order_id -> what was last written down of it
         self._saved: dict[str, Any] | None = None
-        self._adopted = self._takes_up = False
+        self._adopted = self._takes_up = self._restoring = False
         self.newest = 0  # the highest ref of the runs before
         self._trailing: dict[int, int] = {}  # ref -> length of its data when last looked at
 
@@ -108,8 +109,9 @@ class Lasting(Fitting):
         if self._saved is None or not strategies:
             return
         book, self._saved = self._saved, None
-        self._adopted = True
+        self._adopted = self._restoring = True
         restore_orders(self, book, strategies)
+        self._restoring = False
         refs = sorted({whole_ref(row["ref"]) for row in book["orders"]})
         self._write("restored", refs=refs, orders=len(book["orders"]), positions=len(book["positions"]))
         self.flush()
@@ -164,11 +166,24 @@ class Lasting(Fitting):
     def place_of(self, key: str) -> int:
         """Which of the run's feeds trades an instrument, as a number."""
         datas, own = self.cerebro.datas, self._datas.get(key)
+        own = own.slot if isinstance(own, Left) else own
         return next((n for n, data in enumerate(datas) if data is own), len(datas))
 
     def position_of(self, key: str) -> bt.Position:
         """The live position of an instrument."""
         return self._positions.setdefault(key, bt.Position())
+
+    def slot_moved(self, slot: Any, before: Instrument | None, left: Left | None) -> None:
+        """A slot was bound to another instrument than ``before``, or to none."""
+        if before is not None and left is not None:
+            left.known_at(self.ledger.position(before.key).last_price)
+            known = self._datas.get(before.key)
+            if known is None or known is slot or isinstance(known, Left):
+                self._datas[before.key] = left
+        if slot.instrument is not None:
+            self._know(slot)
+        if self._saved is None and not self._restoring:  # a book without what the last run left is none
+            self._write("bound", slot=slot._name, symbol=None if slot.instrument is None else slot.instrument.key)
 
     def knows_again(self, key: str, data: Any) -> bool:
         """An instrument of the last run that a slot was bound to then: the slot has it again, or, if it is bound to
@@ -177,9 +192,12 @@ class Lasting(Fitting):
             return False
         if data.instrument is None:
             data.bind(key)
+            self._datas.setdefault(key, data)
         elif data.is_stream:
-            data._store.watch(data, data._store.instrument(key))
-        self._datas.setdefault(key, data)
+            instrument = data._store.instrument(key)
+            data._store.watch(data, instrument)
+            if key not in self._datas:
+                self._datas[key] = data.leaves(instrument, self.ledger.position(key).last_price)
         return True
 
     def instrument_named(self, key: str, data: Any) -> Any:

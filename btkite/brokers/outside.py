@@ -20,6 +20,7 @@ from ..log import get_logger
 from ..orders.progress import Progress, apply
 from ..orders.reconcile import DELIVERED, Exit, Whose, closable, divide, trim, whose
 from ..risk.gate import UNTIL_ARMED
+from ..slots import trade_id, trades_in
 from ..values import Denial, OrderUpdate, Proposal
 from .carrying import Carrying
 from .changes import reshape
@@ -166,11 +167,12 @@ class Outside(Carrying):
         data = self._datas[key]
         strategies = getattr(self.cerebro, "runningstrats", None) or [None]
         # By identity: ``in`` would compare the lines' values.
-        mine = (one for one in strategies if one is not None and any(data is other for other in one.datas))
+        mine = (one for one in strategies if one is not None and any(trades_in(data) is other for other in one.datas))
         owner = next(mine, strategies[0])
         order = _KINDS[units > 0](
-            owner=owner, data=data, size=abs(units), price=price, exectype=bt.Order.Market, simulated=True
-        )
+            owner=owner, data=trades_in(data), size=abs(units), price=price, exectype=bt.Order.Market, simulated=True,
+            tradeid=trade_id(data, key),
+        )  # fmt: skip
         order.created.dt = data.date2num(when)
         order.addcomminfo(self.getcommissioninfo(data))
         order.addinfo(adopted=True, foreign=order_id or True, instrument=key, product=product)

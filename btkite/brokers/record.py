@@ -22,7 +22,8 @@ from ..kite.inbox import DeskReply
 from ..linetime import from_seconds, seconds_of
 from ..log import get_logger
 from ..risk.ledger import Ledger
-from ..values import Proposal
+from ..slots import trade_id
+from ..values import Instrument, Proposal
 from .orders import whole_ref
 from .terms import Terms
 
@@ -218,6 +219,7 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
                 "product": broker.product_of(key),
                 "since": since,
                 "data": broker.place_of(key),
+                "contract": _contract(broker.held_instrument(key)),
             }
             for key, position, since in broker.holds()
         },
@@ -230,8 +232,30 @@ def book_of(broker: BookBroker) -> dict[str, Any]:
         "demat": broker.demat.state(),
         "tally": broker.tally.state(),
         "newest": max([broker.newest, *broker.orders]),
+        "slots": bound(broker),
         **broker.account_state(),
     }
+
+
+def _contract(instrument: Instrument | None) -> dict[str, Any] | None:
+    """What a dump of after its expiry does not tell any more."""
+    if instrument is None or instrument.expiry is None:
+        return None
+    return {**asdict(instrument), "expiry": instrument.expiry.isoformat()}
+
+
+def bound(broker: BookBroker) -> dict[str, str | None]:
+    """What each slot of the run is bound to, by its place among the feeds."""
+    slots = ((n, data) for n, data in enumerate(broker.cerebro.datas) if getattr(data.p, "slot", False))
+    return {str(place): None if data.instrument is None else data.instrument.key for place, data in slots}
+
+
+def rebind(broker: BookBroker, book: dict[str, Any]) -> None:
+    """Slots have again what they had, before the run starts."""
+    datas = broker.cerebro.datas
+    for place, key in book.get("slots", {}).items():
+        if int(place) < len(datas) and getattr(datas[int(place)].p, "slot", False):
+            datas[int(place)].bound_again(key)
 
 
 def _owed(broker: BookBroker) -> list[Any]:
@@ -282,6 +306,8 @@ def restore_money(broker: BookBroker, book: dict[str, Any]) -> None:
         broker.set_position(
             key, int(row["size"]), float(row["price"]), str(row["product"]), date.fromisoformat(row["since"])
         )
+        if said := row.get("contract"):
+            broker.hold_instrument(Instrument(**{**said, "expiry": date.fromisoformat(said["expiry"])}))
     if (saved := book.get("tally")) is not None:
         broker.tally.restore(saved)
         return
@@ -307,6 +333,8 @@ def restore_orders(broker: BookBroker, book: dict[str, Any], strategies: Sequenc
     for key in book["positions"]:
         if key in datas:
             _adopt_position(broker, key, datas[key])
+        elif (gone := broker.held_instrument(key)) is not None and broker.expiring.is_over(gone):
+            _adopt_position(broker, key, broker.cerebro.datas[0], key)  # no feed can have it any more
         else:
             log.warning("a position has no feed in this run", symbol=key)
     entries = {row["ref"]: row for row in book["ledger"]["orders"] if not row["alive"]}
@@ -332,12 +360,13 @@ def _without_feed(book: dict[str, Any], datas: dict[str, Any]) -> dict[str, int]
     return {key: int(row.get("data", len(datas))) for key, row in rows.items() if key not in datas}
 
 
-def _adopt_position(broker: BookBroker, key: str, data: Any) -> None:
+def _adopt_position(broker: BookBroker, key: str, data: Any, tradeid: Any = None) -> None:
     position = broker.position_of(key)
     kind = _KINDS["Buy" if position.size > 0 else "Sell"]
     order = kind(
-        owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True
-    )
+        owner=None, data=data, size=abs(position.size), price=position.price, exectype=bt.Order.Market, simulated=True,
+        tradeid=trade_id(data, key) if tradeid is None else tradeid,
+    )  # fmt: skip
     order.addcomminfo(broker.getcommissioninfo(data))
     order.addinfo(adopted=True, instrument=key)
     value = order.comminfo.getoperationcost(position.size, position.price)

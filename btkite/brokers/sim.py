@@ -113,7 +113,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self.meet_strategies()
         latest = -1
         for data in self.cerebro.datas:
-            if not len(data):
+            if not len(data) or getattr(data, "unbound", False):
                 continue
             stamp = seconds_of(data.datetime[0])
             latest = max(latest, stamp)
@@ -121,6 +121,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         self._play(latest)
         self.heed()
         self.trail()
+        self.expiring.turn()
+        self.flush()
 
     def _streams(self) -> bool:
         return any(getattr(data, "is_stream", False) for data in self.cerebro.datas)
@@ -437,6 +439,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
     def _tape_of(self, instrument: Instrument) -> Tape:
         """From the finest data of the instrument: candles that are known beforehand, or none yet."""
         feeds = [data for data in self.cerebro.datas if self.instrument(data).key == instrument.key]
+        feeds = feeds or [self._datas[instrument.key]]  # of a slot that has gone on
         finest = min(feeds, key=lambda data: (data._timeframe, data._compression))
         if hasattr(finest, "seconds"):
             return Tape(*(column.tolist() for column in finest.seconds()))

@@ -185,7 +185,7 @@ class Truth(Outside):
         are of different moments, and Kite's books may lag behind each other.
         """
         account = account_of(reading.positions, reading.holdings)
-        keys = self.instruments() & set(self._datas)
+        keys = {key for key in self.instruments() & set(self._datas) if not self._has_ended(key)}
         for key in keys - self._others.keys():
             self._first_sight(key, account)
         ours = {(key, self.product_of(key)): int(position.size) for key, position, _ in self.holds()}
@@ -208,6 +208,11 @@ class Truth(Outside):
         self._suspected = Suspicion()
         self._end_missing()
         return True
+
+    def _has_ended(self, key: str) -> bool:
+        """Whether it is a contract that has expired: Kite shows its position until the next day, our book does not."""
+        instrument = self._held.get(key) or self.instrument(self._datas[key])
+        return self.expiring.is_over(instrument)
 
     def _may_be_ours(self, slot: Slot, units: int) -> bool:
         """Whether orders of ours that work could have made this gap, if the order book lags behind; or those that have

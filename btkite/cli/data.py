@@ -57,7 +57,9 @@ def fetch(
     from ..grid import ends_of
     from ..kite.history import download
     from ..kite.instruments import parse_key
+    from ..kite.revised import in_words
     from ..series import check_range, moment
+    from ..sources import renew_others
     from ..store import KiteStore
 
     config = call_of(ctx).config({"broker.kite_connect.endpoint": endpoint})
@@ -90,7 +92,17 @@ def fetch(
                     refresh=refresh,
                     progress=progress,
                 )
+            rewritten = done.replaced and not refresh
+            others = renew_others(client, cache, instrument, name, clock=store.clock) if rewritten else []
             _tell(done, cache)
+            if refresh and done.replaced:
+                typer.echo(f"{done.key} {done.interval}: asked for again, all replaced")
+            if rewritten:
+                also = f", and {', '.join(others)} with it" if others else ""
+                typer.echo(
+                    f"{done.key} {done.interval}: its past was rewritten, prices are {in_words(done.ratio)}: all of it "
+                    f"was replaced{also}"
+                )
 
 
 def _resumed(cache: CandleCache, key: str, interval: str) -> datetime:
@@ -137,10 +149,6 @@ def _tell(done: Downloaded, cache: CandleCache) -> None:
     else:
         notes.append("Kite has none in that range")
     typer.echo(f"{done.key} {done.interval}: {'; '.join(notes)}")
-    if done.replaced:
-        others = [one.interval for one in cache.list() if one.key == done.key and one.interval != done.interval]
-        hint = f"; fetch {', '.join(others)} again, too" if others else ""
-        typer.echo(f"{done.key} {done.interval}: its past was rewritten (a corporate action?), all replaced{hint}")
 
 
 # ---- import -----------------------------------------------------------------------------------

@@ -294,6 +294,8 @@ class PathTurns:
             return
         row = int(np.searchsorted(self._mornings, step, side="right"))
         due = int(self._mornings[row]) if row < len(self._mornings) else MANY
+        for at in broker.expiring.due():
+            due = min(due, self._step_at(at))
         for ref, at in broker.held.items():
             due = min(due, self._step_at(min(at, broker.terms[ref].deadline or at)))
         if (at := broker.squaring.due()) is not None:

@@ -20,6 +20,7 @@ from ..clock import Clock
 from ..errors import ConfigError, DataError
 from ..values import INTERVALS, Instrument
 from .made import facts
+from .revised import PRICES, compare, in_words
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,8 +54,6 @@ DAY_LAG = timedelta(hours=1)
 
 OVERLAP = timedelta(days=5)
 """How much of the stored past is asked for again to see whether it has changed."""
-
-_PRICES = ("open", "high", "low", "close")
 
 
 class Historical(Protocol):
@@ -141,7 +140,8 @@ class Downloaded:
     """What a download did. ``rows`` are the candles it brought, ``requests`` what it cost.
 
     ``gaps`` are whole chunks without a candle, ``revised`` the stored candles that Kite has since
-    written anew, ``replaced`` is true if the past had changed and the whole series was asked for again.
+    written anew, ``replaced`` is true if the past had changed and the whole series was asked for again; ``ratio`` is
+    what its prices were multiplied by, if that was found.
     """
 
     key: str
@@ -151,6 +151,7 @@ class Downloaded:
     gaps: tuple[Range, ...] = field(default=())
     revised: int = 0
     replaced: bool = False
+    ratio: float | None = None
 
 
 def chunks(start: datetime, end: datetime, interval: str) -> Iterator[Range]:
@@ -224,6 +225,7 @@ class _Download:
         self.oi = instrument.is_future or instrument.is_option
         self.rows = self.requests = self.revised = self.total = self.done = 0
         self.gaps: list[Range] = []
+        self.ratio: float | None = None
 
     def extend(self, start: datetime, end: datetime) -> Downloaded:
         """Ask for what is missing; if the past turns out to have changed, for everything."""
@@ -233,9 +235,15 @@ class _Download:
         self.total = sum(len(list(chunks(*span, self.interval))) for span in missing) + (probe is not None)
         if probe is not None and stored is not None:
             columns, until = self._ask(*probe)
-            if self._changed(columns, *probe):
-                log.warning("%s %s: the past has changed, all of it is asked for again", self.key, self.interval)
+            found = compare(self.cache.read(self.key, self.interval, *probe).columns(), columns)
+            if found.rewrites(reaches_back=stored.first is not None and stored.first < probe[0]):
+                log.warning(
+                    "%s %s: the past has changed, its prices are %s; all of it is asked for again",
+                    self.key, self.interval, in_words(found.ratio),
+                )  # fmt: skip
+                self.ratio = found.ratio
                 return self.replace(_hull([*stored.covered, (start, end)]))
+            self.revised += found.different
             self._keep(columns, (probe[0], until))
         for span in missing:
             for low, high in chunks(*span, self.interval):
@@ -282,7 +290,7 @@ class _Download:
             finish = self.ends(starts)
         keep = (starts >= np.datetime64(low, "s")) & (starts < np.datetime64(high, "s")) & (finish <= settled)
         # Before a listing Kite may send placeholders whose prices are all zero.
-        keep &= ~np.logical_and.reduce([columns[name] == 0 for name in _PRICES])
+        keep &= ~np.logical_and.reduce([columns[name] == 0 for name in PRICES])
         order = np.flatnonzero(keep)
         order = order[np.argsort(starts[order], kind="stable")]
         if len(order):  # the last of those that repeat a date
@@ -331,25 +339,10 @@ class _Download:
             high = tail[1]
         return low, high
 
-    def _changed(self, columns: Columns, low: datetime, high: datetime) -> bool:
-        """Whether most of the stored candles of [low, high) have other prices now."""
-        import numpy as np
-
-        old = self.cache.read(self.key, self.interval, low, high).columns()
-        _, mine, theirs = np.intersect1d(old["date"], columns["date"], assume_unique=True, return_indices=True)
-        if len(mine) == 0:
-            return False
-        same = np.logical_and.reduce(
-            [np.isclose(old[name][mine], columns[name][theirs], rtol=1e-9, atol=1e-6) for name in _PRICES]
-        )
-        different = int((~same).sum())
-        if different * 2 > len(mine):
-            return True
-        self.revised += different
-        return False
-
     def _report(self, *, replaced: bool) -> Downloaded:
-        return Downloaded(self.key, self.interval, self.rows, self.requests, tuple(self.gaps), self.revised, replaced)
+        return Downloaded(
+            self.key, self.interval, self.rows, self.requests, tuple(self.gaps), self.revised, replaced, self.ratio
+        )  # fmt: skip
 
 
 def _hull(ranges: Sequence[Range]) -> Range:

@@ -136,6 +136,13 @@ class InstrumentMaster:
 
         return int(pc.sum(pc.less(self.table["expiry"], pa.scalar(day, pa.date32()))).as_py() or 0)
 
+    def expiring_from(self, day: date) -> bool:
+        """Whether any contract expires on ``day`` or later."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        return bool(pc.any(pc.greater_equal(self.table["expiry"], pa.scalar(day, pa.date32()))).as_py())
+
     def suggest(self, key: str, count: int = 3) -> list[str]:
         """Keys that ``key`` may have been meant for: same symbol elsewhere, alike, or by company name."""
         exchange, _, symbol = key.partition(":")

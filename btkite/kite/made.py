@@ -29,7 +29,7 @@ class Known(Protocol):
 class Candles(Protocol):
     """The candle cache, as far as it is needed here."""
 
-    def list(self) -> Iterable[Known]: ...
+    def list(self, folders: str = "*/*") -> Iterable[Known]: ...
 
 
 def facts(instrument: Instrument) -> dict[str, Any]:
@@ -46,14 +46,14 @@ def facts(instrument: Instrument) -> dict[str, Any]:
     }
 
 
-def from_candles(cache: Candles) -> InstrumentMaster:
-    """A master of the instruments whose candles are stored, for use without a network.
+def from_candles(cache: Candles, folders: str = "*/*") -> InstrumentMaster:
+    """A master of the instruments whose candles are stored (in these folders), for use without a network.
 
     What the cache does not know takes a default: tick 0.05, lot 1, type and segment by the form of the
     symbol, and a token that no instrument of Kite has, equal for equal keys.
     """
     rows: dict[str, dict[str, Any]] = {}
-    for stored in cache.list():
+    for stored in cache.list(folders):
         rows.setdefault(stored.key, {}).update(stored.facts)
     return _from_facts(rows)
 

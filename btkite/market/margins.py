@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..values import Side
+from .expiry import is_physical, sessions_left
 from .prices import INDEX_NAMES
 from .segments import classify
 from .tables import read_table
@@ -21,6 +22,8 @@ from .tables import read_table
 if TYPE_CHECKING:
     from ..values import Instrument
 
+_DELIVERY_DAYS = 4
+_OF_VAR = 2  # so many days before the expiry, and more
 _STEPS = 8
 """Moves of the price in each direction that a portfolio is looked at."""
 _FAMILIES = {"cur_fut": "currency", "cur_opt": "currency", "com_fut": "commodity", "com_opt": "commodity"}
@@ -44,7 +47,19 @@ def margin_rate(instrument: Instrument, side: Side, product: str, on: date) -> f
         return _rate({"CNC": "share_cnc", "MTF": "share_mtf"}.get(product, "share_mis"), on)
     if instrument.is_option and side is Side.BUY:
         return 1.0
-    return _rate(f"{_family(instrument)}_contract", on)
+    return max(_rate(f"{_family(instrument)}_contract", on), delivery_rate(instrument, on))
+
+
+def delivery_rate(instrument: Instrument, on: date) -> float:
+    """The part of its value that a contract which ends in shares ties up in its last days, for the shares: more on each
+    of the last five trading days (Zerodha's steps); 0 before them, and for other contracts."""
+    if not is_physical(instrument):
+        return 0.0
+    left = sessions_left(instrument, on, _DELIVERY_DAYS)
+    if left is None or left > _DELIVERY_DAYS or left < 0:
+        return 0.0
+    # On the first of these days it is a part of VaR and ELM, for which the rate of the contract stands.
+    return _rate(f"delivery_e{left}", on) * (_rate("stock_contract", on) if left >= _OF_VAR else 1.0)
 
 
 def margin_base(instrument: Instrument, side: Side, quantity: int, price: float) -> float:
@@ -89,7 +104,7 @@ def portfolio_margin(legs: Iterable[Leg], on: date, spots: Mapping[str, float] |
 def _together(group: list[Leg], on: date, spot: float | None) -> float:
     sold = [leg for leg in group if leg.quantity < 0 or leg.instrument.is_future]
     if not sold:
-        return 0.0
+        return _for_shares(group, on, spot) if spot else 0.0
     futures = [leg.price for leg in group if leg.instrument.is_future]
     strikes = [leg.instrument.strike for leg in sold if leg.instrument.is_option]
     centre = spot or (futures[0] if futures else sum(strikes) / len(strikes))
@@ -100,7 +115,23 @@ def _together(group: list[Leg], on: date, spot: float | None) -> float:
     moves = (centre * (1 + reach * step / _STEPS) for step in range(-_STEPS, _STEPS + 1))
     loss = max(now - sum(_worth(leg, price) for leg in group) for price in moves)
     notional = sum(abs(leg.quantity) * leg.instrument.multiplier * centre for leg in sold)
-    return max(0.0, loss) + exposure * notional
+    return max(0.0, loss) + exposure * notional + _for_shares(group, on, centre)
+
+
+def _for_shares(group: list[Leg], on: date, centre: float) -> float:
+    """What the last days add: to futures and sold options what is above their rate, to bought ones all of it."""
+    total = 0.0
+    for leg in group:
+        rate = delivery_rate(leg.instrument, on)
+        if not rate:
+            continue
+        held = leg.instrument.is_option and leg.quantity > 0
+        if held and not _worth(leg, centre) > 0:
+            continue
+        above = rate if held else max(0.0, rate - _rate("stock_contract", on))
+        per_unit = leg.instrument.strike if leg.instrument.is_option else leg.price
+        total += above * abs(leg.quantity) * per_unit * leg.instrument.multiplier
+    return total
 
 
 def _worth(leg: Leg, price: float) -> float:

@@ -69,7 +69,8 @@ class Ledger(AtWork):
         order ``ref`` was allowed, else 1. ``time`` belongs to the call so that a caller cannot forget
         which session it books into: a fill of a later day rolls the day first.
         """
-        if quantity <= 0 or not price > 0:
+        ends = price == 0 and instrument.is_option and self.position(instrument.key).quantity * side.sign < 0
+        if quantity <= 0 or not (price > 0 or ends):  # only an option may end at nothing
             raise ValueError(f"a fill needs a positive quantity and price, not {quantity} at {price}")
         if time is not None and self.session is not None and time.date() > self.session:
             self.roll(time.date())

@@ -121,6 +121,13 @@ class Broker(Section):
         description="On its last day, what is held of a future or option that ends in the delivery of shares: closed "
         "with the square-off, whatever its product, or left.",
     )
+    physical_days: int = Field(
+        default=4,
+        ge=0,
+        le=20,
+        description="Options on shares, which end in shares, are not opened in so many trading days before their "
+        "expiry; 0 lets them. Margins rise in these days in any case.",
+    )
     unfilled: Literal["widen", "leave", "cancel"] = Field(
         default="widen",
         description="Live: what becomes of a MARKET or SL-M order that rests because the market ran beyond its "

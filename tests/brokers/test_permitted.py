@@ -14,6 +14,8 @@ from tests.brokers.scene import CALM, DAY, Order, Planned, buy, sell
 
 INDEX, STOCK, OPTION = "NFO:NIFTY26NOVFUT", "NFO:RELIANCE26NOVFUT", "NFO:RELIANCE26NOV100CE"
 SHARE, GOLD, SENSEX = "NSE:TEST", "MCX:GOLDM26DECFUT", "BFO:SENSEX26NOVFUT"
+NEAR = {"broker.physical_days": 0}
+"""The option is in its last days, of which nothing here speaks."""
 LOTS = {INDEX: 65, STOCK: 500, OPTION: 500, SENSEX: 20}
 LIMIT = {"exectype": Order.Limit, "price": 100.0}
 KITE = {
@@ -114,7 +116,9 @@ TAKEN = [
 
 @pytest.mark.parametrize(("symbol", "give"), TAKEN, ids=[f"{one[0]} {n}" for n, one in enumerate(TAKEN)])
 def test_what_stands_at_the_edge_of_the_rules_is_taken_by_the_exchange(kite_exchange, symbol, give):
-    ran = kite_exchange.run_strategy(Planned, market(symbol), cash=1e9, plan={2: give}, settings=kite(symbol)).strategy
+    ran = kite_exchange.run_strategy(
+        Planned, market(symbol), cash=1e9, plan={2: give}, settings=kite(symbol), config=NEAR
+    ).strategy
     assert "denied" not in ran.given[0].info
     assert {row["status"] for row in kite_exchange.orders()} <= {"COMPLETE", "OPEN", "TRIGGER PENDING", "CANCELLED"}
     assert {asked["status"] for asked in calls(kite_exchange)} == {200}
@@ -132,7 +136,9 @@ def test_a_change_that_kite_does_not_take_is_denied_too(kite_exchange):
 
 
 def test_a_market_order_in_an_option_on_a_share_goes_as_a_protected_limit(kite_exchange):
-    ran = kite_exchange.run_strategy(Planned, market(OPTION), plan={2: buy(size=500)}, settings=kite(OPTION)).strategy
+    ran = kite_exchange.run_strategy(
+        Planned, market(OPTION), plan={2: buy(size=500)}, settings=kite(OPTION), config=NEAR
+    ).strategy
     (row,) = kite_exchange.orders()
     assert (row["order_type"], row["price"], row["status"]) == ("LIMIT", 102.0, "COMPLETE")
     assert ran.story()[-1] == "Completed"

@@ -99,3 +99,41 @@ def test_what_is_left_in_an_instrument_that_the_slot_has_no_more_is_tradable(kit
     assert (CALL, "Completed") in after.told
     if mode == "live":
         assert {row["tradingsymbol"]: row["quantity"] for row in kite_exchange.positions()} == {"CALL": 3}
+
+
+@pytest.mark.parametrize("mode", ["live", "paper"])
+def test_what_was_bound_comes_back_also_if_nothing_is_left_in_it(kite_exchange, tmp_path, mode):
+    market(kite_exchange, [CALM] * 20)
+    life(kite_exchange, tmp_path, mode, {1: FIRST[1], 6: FIRST[6]})
+    after = life(kite_exchange, tmp_path, mode, {4: lambda s: s.buy(data=s.datas[1], size=1)})
+    assert after.datas[1].instrument.key == CALL
+    assert (CALL, "Completed") in after.told
+
+
+@pytest.mark.parametrize("mode", ["live", "paper"])
+def test_a_slot_that_was_emptied_stays_empty(kite_exchange, tmp_path, mode):
+    market(kite_exchange, [CALM] * 20)
+    life(kite_exchange, tmp_path, mode, {1: FIRST[1], 4: lambda s: s.datas[1].unbind(), 6: FIRST[6]})
+    after = life(kite_exchange, tmp_path, mode, {})
+    assert after.datas[1].instrument is None
+
+
+@pytest.mark.parametrize("mode", ["live", "paper"])
+def test_what_a_slot_had_left_is_closed_by_the_next_life(kite_exchange, tmp_path, mode):
+    market(kite_exchange, [CALM] * 24)
+    plan = {1: FIRST[1], 3: FIRST[3], 5: lambda s: s.datas[1].bind("NSE:PUT"), 8: FIRST[6]}
+    life(kite_exchange, tmp_path, mode, plan)
+    held = []
+
+    def close(s: Any) -> None:
+        (left,) = s.datas[1].left
+        held.append((left.instrument.key, s.getposition(left).size))
+        s.close(data=left)
+
+    after = life(kite_exchange, tmp_path, mode, {6: close})
+    assert after.datas[1].instrument.key == "NSE:PUT"
+    assert held == [(CALL, 2)]
+    assert after.broker.position_of(CALL).size == 0
+    assert len(after.trades) == 1
+    if mode == "live":
+        assert {row["tradingsymbol"]: row["quantity"] for row in kite_exchange.positions()} == {"CALL": 0}

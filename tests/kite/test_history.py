@@ -251,6 +251,25 @@ def test_a_split_replaces_the_whole_series(
     assert fetch(start, datetime(2026, 11, 23, 11, 58)).requests == 0
 
 
+def test_a_split_that_kite_works_in_late_replaces_all_too(
+    fetch: Any, kite: KiteHistory, cache: CandleCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the days that are asked for again only the oldest is from before the split: most candles are as they were."""
+    start = datetime(2026, 10, 1)
+    fetch(start, datetime(2026, 11, 20))  # the last candle is of Thursday the 19th
+    kite.factor, kite.split = 0.2, datetime(2026, 11, 17)
+    done = fetch(start, datetime(2026, 11, 23))
+    assert done.replaced
+    assert done.ratio == pytest.approx(0.2, rel=5e-3)
+    whole = cache.read("NSE:INFY", "minute")
+    fetch(start, datetime(2026, 11, 23), refresh=True)
+    assert whole.digest() == cache.digest("NSE:INFY", "minute")
+    assert whole.close[whole.start < np.datetime64("2026-11-17")].max() < 400
+    told = [one for one in caplog.records if "the past has changed" in one.getMessage()]
+    assert len(told) == 1
+    assert "1:5, as after a split or a bonus issue" in told[0].getMessage()
+
+
 def test_a_split_is_noticed_when_older_candles_are_fetched(fetch: Any, kite: KiteHistory, cache: CandleCache) -> None:
     fetch(datetime(2026, 10, 1), datetime(2026, 10, 20))
     kite.factor, kite.split = 0.2, datetime(2026, 11, 2)
