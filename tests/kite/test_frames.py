@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from btkite.clock import to_epoch
 from btkite.kite import frames
-from btkite.kite.frames import Decoder, Notice, TickColumns, decode, decode_columns, decode_text, moment, order_update
+from btkite.kite.columns import TickColumns
+from btkite.kite.frames import Decoder, Notice, decode, decode_columns, decode_text, moment, order_update
 from btkite.values import Level, OrderUpdate, Source, Tick
 
 # -- an encoder of its own, written from the documentation -----------------------------------------
