@@ -35,6 +35,7 @@ class BarState(Structure):
         step: int
         daily: int
         ready: int
+        muted: int
         late: int
         stale: int
         outside: int
@@ -67,6 +68,8 @@ class BarState(Structure):
         ("daily", c_int64),
         # bars are closed and not yet taken
         ("ready", c_int64),
+        # ticks are not for bars now: whoever owns the builder says so, and looks
+        ("muted", c_int64),
         # ticks that were of no use
         ("late", c_int64),
         ("stale", c_int64),

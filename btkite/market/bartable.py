@@ -55,12 +55,16 @@ class Columns(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Added:
-    """What became of ticks, one by one: their moment (epoch seconds); whether they found a bar forming afterwards; and
-    whether they were of the session's day, but outside the session. Neither: they were of no use."""
+    """What became of ticks, one by one: their moment; the end of the bar that formed then, 0 if none did (epoch seconds
+    both); and whether they came outside the session. No end, and not outside: they were of no use."""
 
     moment: Array
-    forming: Array
+    end: Array
     outside: Array
+
+    def of(self, places: Array) -> Added:
+        """Some of them."""
+        return Added(self.moment[places], self.end[places], self.outside[places])
 
 
 class BarTable:
@@ -103,25 +107,29 @@ class BarTable:
         ended = (rows["start"] >= 0) & (rows["end"] + grace <= to_epoch(now))
         return np.flatnonzero(ended | (rows["ready"] != 0))
 
+    def muted(self, rows: Array) -> Array:
+        """Which of these rows are muted (:attr:`.barstate.BarState.muted`)."""
+        return np.asarray(self._rows["muted"][rows] != 0)
+
     def add(self, rows: Array, columns: Columns, places: Array) -> Added:
         """Give each row the tick at its place of the columns, in this order; a row may be there more than once."""
         traded = columns.last_trade_time[places]
         moment = columns.exchange_time[places]
         moment = np.where(moment != 0, moment, traded)
-        forming, outside = np.zeros(len(rows), bool), np.zeros(len(rows), bool)
+        end, outside = np.zeros(len(rows), np.int64), np.zeros(len(rows), bool)
         for turn in _turns(rows, len(self._rows)):
             mine = slice(None) if turn is None else turn
-            forming[mine], outside[mine] = self._add(
+            end[mine], outside[mine] = self._add(
                 rows[mine], columns, places[mine], moment[mine], columns.last_price[places[mine]], traded[mine]
             )
-        return Added(moment, forming, outside)
+        return Added(moment, end, outside)
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _add(
         self, rows: Array, columns: Columns, places: Array, moment: Array, price: Array, traded: Array
     ) -> tuple[Array, Array]:
-        """Of rows that are each there once: whether a bar forms, whether the tick was outside."""
+        """Of rows that are each there once: the end of the bar that forms, whether the tick was outside."""
         state = self._rows.take(rows)
         start = state["start"]
         known = start >= 0
@@ -146,11 +154,11 @@ class BarTable:
             moved = priced & ~_begin(state, np.flatnonzero(begins), moment, price, volume, traded, opened, closed)
         self._move(state, moved, columns, places, moment, price, volume)
         _put(self._rows, rows, state)
-        forming = useful & ~outside & (state["start"] >= 0)
+        end = np.where(useful & ~outside & (state["start"] >= 0), state["end"], 0)
         if not plain.all():
             for place in np.flatnonzero(~plain).tolist():
-                forming[place], outside[place] = self._one(int(rows[place]), columns, int(places[place]))
-        return forming, outside
+                end[place], outside[place] = self._one(int(rows[place]), columns, int(places[place]))
+        return end, outside
 
     @staticmethod
     def _move(
@@ -176,17 +184,17 @@ class BarTable:
         np.copyto(state["volume"], np.maximum(state["volume"], volume), where=moved)
         np.copyto(state["counted"], 1, where=moved)
 
-    def _one(self, row: int, columns: Columns, place: int) -> tuple[bool, bool]:
+    def _one(self, row: int, columns: Columns, place: int) -> tuple[int, bool]:
         """One tick, by its builder."""
         builder = self._builders[row]
         assert builder is not None
         unused, outside = builder.unused, builder.outside
         builder.add(tick_of(columns, place))
         if builder.unused != unused:
-            return False, False
+            return 0, False
         if builder.outside != outside:
-            return False, True
-        return builder.state.start >= 0, False
+            return 0, True
+        return (builder.state.end if builder.state.start >= 0 else 0), False
 
     def _grow(self) -> None:
         old = self._rows

@@ -84,13 +84,12 @@ class Scene:
             builder = self.alone[number]
             unused, outside = builder.unused, builder.outside
             builder.add(tick)
-            used = builder.unused == unused
-            went = used and builder.outside != outside
-            told.append((tick.exchange_time or tick.last_trade_time, used and not went and builder.forming is not None,
-                         went))  # fmt: skip
+            went = builder.outside != outside
+            forms = builder.unused == unused and not went and builder.forming is not None
+            told.append((tick.exchange_time or tick.last_trade_time, builder.state.end if forms else 0, went))
         rows = np.array([self.rows[number] for number, _ in found], np.int64)
         added = self.table.add(rows, columns_of([tick for _, tick in found]), np.arange(len(found)))
-        outcome = zip(added.moment.tolist(), added.forming.tolist(), added.outside.tolist(), strict=True)
+        outcome = zip(added.moment.tolist(), added.end.tolist(), added.outside.tolist(), strict=True)
         assert list(outcome) == told
         self.agree()
 
