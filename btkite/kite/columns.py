@@ -98,7 +98,11 @@ class TickColumns(Sequence[Tick]):
     @overload
     def __getitem__(self, place: slice) -> list[Tick]: ...
     def __getitem__(self, place: int | slice) -> Tick | list[Tick]:
-        return self.ticks()[place]
+        if isinstance(place, slice) or "_ticks" in self.__dict__:
+            return self.ticks()[place]
+        if not -self._count <= place < self._count:
+            raise IndexError(f"no tick {place} in a frame of {self._count}")
+        return self._one(range(self._count)[place])
 
     def __iter__(self) -> Iterator[Tick]:
         return iter(self.ticks())
@@ -217,6 +221,14 @@ class TickColumns(Sequence[Tick]):
         for places, levels in deep:
             found[places] = levels[name]
         return found
+
+    def _one(self, place: int) -> Tick:
+        """One tick, without making the others."""
+        for places, packets in self._groups:
+            at = place if isinstance(places, slice) else int(np.searchsorted(places, place))
+            if isinstance(places, slice) or (at < len(places) and places[at] == place):
+                return TickColumns(1, [(slice(None), packets[at : at + 1])]).ticks()[0]
+        raise AssertionError("every place is in one group")
 
     # -- one by one -------------------------------------------------------------------------------
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MANY = 24
 """From so many packets on, columns are dealt with sooner than ticks (measured)."""
-_MANY_BYTES = 2 + MANY * (2 + LTP)
 _COLUMNS_FROM = 128  # packets of one length from which numpy makes the same ticks sooner (measured)
 
 _count = struct.Struct(">H").unpack_from
@@ -127,7 +126,7 @@ class Decoder:
     def read(self, frame: bytes) -> Sequence[Tick]:
         """The ticks of one binary frame as they are dealt with soonest: a few as a list, many as columns. Never
         raises."""
-        if len(frame) < _MANY_BYTES:
+        if len(frame) < 2 + MANY * (2 + LTP):
             return self.decode(frame)
         columns = self.decode_columns(frame)
         return columns if len(columns) >= MANY else columns.ticks()
