@@ -18,7 +18,7 @@ from .clock import IST_OFFSET, from_epoch
 from .feeding import Feeding
 from .kite.columns import TickColumns
 from .linetime import to_seconds
-from .market.bartable import Added, BarTable, tick_of
+from .market.bartable import Added, BarTable
 from .standing import Standing
 from .values import Tick
 
@@ -132,7 +132,7 @@ class Ticking(Standing):
             mine = rows >= 0
             joining = mine & self._bars.muted(rows)
             for at in np.flatnonzero(joining).tolist():
-                self._feed_of[int(rows[at])].take(tick_of(columns, int(places[at])))
+                self._feed_of[int(rows[at])].take(columns.ticks()[int(places[at])])
             mine &= ~joining
             if not mine.any():
                 continue
