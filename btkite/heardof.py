@@ -11,7 +11,7 @@ import numpy as np
 from .kite.columns import TickColumns
 from .values import Tick
 
-_KIND = np.dtype([("at", "i8"), ("price", "f8"), ("volume", "i8"), ("stamp", "i8")])
+_FIRST_ROWS = 64
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -30,7 +30,8 @@ class HeardOf:
 
     def __init__(self) -> None:
         self._slots: dict[int, int] = {}
-        self._rows = np.zeros(0, _KIND)
+        self._at, self._volume, self._stamp = (np.zeros(_FIRST_ROWS, np.int64) for _ in range(3))
+        self._price = np.zeros(_FIRST_ROWS)
         self._tokens: Any = None  # in order, and the row of each; None if there are new ones
         self._order: Any = None
 
@@ -38,8 +39,8 @@ class HeardOf:
         slot = self._slots.get(token)
         if slot is None:
             return None
-        at, price, volume, stamp = self._rows[slot].tolist()
-        return Seen(_EPOCH + at * _MICROSECOND, price, volume, stamp)
+        at, stamp = int(self._at[slot]), int(self._stamp[slot])
+        return Seen(_EPOCH + at * _MICROSECOND, float(self._price[slot]), int(self._volume[slot]), stamp)
 
     def take(self, ticks: Sequence[Tick], now: datetime) -> bool:
         """The ticks of one frame, heard at ``now``; whether any of them is news."""
@@ -53,15 +54,16 @@ class HeardOf:
         if slots is None:
             return self._one_by_one(zip(*(column.tolist() for column in columns), strict=True), at)
         _, price, volume, stamp = columns
-        rows = self._rows[slots]
-        fresh = (stamp == 0) | (stamp > rows["stamp"])
-        now_too = fresh | (stamp == rows["stamp"])
-        np.copyto(rows["at"], at, where=fresh)
-        np.copyto(rows["stamp"], stamp, where=fresh)
-        np.copyto(rows["price"], price, where=now_too)
-        np.copyto(rows["volume"], volume, where=now_too)
-        self._rows[slots] = rows
-        return bool(fresh.any())
+        before = self._stamp[slots]
+        fresh = (stamp == 0) | (stamp > before)
+        if not bool(fresh.all()):
+            same = stamp == before
+            fresh_or_same = np.flatnonzero(fresh | same)
+            self._price[slots[fresh_or_same]] = price[fresh_or_same]
+            self._volume[slots[fresh_or_same]] = volume[fresh_or_same]
+            slots, price, volume, stamp = (column[fresh] for column in (slots, price, volume, stamp))
+        self._at[slots], self._stamp[slots], self._price[slots], self._volume[slots] = at, stamp, price, volume
+        return len(slots) > 0
 
     def _find(self, tokens: Any) -> Any:
         """The row of each; None if one of them is new, or there twice."""
@@ -85,14 +87,18 @@ class HeardOf:
             if slot is None:
                 slot = self._slots[token] = len(self._slots)
                 self._tokens = None
-                if slot >= len(self._rows):
-                    self._rows = np.concatenate((self._rows, np.zeros(max(64, slot), _KIND)))
+                if slot == len(self._at):
+                    more = np.zeros(slot, np.int64)
+                    self._at, self._volume, self._stamp = (
+                        np.concatenate((column, more)) for column in (self._at, self._volume, self._stamp)
+                    )
+                    self._price = np.concatenate((self._price, np.zeros(slot)))
             else:
-                before = int(self._rows["stamp"][slot])
+                before = int(self._stamp[slot])
                 if stamp and stamp <= before:
                     if stamp == before:
-                        self._rows["price"][slot], self._rows["volume"][slot] = price, volume
+                        self._price[slot], self._volume[slot] = price, volume
                     continue
             news = True
-            self._rows[slot] = (at, price, volume, stamp)
+            self._at[slot], self._price[slot], self._volume[slot], self._stamp[slot] = at, price, volume, stamp
         return news

@@ -127,19 +127,21 @@ class Ticking(Standing):
         places = np.flatnonzero(ours)
         slots = slots[places]
         told: list[tuple[Any, Any, Added]] = []
+        tells = hasattr(self.broker, "take_tick")
         for line, all_rows in enumerate(index.rows):
             rows = all_rows[slots]
             mine = rows >= 0
             joining = mine & self._bars.muted(rows)
-            for at in np.flatnonzero(joining).tolist():
-                self._feed_of[int(rows[at])].take(columns.ticks()[int(places[at])])
-            mine &= ~joining
-            if not mine.any():
+            for one in np.flatnonzero(joining).tolist():
+                self._feed_of[int(rows[one])].take(columns.ticks()[int(places[one])])
+            at = np.flatnonzero(mine & ~joining)
+            if not len(at):
                 continue
-            added = self._bars.add(rows[mine], columns, places[mine])
-            finest = index.line[slots[mine]] == line
-            told.append((slots[mine][finest], places[mine][finest], added.of(finest)))
-        if told and hasattr(self.broker, "take_tick"):
+            added = self._bars.add(rows[at], columns, places[at])
+            if tells:
+                finest = np.flatnonzero(index.line[slots[at]] == line)
+                told.append((slots[at][finest], places[at][finest], added.of(finest)))
+        if told:
             self._tell(index, columns, told)
 
     def _tell(self, index: _Index, columns: TickColumns, told: list[tuple[Any, Any, Added]]) -> None:
@@ -148,7 +150,6 @@ class Ticking(Standing):
         places = np.concatenate([one[1] for one in told])
         moment, end = (np.concatenate([getattr(one[2], name) for one in told]) for name in ("moment", "end"))
         outside = np.concatenate([one[2].outside for one in told])
-        end = np.where(outside, 0, end)
         for at in np.flatnonzero(outside).tolist():  # after a day's bar was closed early
             close = index.finest[int(slots[at])].rest_of_day(from_epoch(int(moment[at])))
             end[at] = 0 if close is None else to_seconds(close) - _IST

@@ -175,6 +175,10 @@ class BarBuilder:
         state.ready = 0
         return closed
 
+    def keep(self, bar: Bar) -> None:
+        """A bar of ours that a table has closed: :meth:`close` gives it."""
+        self._closed.append(bar)
+
     # -- inside -----------------------------------------------------------------------------------
 
     def _add_to_bar(self, tick: Tick, moment: int, part_open: int, part_close: int) -> None:

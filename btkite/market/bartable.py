@@ -1,9 +1,9 @@
 """The builders of many instruments side by side: a frame of a thousand ticks moves a thousand bars in a few steps.
 
 Each builder's :class:`~btkite.market.barstate.BarState` is a row of one numpy array here. Ticks that do what nearly all
-ticks do (move the forming bar, begin one, tell of depth alone, come late, or come outside the session) are added as
-columns; one that closes a bar, begins a day, or is older than the subscription is given to its builder, as any tick may
-be at any time. The result is that of :meth:`.bars.BarBuilder.add`, tick by tick, to the last bit.
+ticks do (move a bar, close it, begin one, tell of depth alone, come late, or come outside the session) are added as
+columns; one that begins a day or is older than the subscription is given to its builder, as any tick may be at any
+time. The result is that of :meth:`.bars.BarBuilder.add`, tick by tick, to the last bit.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..clock import to_epoch
-from ..values import Tick
+from ..clock import from_epoch, to_epoch
+from ..values import Bar, Tick
 from .bars import BarBuilder
 from .barstate import PARTS, BarState
 from .intervals import DAY_SECONDS
@@ -131,15 +131,22 @@ class BarTable:
     ) -> tuple[Array, Array]:
         """Of rows that are each there once: the end of the bar that forms, whether the tick was outside."""
         state = self._rows.take(rows)
-        start = state["start"]
-        known = start >= 0
-        since = state["since"]
+        since, volume = state["since"], columns.volume[places]
+        known = state["start"] >= 0
         age = moment - state["midnight"]
-        plain = (moment >= since) & (age >= 0) & (age < DAY_SECONDS) & (moment != 0) & (state["parts"] <= PARTS)
-        plain &= (moment < state["end"]) | ~known
-        late = plain & ((moment < state["closed_until"]) | (moment < start))
-        # A late tick does not begin a day, and is late whatever day it is of: the builder judges those.
+        of_day = (moment >= since) & (age >= 0) & (age < DAY_SECONDS)
+        ahead = of_day & known & (moment >= state["start"]) & (moment < state["end"]) & (price > 0)
+        if bool((ahead & (state["daily"] == 0)).all()):  # nearly every frame: a bar that forms is within the session
+            self._move(state, ahead, columns, places, moment, price, volume)
+            _put(self._rows, rows, state)
+            return state["end"], ~ahead
+        plain = of_day & (moment != 0) & (state["parts"] <= PARTS)
+        ended = plain & known & (moment >= state["end"])
+        late = plain & ((moment < state["closed_until"]) | (moment < state["start"]))
         useful = plain & ~late
+        if ended.any():
+            self._finish(state, rows, np.flatnonzero(ended))
+            known = known & ~ended
         opened, closed = _part(state, moment, useful)
         outside = useful & (closed == 0)
         priced = useful & ~outside & (price > 0)
@@ -147,7 +154,6 @@ class BarTable:
             state["late"] += late
         if outside.any():
             state["outside"] += outside
-        volume = columns.volume[places]
         begins = priced & ~known
         moved = priced
         if begins.any():
@@ -159,6 +165,19 @@ class BarTable:
             for place in np.flatnonzero(~plain).tolist():
                 end[place], outside[place] = self._one(int(rows[place]), columns, int(places[place]))
         return end, outside
+
+    def _finish(self, state: Array, rows: Array, at: Array) -> None:
+        """The bars at these places are over: each goes to its builder."""
+        mine = state.take(at)
+        named = {second: from_epoch(second) for second in {*mine["start"].tolist(), *mine["end"].tolist()}}
+        columns = [mine[name].tolist() for name in ("start", "end", "open", "high", "low", "close")]
+        columns += [(mine["volume"] - mine["base"]).astype(float).tolist(), mine["oi"].astype(float).tolist()]
+        for row, (start, end, *numbers) in zip(rows[at].tolist(), zip(*columns, strict=True), strict=True):
+            builder = self._builders[row]
+            assert builder is not None
+            builder.keep(Bar(named[start], named[end], *numbers))
+        mine["closed_until"], mine["start"], mine["ready"] = mine["end"], -1, 1
+        _put(state, at, mine)
 
     @staticmethod
     def _move(
@@ -175,6 +194,11 @@ class BarTable:
             high = np.where(told, np.maximum(np.maximum(high, columns.high[places]), opened), high)
             low = np.where(told, np.minimum(np.minimum(low, lowest), opened), low)
             state["open"] = np.where(told, opened, state["open"])
+        if bool((moved & (moment >= state["time"])).all()):
+            state["high"], state["low"], state["close"], state["time"] = high, low, price, moment
+            state["oi"], state["volume"] = columns.oi[places], np.maximum(state["volume"], volume)
+            state["counted"] = 1
+            return
         newer = moved & (moment >= state["time"])
         np.copyto(state["high"], high, where=moved)
         np.copyto(state["low"], low, where=moved)
