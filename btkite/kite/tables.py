@@ -7,6 +7,7 @@ instruments 7 s.
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -22,9 +23,36 @@ Candles: TypeAlias = "dict[str, NDArray[Any]]"
 ``volume oi`` (int64; ``oi`` is 0 unless asked for)."""
 
 
-def candle_columns(rows: Sequence[Sequence[Any]]) -> Candles:
-    """Kite's candle rows as columns; see :data:`Candles`."""
+class Columns(dict[str, "NDArray[Any]"]):
+    """:data:`Candles` within an answer, which has objects of JSON otherwise."""
+
+
+def read_candles(answer: bytes) -> Any:
+    """Kite's answer with candles, where ``candles`` are :class:`Columns` if they could be read as such, or else its
+    JSON's rows. Raises ValueError for what is no JSON."""
     import numpy as np
+
+    from . import digits
+
+    found = digits.candles(answer)
+    if found is not None:
+        rest, dates, values = found
+        message = json.loads(rest)
+        if isinstance(message, dict) and isinstance(message.get("data"), dict) and message["data"].get("candles") == []:
+            volume, *oi = (column.astype(np.int64) for column in values[4:])
+            columns = dict(zip(("open", "high", "low", "close"), values[:4], strict=True))
+            more = {"volume": volume, "oi": oi[0] if oi else np.zeros(len(dates), np.int64)}
+            message["data"]["candles"] = Columns({"date": dates, **columns, **more})
+            return message
+    return json.loads(answer)
+
+
+def candle_columns(rows: Sequence[Sequence[Any]] | Candles) -> Candles:
+    """Kite's candle rows as columns, if they are not yet; see :data:`Candles`."""
+    import numpy as np
+
+    if isinstance(rows, Columns):
+        return rows
 
     if not rows:
         empty: dict[str, NDArray[Any]] = {"date": np.empty(0, "datetime64[s]")}
