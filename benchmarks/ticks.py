@@ -47,7 +47,7 @@ def token_of(number: int) -> int:
 
 def frames(size: int, ticks: int) -> list[bytes]:
     """The day's first frames."""
-    count = max(300, min(ticks // size, 20_000))
+    count = max(100, min(ticks // size, 20_000))
     rng = np.random.default_rng(size)
     first = int((OPEN - datetime(1970, 1, 1)).total_seconds()) - _IST
     price = rng.integers(10_000, 400_000, size)

@@ -169,4 +169,13 @@ def test_a_feed_that_ends_is_told_nothing_more(tmp_path):
     assert scene.store._closing(now + timedelta(minutes=2), 0.0, complete=True) == [scene.feeds[1]]
 
 
+def test_of_many_feeds_those_are_asked_for_bars_whose_bars_are_over(tmp_path):
+    scene = Scene(tmp_path, None, [(name, interval, False) for name in NAMES for interval in ("minute", "5minute")])
+    stamp = int(to_epoch(OPEN + timedelta(minutes=3)))
+    wire = frame([packet(Tick(TOKENS[name], "full", 100.0, 5, stamp, bids=_FLAT, asks=_FLAT)) for name in NAMES[:3]])
+    scene.store.take_ticks(Decoder().decode_columns(wire), OPEN + timedelta(minutes=3))
+    over = scene.store._closing(OPEN + timedelta(minutes=4), 0.0, complete=True)
+    assert sorted(map(repr, over)) == [f"{name} minute" for name in NAMES[:3]]
+
+
 _FLAT = (Level(100.0, 1, 1),) * 5

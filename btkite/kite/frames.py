@@ -36,6 +36,7 @@ _full = struct.Struct(">16I" + "IIHxx" * 10).unpack_from
 
 # A NamedTuple's own __new__ is a Python function; tuple's makes the same object in half the time.
 _level: Callable[[type[Level], tuple[Any, ...]], Level] = tuple.__new__
+_LEVELS = (Level,) * 10
 _make: Callable[[type[Tick], tuple[Any, ...]], Tick] = tuple.__new__
 
 
@@ -74,12 +75,8 @@ def _deep(frame: bytes, at: int) -> Tick:
     values = _full(frame, at)
     token, last, quantity, average, volume, buys, sells, open_, high, low, close, traded, oi, _, _, time = values[:16]
     by = _divisor(token)
-    levels = tuple(
-        [
-            _level(Level, (price / by, size, orders))
-            for size, price, orders in zip(values[16::3], values[17::3], values[18::3], strict=True)
-        ]
-    )
+    prices = [price / by for price in values[17::3]]
+    levels = tuple(map(_level, _LEVELS, zip(prices, values[16::3], values[18::3], strict=True)))
     return _make(Tick, (
         token, "full", last / by, volume, time, traded, quantity, average / by, buys, sells,
         open_ / by, high / by, low / by, close / by, oi, levels[:5], levels[5:],
