@@ -3,7 +3,8 @@ KiteData against a Parquet file, pandas and PandasData. Each run is a cold proce
 
 The clock starts when the libraries are imported and the feed is asked to start, and stops when its buffers
 are full: reading the file, stamping, checking and copying are in it. What the imports cost once is said
-beside it. A second load in the same process (warm: a sweep, a notebook) is timed as well, for KiteData only. The buffers must be equal to the last bit: bars are stamped at their end in naive IST on both sides.
+beside it. A second load in the same process (warm: a sweep, a notebook) is timed as well, for KiteData only. The
+buffers must be equal to the last bit: bars are stamped at their end in naive IST on both sides.
 
     python benchmarks/load.py [--bars 1000000] [--rounds 2] [--at-least 200]
 
