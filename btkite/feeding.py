@@ -54,7 +54,8 @@ class Feeding:
         self.token: int = self.instrument.instrument_token
         self.interval, self.seconds = str(data.interval), data.interval.seconds
         self._joined = store.clock.now()
-        self.builder = BarBuilder(self.instrument, self.interval, since=self._joined, decide_at=data.decide_at)
+        self._early = data.decide_at  # asked for at every turn
+        self.builder = BarBuilder(self.instrument, self.interval, since=self._joined, decide_at=self._early)
         self.row = -1  # of the store's table of bars
         self.state = "joining"
         self.pending: deque[Bar] = deque()
@@ -175,7 +176,7 @@ class Feeding:
     @property
     def waited_for(self) -> bool:
         """Whether other feeds wait for this one's history, so that ``next()`` sees bars of one time together."""
-        if self.state not in ("joining", "history"):
+        if self._state not in ("joining", "history"):
             return False
         return self._failures < _TOLERATED or self.store.config.data.patience is None
 
@@ -248,7 +249,7 @@ class Feeding:
 
     def rest_of_day(self, moment: datetime) -> datetime | None:
         """The close that trading goes on to after the day's bar was closed early."""
-        if self.data.decide_at is None:
+        if self._early is None:
             return None
         session = calendar().session_at(self.instrument.exchange, moment)
         return session.close if session is not None else None
@@ -282,7 +283,7 @@ class Feeding:
     def early_end(self) -> datetime | None:
         """When the bar of the day is to be closed, if that is before the market's own end: also of a bar that has
         not begun, for on day candles in lock step the exchange would go on to the day's end at once."""
-        early = self.data.decide_at
+        early = self._early
         if early is None:
             return None
         forming = self.builder.forming_end
