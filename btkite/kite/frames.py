@@ -123,7 +123,7 @@ class Decoder:
     def read(self, frame: bytes) -> Sequence[Tick]:
         """The ticks of one binary frame as they are dealt with soonest: a few as a list, many as columns. Never
         raises."""
-        if len(frame) < 2 + MANY * (2 + LTP):
+        if len(frame) < 2 or _count(frame, 0)[0] < MANY:
             return self.decode(frame)
         columns = self.decode_columns(frame)
         return columns if len(columns) >= MANY else columns.ticks()

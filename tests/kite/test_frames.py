@@ -62,6 +62,7 @@ def test_what_is_encoded_is_decoded(sent: list[Tick]) -> None:
     wire = frame([packet(tick) for tick in sent])
     assert decoder.decode(wire) == sent
     assert decoder.decode_columns(wire).ticks() == sent
+    assert list(decoder.read(wire)) == sent
     assert (decoder.damaged, decoder.unknown) == (0, 0)
 
 
@@ -77,6 +78,7 @@ def test_random_bytes_never_raise(payload: bytes) -> None:
     decoder = Decoder()
     found = decoder.decode(payload)
     assert decoder.decode_columns(payload).ticks() == found
+    assert list(decoder.read(payload)) == found
 
 
 @given(st.lists(ticks(), min_size=1, max_size=6), st.data())
