@@ -233,7 +233,7 @@ class Connection:
             now = self.clock.now()
             if isinstance(self.clock, ExchangeClock):
                 # Another exchange may serve there tomorrow, with the same date: nothing to keep.
-                self._kites = instruments.InstrumentMaster(self.client.instruments(), archive.dump_day(now))
+                self._kites = instruments.InstrumentMaster(self.client.dump(), archive.dump_day(now))
             else:
                 self._kites = archive.current(self._dumps, self.client, now)
             self._dumped = archive.dump_day(now)

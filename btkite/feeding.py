@@ -64,10 +64,13 @@ class Feeding:
         self.key: str = self.instrument.key
         self.token: int = self.instrument.instrument_token
         self.interval, self.seconds = str(data.interval), data.interval.seconds
+        self._joined = store.clock.now()
+        self._early = data.decide_at  # asked for at every turn
+        self.builder = BarBuilder(self.instrument, self.interval, since=self._joined, decide_at=self._early)
+        self.row = -1  # of the store's table of bars
         self.state = "joining"
         self.pending: deque[Bar] = deque()
         self.due: datetime | None = None
-        self._joined = store.clock.now()
         self._asked: Asked | None = None
         self._under_way: tuple[datetime, datetime] | None = None  # the bar that we joined in the middle of
         self._unseen: datetime | None = None  # end of the last bar that we threw away as not whole
@@ -79,10 +82,18 @@ class Feeding:
         self._late: deque[Bar] = deque()
         self.over: datetime | None = None
         """When the sessions that the run was to last have closed."""
-        self.builder = BarBuilder(self.instrument, self.interval, since=self._joined, decide_at=data.decide_at)
 
     def __repr__(self) -> str:
         return f"{self.key} {self.interval}"
+
+    @property
+    def state(self) -> str:
+        return self._state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._state = state
+        self.builder.state.muted = state == "joining"
 
     # -- history --------------------------------------------------------------------------------------
 
@@ -178,7 +189,7 @@ class Feeding:
     @property
     def waited_for(self) -> bool:
         """Whether other feeds wait for this one's history, so that ``next()`` sees bars of one time together."""
-        if self.state not in ("joining", "history"):
+        if self._state not in ("joining", "history"):
             return False
         return self._failures < _TOLERATED or self.store.config.data.patience is None
 
@@ -238,20 +249,20 @@ class Feeding:
             self._cached = tick
             return
         builder = self.builder
-        unused, outside = builder.late + builder.stale + builder.untimed, builder.outside
+        unused, outside = builder.unused, builder.outside
         builder.add(tick)
-        if builder.late + builder.stale + builder.untimed != unused:
+        if builder.unused != unused:
             return
         moment = tick.exchange_time or tick.last_trade_time
         when = from_epoch(moment) if moment else self.store.clock.now()
-        end = builder.forming_end if builder.outside == outside else self._rest_of_day(when)
+        end = builder.forming_end if builder.outside == outside else self.rest_of_day(when)
         take = getattr(self.store.broker, "take_tick", None)
         if take is not None and end is not None and self._finest():
             take(self.data, tick, to_seconds(when), to_seconds(end), self.instrument)
 
-    def _rest_of_day(self, moment: datetime) -> datetime | None:
+    def rest_of_day(self, moment: datetime) -> datetime | None:
         """The close that trading goes on to after the day's bar was closed early."""
-        if self.data.decide_at is None:
+        if self._early is None:
             return None
         session = calendar().session_at(self.instrument.exchange, moment)
         return session.close if session is not None else None
@@ -285,7 +296,7 @@ class Feeding:
     def early_end(self) -> datetime | None:
         """When the bar of the day is to be closed, if that is before the market's own end: also of a bar that has
         not begun, for on day candles in lock step the exchange would go on to the day's end at once."""
-        early = self.data.decide_at
+        early = self._early
         if early is None:
             return None
         forming = self.builder.forming_end

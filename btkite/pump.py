@@ -18,7 +18,8 @@ from .log import get_logger
 from .market.calendar import calendar
 from .renewal import Renewal
 from .silence import Silence
-from .standing import STOPPING, Standing
+from .standing import STOPPING
+from .ticking import Ticking
 from .values import OrderUpdate
 
 log = get_logger(__name__)
@@ -28,7 +29,7 @@ _AFTER = timedelta(seconds=60)
 """So long after the close a timer of the session's end still fires."""
 
 
-class Pump(Standing):
+class Pump(Ticking):
     """A connection that is being run: its stream, its threads, its feeds and their broker."""
 
     def __init__(self, *args: Any) -> None:
@@ -36,10 +37,7 @@ class Pump(Standing):
         self.inbox = Inbox()
         self.reader: Any = None
         self.postbacks: Any = None
-        self._by_token: dict[int, list[Feeding]] = {}
-        self._slots: list[Any] = []  # that have no instrument yet
         self.rolling: list[Any] = []  # continuous futures of the run
-        self._left: list[Feeding] = []  # what slots were bound to before: its orders still trade
         self._running = False
         self.looks: list[Callable[[], None]] = []  # called at every turn, on Cerebro's thread
         self.ticked: datetime | None = None  # market time of the last tick that was taken
@@ -57,7 +55,7 @@ class Pump(Standing):
 
         client = self.client
         self.inbox = Inbox()
-        self._feeds, self._by_token, self._slots, self._left = [], {}, [], []
+        self._forget_feeds()
         self.reader = Reader(self.inbox)
         kite = self.config.broker.kite_connect
         self.stream = KiteStream(
@@ -96,7 +94,7 @@ class Pump(Standing):
             return
         feeding = Feeding(self, data)
         self._feeds.append(feeding)
-        self._by_token.setdefault(feeding.token, []).append(feeding)
+        self._enter(feeding)
         if self.broker is not None and hasattr(self.broker, "data_started"):
             self.broker.data_started(data)
         self._pause_again()
@@ -120,8 +118,8 @@ class Pump(Standing):
         gone = [feeding for feeding in self._left if has is not None and not has(feeding.key)]
         self._left = [feeding for feeding in self._left if feeding not in gone]
         for feeding in gone:
-            feeds = self._by_token[feeding.token] = [one for one in self._by_token[feeding.token] if one is not feeding]
-            if not feeds:
+            self._leave(feeding)
+            if not self._by_token[feeding.token]:
                 self.stream.unsubscribe([feeding.token])
 
     def watch(self, data: Any, instrument: Any) -> None:
@@ -131,16 +129,8 @@ class Pump(Standing):
         feeding = Feeding(self, data, instrument)
         feeding.only_ticks()
         self._left.append(feeding)
-        self._by_token.setdefault(feeding.token, []).append(feeding)
+        self._enter(feeding)
         self.stream.subscribe({feeding.token: "full"})
-
-    def detach(self, data: Any) -> None:
-        """A feed ends."""
-        self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
-        self._left = [feeding for feeding in self._left if feeding.data is not data]
-        self._slots = [slot for slot in self._slots if slot is not data]
-        for token, feeds in self._by_token.items():
-            self._by_token[token] = [feeding for feeding in feeds if feeding.data is not data]
 
     def stop(self) -> None:
         """End the threads; may be called again."""
@@ -296,10 +286,7 @@ class Pump(Standing):
     def _dispatch(self, event: Any) -> bool:
         if isinstance(event, Ticks):
             self.ticked = now = self._now()
-            self.silence.ticked(event.ticks, now)
-            for tick in sorted(event.ticks, key=self._tick_order) if len(event.ticks) > 1 else event.ticks:
-                for feeding in self._by_token.get(tick.instrument_token, ()):
-                    feeding.take(tick)
+            self.take_ticks(event.ticks, now)
             return False
         if isinstance(event, OrderUpdate):
             self.broker.take_update(event)
@@ -324,10 +311,6 @@ class Pump(Standing):
             return False
         return True
 
-    def _tick_order(self, tick: Any) -> str:
-        feeds = self._by_token.get(tick.instrument_token)
-        return feeds[0].key if feeds else ""
-
     def _link(self, change: LinkChange) -> None:
         self.put_notification(f"stream {change.link}", change.reason)
         log.info("stream", link=str(change.link), reason=change.reason)
@@ -342,8 +325,9 @@ class Pump(Standing):
     def _release(self, now: datetime, *, final: bool = False) -> None:
         """Closed bars to their feeds: all bars of one end together, so that ``next()`` sees them aligned."""
         self._released = heard = now if final else self.clock.heard()
-        for feeding in (*self._feeds, *self._left):
-            feeding.close(heard, self.config.data.grace, complete=self.clock.complete or final)
+        grace, complete = self.config.data.grace, self.clock.complete or final
+        for feeding in self._closing(heard, grace, complete=complete):
+            feeding.close(heard, grace, complete=complete)
         for feeding in self._left:
             for bar in feeding.pending:
                 feeding.data.left_bar(feeding.key, bar)

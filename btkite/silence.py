@@ -9,11 +9,11 @@ and pauses nobody but itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from .heardof import HeardOf
 from .values import Tick
 
 BROKEN = 3.0
@@ -23,16 +23,6 @@ ALONE = 10
 HEARTBEATS = 3.0
 """Real seconds: however fast the market's clock, its heartbeat comes once in a real second."""
 NEVER = datetime.min
-
-
-@dataclass(slots=True)
-class Seen:
-    """The last news of one instrument, and when it was heard."""
-
-    at: datetime
-    price: float
-    volume: int
-    exchange_time: int
 
 
 class Silence:
@@ -45,7 +35,7 @@ class Silence:
         self.stale: dict[int, str] = {}
         self._mute_since: datetime | None = None  # ticks are missing, and only a tick or Kite's word can end that
         self._news = NEVER
-        self._seen: dict[int, Seen] = {}
+        self._seen = HeardOf()
         self._down: tuple[datetime, str] | None = None
         self._stands: datetime | None = None
         self._asked: tuple[datetime, tuple[int, ...]] | None = None
@@ -62,17 +52,10 @@ class Silence:
         elif self._stands is not None and self._down is None:
             self._down = now, reason
 
-    def ticked(self, ticks: Iterable[Tick], now: datetime) -> None:
+    def ticked(self, ticks: Sequence[Tick], now: datetime) -> None:
         """A frame of ticks was read. A tick whose time stands still is no news."""
-        for tick in ticks:
-            before = self._seen.get(tick.instrument_token)
-            stamp = tick.exchange_time
-            if before is not None and stamp and stamp <= before.exchange_time:
-                if stamp == before.exchange_time:
-                    before.price, before.volume = tick.last_price, tick.volume
-                continue
+        if self._seen.take(ticks, now):
             self._news = now
-            self._seen[tick.instrument_token] = Seen(now, tick.last_price, tick.volume, stamp)
 
     def answered(self, rows: Mapping[int, Mapping[str, Any]] | None, now: datetime) -> None:
         """Kite's quotes of what was asked for; None if there was no answer, which counts as newer."""
@@ -86,7 +69,7 @@ class Silence:
             self._clear()  # nobody has traded what we have not seen: the market rests
 
     def _is_newer(self, token: int, row: Mapping[str, Any] | None, asked: datetime) -> bool:
-        seen = self._seen.get(token)
+        seen = self._seen.of(token)
         if row is None or seen is None or seen.at > asked:
             return False
         return float(row.get("last_price") or 0.0) != seen.price or int(row.get("volume") or 0) > seen.volume
@@ -148,5 +131,5 @@ class Silence:
         self.reason, self._mute_since = "", None
 
     def _heard_of(self, token: int) -> datetime:
-        seen = self._seen.get(token)
+        seen = self._seen.of(token)
         return seen.at if seen is not None else NEVER

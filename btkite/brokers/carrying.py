@@ -7,13 +7,16 @@ stands for; here it is handed on as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ..kite.inbox import Answer, DeskReply
 from ..values import Instrument, OrderUpdate, Source, Tick, Trade
 from .exits import Exits
 from .heard import OWN_TAG, Heard
+
+if TYPE_CHECKING:
+    from ..ticking import Quiet
 
 
 class Carrying(Heard):
@@ -30,6 +33,18 @@ class Carrying(Heard):
         """A tick at ``now`` (seconds) of ``data``'s instrument, or of one that it was bound to before."""
         self._now = max(self._now, now)
         self.exits.take_price((instrument or self.instrument(data)).key, tick.last_price)
+
+    def heeded(self) -> Collection[str]:
+        """The instruments whose ticks may have us act."""
+        return self.exits.watched_keys
+
+    def take_quiet(self, ticks: Quiet, first: int, stop: int) -> int:
+        """Ticks of instruments that are not :meth:`heeded`, from ``first`` to before ``stop``; how far we have come."""
+        if first < stop:
+            self._now = max(self._now, max(ticks.times[first:stop]))
+            keys = [feeding.key for feeding in ticks.feeds[first:stop]]
+            self.exits.take_prices(keys, ticks.prices[first:stop])
+        return stop
 
     def take_update(self, update: OrderUpdate, trades: Sequence[Trade] = ()) -> None:
         super().take_update(update, trades)

@@ -12,7 +12,7 @@ bearer), so the journal has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import backtrader as bt
@@ -193,6 +193,15 @@ class Exits:
         self._last[key] = last
         if key in self._watched.values():
             self.tend(key)
+
+    def take_prices(self, keys: Sequence[str], last: Sequence[float]) -> None:
+        """The last prices of instruments that no watched order is of, in rupees; a later one wins."""
+        self._last.update(zip(keys, last, strict=True))
+
+    @property
+    def watched_keys(self) -> frozenset[str]:
+        """The instruments of watched orders."""
+        return frozenset(self._watched.values())
 
     def tend(self, key: str = "") -> None:
         """Each watched order: over if its time is up, placed if nobody stands for it any more, and whoever stands is

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..linetime import DAY, seconds_of
 from ..market.matching import Event, Quote, Working, next_event
@@ -18,6 +18,9 @@ from . import depth, hours, translate
 from .book import BookBroker
 from .cutting import is_many, pieces
 from .tape import Growing, Print, Tape, span_of
+
+if TYPE_CHECKING:
+    from ..ticking import Quiet
 
 _NOT_YET = 1 << 62  # an order's end while it has met no print of data without sessions
 _END, _ARRIVAL, _SQUARE, _PRINT = range(4)  # what happens at one second, in this order
@@ -38,6 +41,21 @@ class _Market:
     walking: bool = False  # in the middle of a print: then ``met`` says more than the time does
     bids: depth.Side = None
     asks: depth.Side = None
+    unread: tuple[Any, int, int] | None = None  # the last tick, while nothing has asked: columns, place, the bar's end
+
+    def show(self, tick: Tick) -> Quote:
+        """The book that a tick shows; its touch."""
+        self.bids, self.asks = depth.sides(tick.bids, tick.asks)
+        last = tick.last_price
+        return Quote(last, self.bids[0].price if self.bids else last, self.asks[0].price if self.asks else last)
+
+    def read(self) -> None:
+        """Take the ticks that nothing of ours has met: only the last one of them leaves anything behind."""
+        if self.unread is not None:
+            columns, place, self.bar_end = self.unread
+            self.unread = None
+            self.quote = self.show(columns[place])
+            self.met, self.here = self.number, self.quote.last
 
 
 class _ChooseRule(type(BookBroker)):  # type: ignore[misc]
@@ -395,16 +413,35 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         was bound to before."""
         self.on_time(now)
         market = self._market(data, instrument)
-        market.bids, market.asks = depth.sides(tick.bids, tick.asks)
-        last = tick.last_price
-        quote = Quote(
-            last, market.bids[0].price if market.bids else last, market.asks[0].price if market.asks else last
-        )
+        quote = market.show(tick)
         market.number += 1
         before = market.quote if market.bar_end == bar_end else None
         market.met = market.number - 1
         self._walk(market, before, quote, market.number)
         market.met, market.quote, market.bar_end = market.number, quote, bar_end
+
+    def heeded(self) -> Collection[str]:
+        """The instruments whose ticks may have an order of ours trade."""
+        held = {self.instrument_of_order(self.orders[ref]).key for ref in self.held}
+        return held.union(market.instrument.key for market in self._of.values())
+
+    def take_quiet(self, ticks: Quiet, first: int, stop: int) -> int:
+        """Ticks of instruments that are not :meth:`heeded`, from ``first`` to before ``stop``. How far we have come: a
+        tick that begins a second, or at whose time something is due, is to be taken by itself."""
+        markets, columns = self._markets, ticks.columns
+        for at in range(first, stop):
+            now = ticks.times[at]
+            if now > self._now:
+                return at
+            if self._of or self.held:
+                due = self._next_change()
+                if due is not None and due[0] <= now:
+                    return at
+            feeding = ticks.feeds[at]
+            market = markets.get(feeding.key) or self._market(feeding.data, feeding.instrument)
+            market.number += 1
+            market.unread = columns, ticks.places[at], ticks.ends[at]
+        return stop
 
     def on_time(self, now: int) -> None:
         """Paper: market time is ``now``; orders end and arrive."""
@@ -434,6 +471,8 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
             market = self._markets[instrument.key] = _Market(instrument)
             if not getattr(data, "is_stream", False):
                 market.tape = self._tape_of(instrument)
+        elif market.unread is not None:
+            market.read()
         return market
 
     def _tape_of(self, instrument: Instrument) -> Tape:

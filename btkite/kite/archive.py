@@ -15,7 +15,7 @@ from ..errors import DataError
 from .instruments import InstrumentMaster
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 RENEWED = time(8, 30)
 """From this time on (IST) the day's dump is there (https://kite.trade/docs/connect/v3/market-quotes/)."""
@@ -30,8 +30,8 @@ EXPIRED_ROWS = 20
 class Dumps(Protocol):
     """The client, as far as it is needed here."""
 
-    def instruments(self, exchange: str | None = None) -> pd.DataFrame:
-        """The dump in Kite's columns."""
+    def dump(self, exchange: str | None = None) -> pa.Table:
+        """Kite's dump as columns."""
         ...
 
 
@@ -113,7 +113,7 @@ def current(folder: Path | str, client: Dumps, now: datetime) -> InstrumentMaste
     days = archived(folder)
     if day in days:
         return load(folder, day)
-    master = InstrumentMaster(client.instruments(), day)
+    master = InstrumentMaster(client.dump(), day)
     if len(master) == 0:
         raise DataError("Kite's instruments dump is empty: try again in a few minutes")
     if days and days[-1] < day:

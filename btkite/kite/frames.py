@@ -1,19 +1,9 @@
 """What comes over the stream, decoded: binary frames to ticks, text to order updates. Never raises.
 
-Layout: https://kite.trade/docs/connect/v3/websocket/. A frame is a big-endian count of packets,
-each packet led by its length; the length says what the packet is::
+A frame is a big-endian count of packets, each led by its length (:mod:`.layout`). A frame that is cut or malformed
+gives what can be read of it, and is counted.
 
-      8  last price                           ltp
-     28  index, in the order H L O C          quote
-     32  the same and the exchange's time     full
-     44  trade, volume, day's O H L C         quote
-    184  the same, times, OI, five levels     full
-
-Prices are integers; the divisor hangs on the segment, the low byte of the token. A frame that is
-cut or malformed gives what can be read of it, and is counted.
-
-Small frames are read packet by packet with ``struct``; large ones whose packets all have one
-length, as one numpy array.
+Small frames are read packet by packet with ``struct``; large ones as numpy columns (:mod:`.columns`).
 """
 
 from __future__ import annotations
@@ -28,20 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..clock import to_ist
 from ..values import Level, OrderUpdate, Source, Tick
+from .layout import DIVISOR, DIVISORS, FULL, INDEX_FULL, INDEX_QUOTE, LTP, MODES, QUOTE
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from .columns import TickColumns
 
-CDS, BCD, INDICES, NCO = 3, 6, 9, 12  # segments that are read in a way of their own
-DIVISORS: Mapping[int, float] = MappingProxyType({CDS: 10_000_000.0, BCD: 10_000.0, NCO: 10_000.0})
-DIVISOR = 100.0
-
-LTP, INDEX_QUOTE, INDEX_FULL, QUOTE, FULL = 8, 28, 32, 44, 184
-MODES: Mapping[int, str] = MappingProxyType(
-    {LTP: "ltp", INDEX_QUOTE: "quote", INDEX_FULL: "full", QUOTE: "quote", FULL: "full"}
-)
-
+MANY = 24
+"""From so many packets on, columns are dealt with sooner than ticks (measured)."""
 _COLUMNS_FROM = 128  # packets of one length from which numpy makes the same ticks sooner (measured)
 
 _count = struct.Struct(">H").unpack_from
@@ -53,6 +36,7 @@ _full = struct.Struct(">16I" + "IIHxx" * 10).unpack_from
 
 # A NamedTuple's own __new__ is a Python function; tuple's makes the same object in half the time.
 _level: Callable[[type[Level], tuple[Any, ...]], Level] = tuple.__new__
+_LEVELS = (Level,) * 10
 _make: Callable[[type[Tick], tuple[Any, ...]], Tick] = tuple.__new__
 
 
@@ -91,12 +75,8 @@ def _deep(frame: bytes, at: int) -> Tick:
     values = _full(frame, at)
     token, last, quantity, average, volume, buys, sells, open_, high, low, close, traded, oi, _, _, time = values[:16]
     by = _divisor(token)
-    levels = tuple(
-        [
-            _level(Level, (price / by, size, orders))
-            for size, price, orders in zip(values[16::3], values[17::3], values[18::3], strict=True)
-        ]
-    )
+    prices = [price / by for price in values[17::3]]
+    levels = tuple(map(_level, _LEVELS, zip(prices, values[16::3], values[18::3], strict=True)))
     return _make(Tick, (
         token, "full", last / by, volume, time, traded, quantity, average / by, buys, sells,
         open_ / by, high / by, low / by, close / by, oi, levels[:5], levels[5:],
@@ -113,91 +93,6 @@ def _tick(frame: bytes, at: int, length: int) -> Tick | None:
     if length in (INDEX_QUOTE, INDEX_FULL):
         return _index(frame, at, length)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class TickColumns:
-    """The packets of one frame as numpy columns, in the frame's order; 0 where a packet has none.
-
-    Prices are rupees, times epoch seconds. ``depth_*`` have ten columns: five bids, best first, then
-    five asks.
-    """
-
-    length: NDArray[np.uint16]  # of the packet, in bytes: says its mode
-    instrument_token: NDArray[np.int64]
-    last_price: NDArray[np.float64]
-    last_quantity: NDArray[np.int64]
-    average_price: NDArray[np.float64]
-    volume: NDArray[np.int64]
-    buy_quantity: NDArray[np.int64]
-    sell_quantity: NDArray[np.int64]
-    open: NDArray[np.float64]
-    high: NDArray[np.float64]
-    low: NDArray[np.float64]
-    close: NDArray[np.float64]
-    last_trade_time: NDArray[np.int64]
-    oi: NDArray[np.int64]
-    oi_day_high: NDArray[np.int64]
-    oi_day_low: NDArray[np.int64]
-    exchange_time: NDArray[np.int64]
-    depth_price: NDArray[np.float64]
-    depth_quantity: NDArray[np.int64]
-    depth_orders: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.instrument_token)
-
-    def ticks(self) -> list[Tick]:
-        """The same as ticks."""
-        levels: Sequence[tuple[tuple[Level, ...], tuple[Level, ...]]]
-        if (self.length == FULL).any():
-            ladders = [
-                tuple([_level(Level, level) for level in zip(*ladder, strict=True)])
-                for ladder in zip(
-                    self.depth_price.tolist(), self.depth_quantity.tolist(), self.depth_orders.tolist(), strict=True
-                )
-            ]
-            levels = [
-                (ladder[:5], ladder[5:]) if length == FULL else ((), ())
-                for ladder, length in zip(ladders, self.length.tolist(), strict=True)
-            ]
-        else:
-            levels = [((), ())] * len(self)
-        rows = zip(
-            self.instrument_token.tolist(),
-            [MODES[length] for length in self.length.tolist()],
-            self.last_price.tolist(),
-            self.volume.tolist(),
-            self.exchange_time.tolist(),
-            self.last_trade_time.tolist(),
-            self.last_quantity.tolist(),
-            self.average_price.tolist(),
-            self.buy_quantity.tolist(),
-            self.sell_quantity.tolist(),
-            self.open.tolist(),
-            self.high.tolist(),
-            self.low.tolist(),
-            self.close.tolist(),
-            self.oi.tolist(),
-            levels,
-            strict=True,
-        )
-        return [_make(Tick, row[:15] + row[15]) for row in rows]
-
-
-# Where each integer of a packet belongs: its fields in wire order, "" for what we do not keep.
-_TRADE = (
-    "instrument_token", "last_price", "last_quantity", "average_price", "volume",
-    "buy_quantity", "sell_quantity", "open", "high", "low", "close",
-)  # fmt: skip
-_FIELDS: Mapping[int, tuple[str, ...]] = {
-    LTP: _TRADE[:2],
-    INDEX_QUOTE: ("instrument_token", "last_price", "high", "low", "open", "close", ""),
-    INDEX_FULL: ("instrument_token", "last_price", "high", "low", "open", "close", "", "exchange_time"),
-    QUOTE: _TRADE,
-    FULL: (*_TRADE, "last_trade_time", "oi", "oi_day_high", "oi_day_low", "exchange_time"),
-}
-_PRICES = ("last_price", "average_price", "open", "high", "low", "close")
 
 
 class Decoder:
@@ -225,65 +120,25 @@ class Decoder:
                 ticks.append(tick)
         return ticks
 
+    def read(self, frame: bytes) -> Sequence[Tick]:
+        """The ticks of one binary frame as they are dealt with soonest: a few as a list, many as columns. Never
+        raises."""
+        if len(frame) < 2 or _count(frame, 0)[0] < MANY:
+            return self.decode(frame)
+        columns = self.decode_columns(frame)
+        return columns if len(columns) >= MANY else columns.ticks()
+
     def decode_columns(self, frame: bytes) -> TickColumns:
         """The packets of one binary frame as columns; empty for a heartbeat. Never raises."""
-        import numpy as np
+        from .columns import TickColumns
 
         single = self._single_size(frame)
-        groups: dict[int, NDArray[np.uint8]] = {}
-        where: dict[int, list[int]] = {}
         if single:
-            count, length = single
-            groups[length] = np.frombuffer(frame, np.uint8, offset=2).reshape(count, length + 2)[:, 2:]
-            where[length] = list(range(count))
-            total = count
-        else:
-            spans: dict[int, list[int]] = {}
-            total = 0
-            for at, length in self._packets(frame):
-                if length not in MODES:
-                    self.unknown += 1
-                    continue
-                spans.setdefault(length, []).append(at)
-                where.setdefault(length, []).append(total)
-                total += 1
-            for length, starts in spans.items():
-                joined = b"".join(frame[at : at + length] for at in starts)
-                groups[length] = np.frombuffer(joined, np.uint8).reshape(len(starts), length)
-
-        columns: dict[str, Any] = {
-            name: np.zeros(total, np.float64 if name in _PRICES else np.int64)
-            for name in TickColumns.__dataclass_fields__
-            if not name.startswith("depth_") and name != "length"
-        }
-        columns["length"] = np.zeros(total, np.uint16)
-        # Ten levels cost most of the memory: they are only laid out where a packet has them.
-        depth = (total, 10) if FULL in groups else (total, 0)
-        columns["depth_price"] = np.zeros(depth, np.float64)
-        columns["depth_quantity"] = np.zeros(depth, np.int64)
-        columns["depth_orders"] = np.zeros(depth, np.int64)
-        for length, packets in groups.items():
-            rows = np.array(where[length])
-            fields = _FIELDS[length]
-            words = np.ascontiguousarray(packets[:, : 4 * len(fields)]).view(">u4").astype(np.int64)
-            segments = words[:, 0] & 0xFF
-            divisors = np.full(len(segments), DIVISOR)
-            for segment, divisor in DIVISORS.items():
-                divisors[segments == segment] = divisor
-            columns["length"][rows] = length
-            for column, name in enumerate(fields):
-                if name in _PRICES:
-                    columns[name][rows] = words[:, column] / divisors
-                elif name:
-                    columns[name][rows] = words[:, column]
-            if length == FULL:
-                levels = np.ascontiguousarray(packets[:, 64:]).view(
-                    np.dtype([("quantity", ">u4"), ("price", ">u4"), ("orders", ">u2"), ("pad", ">u2")])
-                )
-                columns["depth_price"][rows] = levels["price"] / divisors[:, None]
-                columns["depth_quantity"][rows] = levels["quantity"]
-                columns["depth_orders"][rows] = levels["orders"]
-        return TickColumns(**columns)
+            return TickColumns.of_one_length(frame, *single)
+        packets = self._packets(frame)
+        known = [packet for packet in packets if packet[1] in MODES]
+        self.unknown += len(packets) - len(known)
+        return TickColumns.of_packets(frame, known)
 
     def _packets(self, frame: bytes) -> list[tuple[int, int]]:
         """Where each whole packet starts and how long it is."""

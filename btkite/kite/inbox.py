@@ -18,7 +18,7 @@ from ..values import Tick
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """One frame of the stream, decoded."""
+    """One frame of the stream, decoded: a few ticks as a list, many as :class:`~btkite.kite.columns.TickColumns`."""
 
     ticks: Sequence[Tick]
 

@@ -232,7 +232,7 @@ class WebSocket:
             kind = message.type
             if kind is WSMsgType.BINARY:
                 self._data_at = time.monotonic()
-                ticks = stream.decoder.decode(message.data)
+                ticks = stream.decoder.read(message.data)
                 stream.took(address, Ticks(ticks) if ticks else None)
             elif kind is WSMsgType.TEXT:
                 self._data_at = time.monotonic()

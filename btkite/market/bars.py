@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from ..clock import IST_OFFSET, from_epoch, to_epoch
 from ..errors import ConfigError
 from ..values import Bar
+from .barstate import BarState, fresh
 from .calendar import calendar as shipped_calendar
 from .intervals import DAY_SECONDS, Interval, parse_interval
 from .segments import instrument_class as class_of
@@ -46,7 +47,8 @@ class BarBuilder:
     ``decide_at``: for day bars, the time of day at which the day's bar closes early.
 
     ``late`` counts ticks older than the last closed bar, ``stale`` those older than ``since``,
-    ``outside`` those outside the session, ``untimed`` those without any time.
+    ``outside`` those outside the session, ``untimed`` those without any time. Where frames are large, builders share
+    a :class:`~btkite.market.bartable.BarTable`, which adds the ticks of many at once; :attr:`state` is then its row.
     """
 
     def __init__(
@@ -65,26 +67,15 @@ class BarBuilder:
             raise ConfigError(
                 f"decide_at closes day bars early; {self.interval} bars of {instrument.key} have their own end"
             )
-        self.late = self.stale = self.outside = self.untimed = 0
+        self.state: BarState = fresh()
+        self.state.step, self.state.daily = self.interval.seconds, self.interval is Interval.DAY
         self._calendar = calendar or shipped_calendar()
         self._class: InstrumentClass = instrument_class or class_of(instrument)
         self._decide_at = decide_at
         self._daily = self.interval is Interval.DAY
-        self._step = self.interval.seconds
         self._closed: list[Bar] = []
-        self._closed_until = -1  # epoch seconds: end of the last closed bar
-        # the session's parts of the day of the last tick, in epoch seconds
-        self._day = -1
-        self._parts: tuple[tuple[int, int], ...] = ()
-        # the day's volume at the last packet, and whether the next bar may count from it
-        self._volume = 0
-        self._counted = False
-        # the forming bar; _start < 0 if there is none
-        self._start = self._end = -1
-        self._open = self._high = self._low = self._close = 0.0
-        self._base = self._oi = self._time = 0
+        self._parts: tuple[tuple[int, int], ...] = ()  # of the session of the day of the last tick
         self._whole_from: datetime | None = None
-        self._since = -1
         if since is not None:
             self.resume(since)
 
@@ -93,9 +84,9 @@ class BarBuilder:
 
         A forming bar goes on if its next tick still falls into it.
         """
-        self._since = int(to_epoch(since))
+        self.state.since = int(to_epoch(since))
         self._whole_from = since
-        self._counted = False
+        self.state.counted = 0
 
     @property
     def whole_from(self) -> datetime | None:
@@ -109,43 +100,65 @@ class BarBuilder:
     @property
     def forming(self) -> Bar | None:
         """The bar that is being built, as it stands."""
-        return self._bar() if self._start >= 0 else None
+        return self._bar() if self.state.start >= 0 else None
 
     @property
     def forming_end(self) -> datetime | None:
         """When the forming bar ends."""
-        return from_epoch(self._end) if self._start >= 0 else None
+        return from_epoch(self.state.end) if self.state.start >= 0 else None
+
+    @property
+    def late(self) -> int:
+        return self.state.late
+
+    @property
+    def stale(self) -> int:
+        return self.state.stale
+
+    @property
+    def outside(self) -> int:
+        return self.state.outside
+
+    @property
+    def untimed(self) -> int:
+        return self.state.untimed
+
+    @property
+    def unused(self) -> int:
+        """Ticks that came too late or too early, or without any time."""
+        return self.state.late + self.state.stale + self.state.untimed
 
     def add(self, tick: Tick, received: datetime | None = None) -> None:
         """Take one tick; ``received`` (naive IST) stands in where the packet has no time at all."""
+        state = self.state
         moment = tick.exchange_time or tick.last_trade_time
         if not moment:
             if received is None:
-                self.untimed += 1
+                state.untimed += 1
                 return
             moment = int(to_epoch(received))
-        if moment < self._since:
-            self.stale += 1
+        if moment < state.since:
+            state.stale += 1
             self._learn(tick, moment)
             return
-        if moment < self._closed_until or moment < self._start:
-            self.late += 1
+        start = state.start
+        if moment < state.closed_until or moment < start:
+            state.late += 1
             return
-        if self._start >= 0 and moment >= self._end:
+        if start >= 0 and moment >= state.end:
             self._finish()
-        day = (moment + _IST) // DAY_SECONDS
-        if day != self._day:
-            self._turn(day)
+        if not 0 <= moment - state.midnight < DAY_SECONDS:
+            self._turn(moment)
         for part_open, part_close in self._parts:
             if part_open <= moment < part_close:
                 break
         else:
-            self.outside += 1
+            state.outside += 1
             return
         if tick.last_price <= 0:
             return
         if self._daily:
-            self._add_to_day(tick, moment, part_close)
+            self._add_to_day(tick, moment)
         else:
             self._add_to_bar(tick, moment, part_open, part_close)
 
@@ -155,99 +168,105 @@ class BarBuilder:
         Over is what a later tick has passed, and what ended ``grace_seconds`` ago. ``complete``:
         everything sent up to ``now`` has been added, so no grace is needed.
         """
-        if self._start >= 0 and self._end + (0.0 if complete else grace_seconds) <= to_epoch(now):
+        state = self.state
+        if state.start >= 0 and state.end + (0.0 if complete else grace_seconds) <= to_epoch(now):
             self._finish()
         closed, self._closed = self._closed, []
+        state.ready = 0
         return closed
+
+    def keep(self, bar: Bar) -> None:
+        """A bar of ours that a table has closed: :meth:`close` gives it."""
+        self._closed.append(bar)
 
     # -- inside -----------------------------------------------------------------------------------
 
     def _add_to_bar(self, tick: Tick, moment: int, part_open: int, part_close: int) -> None:
-        price = tick.last_price
-        if self._start < 0:
-            start = moment - (moment - part_open) % self._step
+        state, price = self.state, tick.last_price
+        if state.start < 0:
+            start = moment - (moment - part_open) % state.step
             # The day's first bar, and the first one that we can have seen from the open on, own all of it.
             session_open = self._parts[0][0]
-            owns = not self._counted and (start == session_open or self._since <= session_open)
+            owns = not state.counted and (start == session_open or state.since <= session_open)
             if self._only_depth(tick, start):
-                if not owns and not self._counted:
-                    midnight = self._day * DAY_SECONDS - _IST
-                    self._volume = tick.volume if tick.last_trade_time >= midnight else 0
-                    self._counted = True
+                if not owns and not state.counted:
+                    state.volume = tick.volume if tick.last_trade_time >= state.midnight else 0
+                    state.counted = 1
                 return
-            self._begin(start, min(start + self._step, part_close), price)
+            self._begin(start, min(start + state.step, part_close), price)
             if not owns:
-                self._base = self._volume if self._counted else tick.volume
-        elif price > self._high:
-            self._high = price
-        elif price < self._low:
-            self._low = price
-        if moment >= self._time:  # an overtaken packet widens the bar, but is not its close
-            self._close, self._time, self._oi = price, moment, tick.oi
+                state.base = state.volume if state.counted else tick.volume
+        elif price > state.high:
+            state.high = price
+        elif price < state.low:
+            state.low = price
+        if moment >= state.time:  # an overtaken packet widens the bar, but is not its close
+            state.close, state.time, state.oi = price, moment, tick.oi
         self._count(tick)
 
-    def _add_to_day(self, tick: Tick, moment: int, close: int) -> None:
-        price = tick.last_price
-        if self._start < 0:
-            midnight = self._day * DAY_SECONDS - _IST
-            if self._only_depth(tick, midnight):
+    def _add_to_day(self, tick: Tick, moment: int) -> None:
+        state, price = self.state, tick.last_price
+        if state.start < 0:
+            if self._only_depth(tick, state.midnight):
                 return
-            self._begin(midnight, self._parts[-1][1], price)
+            self._begin(state.midnight, state.last_close, price)
         if tick.open > 0:
-            self._open = tick.open
-            self._high = max(self._high, tick.high, tick.open, price)
-            self._low = min(self._low, tick.low or price, tick.open, price)
+            state.open = tick.open
+            state.high = max(state.high, tick.high, tick.open, price)
+            state.low = min(state.low, tick.low or price, tick.open, price)
         else:
-            self._high = max(self._high, price)
-            self._low = min(self._low, price)
-        if moment >= self._time:
-            self._close, self._time, self._oi = price, moment, tick.oi
+            state.high = max(state.high, price)
+            state.low = min(state.low, price)
+        if moment >= state.time:
+            state.close, state.time, state.oi = price, moment, tick.oi
         self._count(tick)
 
     def _only_depth(self, tick: Tick, start: int) -> bool:
         """No trade of the bar that begins at ``start`` is in this packet."""
-        return 0 < tick.last_trade_time < start and not (self._counted and tick.volume > self._volume)
+        return 0 < tick.last_trade_time < start and not (self.state.counted and tick.volume > self.state.volume)
 
     def _learn(self, tick: Tick, moment: int) -> None:
         """The cached packet that comes with a subscription says what traded on the day before it."""
-        day = (moment + _IST) // DAY_SECONDS
-        if day == (self._since + _IST) // DAY_SECONDS:
-            if day != self._day:
-                self._turn(day)
-            if not 0 < tick.last_trade_time < day * DAY_SECONDS - _IST:  # else the volume is an earlier day's
+        state = self.state
+        if (moment + _IST) // DAY_SECONDS == (state.since + _IST) // DAY_SECONDS:
+            if not 0 <= moment - state.midnight < DAY_SECONDS:
+                self._turn(moment)
+            if not 0 < tick.last_trade_time < state.midnight:  # else the volume is an earlier day's
                 self._count(tick)
 
     def _count(self, tick: Tick) -> None:
-        self._volume = max(self._volume, tick.volume)
-        self._counted = True
+        state = self.state
+        if tick.volume > state.volume:
+            state.volume = tick.volume
+        state.counted = 1
 
     def _begin(self, start: int, end: int, price: float) -> None:
-        self._start, self._end, self._time = start, end, start
-        self._open = self._high = self._low = self._close = price
-        self._base = 0
+        state = self.state
+        state.start, state.end, state.time = start, end, start
+        state.open = state.high = state.low = state.close = price
+        state.base = 0
 
     def _finish(self) -> None:
+        state = self.state
         self._closed.append(self._bar())
-        self._closed_until = self._end
-        self._start = -1
+        state.closed_until, state.start, state.ready = state.end, -1, 1
 
     def _bar(self) -> Bar:
+        state = self.state
         return Bar(
-            from_epoch(self._start),
-            from_epoch(self._end),
-            self._open,
-            self._high,
-            self._low,
-            self._close,
-            float(self._volume - self._base),
-            float(self._oi),
+            from_epoch(state.start),
+            from_epoch(state.end),
+            state.open,
+            state.high,
+            state.low,
+            state.close,
+            float(state.volume - state.base),
+            float(state.oi),
         )
 
-    def _turn(self, day: int) -> None:
+    def _turn(self, moment: int) -> None:
         """A new day: its session, and no volume yet."""
-        self._day = day
-        self._volume = 0
-        self._counted = False
+        day = (moment + _IST) // DAY_SECONDS
         today = date(1970, 1, 1) + timedelta(day)
         session = self._calendar.session(self.instrument.exchange, today, instrument_class=self._class)
         parts = session.parts if session else ()
@@ -257,3 +276,4 @@ class BarBuilder:
             if parts[0][0] < decide:
                 parts = tuple((start, min(end, decide)) for start, end in parts if start < decide)
         self._parts = tuple((int(to_epoch(start)), int(to_epoch(end))) for start, end in parts)
+        self.state.take_session(day * DAY_SECONDS - _IST, self._parts)

@@ -11,7 +11,7 @@ import pytest
 from btkite.errors import DataError
 from btkite.kite.archive import as_of, current, expired, load, save, stale
 from btkite.kite.instruments import InstrumentMaster
-from btkite.kite.tables import instrument_table
+from btkite.kite.tables import instrument_columns, instrument_table
 
 HEAD = (
     "instrument_token,exchange_token,tradingsymbol,name,last_price,expiry,strike,tick_size,lot_size,instrument_type,"
@@ -30,8 +30,8 @@ class Served:
     def __init__(self, *dumps: str) -> None:
         self.dumps = list(dumps)
 
-    def instruments(self, exchange: str | None = None) -> object:
-        return instrument_table(HEAD + self.dumps.pop(0))
+    def dump(self, exchange: str | None = None) -> object:
+        return instrument_columns(HEAD + self.dumps.pop(0))
 
 
 MONDAY, TUESDAY, WEDNESDAY = (datetime(2026, 11, day, 9) for day in (23, 24, 25))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,54 +14,10 @@ from hypothesis import strategies as st
 
 from btkite.clock import to_epoch
 from btkite.kite import frames
-from btkite.kite.frames import Decoder, Notice, TickColumns, decode, decode_columns, decode_text, moment, order_update
+from btkite.kite.columns import TickColumns
+from btkite.kite.frames import Decoder, Notice, decode, decode_columns, decode_text, moment, order_update
 from btkite.values import Level, OrderUpdate, Source, Tick
-
-# -- an encoder of its own, written from the documentation -----------------------------------------
-
-
-def scale(token: int) -> int:
-    return {3: 10_000_000, 6: 10_000, 12: 10_000}.get(token % 256, 100)
-
-
-def be(*numbers: int) -> bytes:
-    return b"".join(number.to_bytes(4, "big") for number in numbers)
-
-
-def paise(price: float, token: int) -> int:
-    return round(price * scale(token))
-
-
-def packet(tick: Tick) -> bytes:
-    """A tick as Kite sends it."""
-    token = tick.instrument_token
-
-    def money(*prices: float) -> bytes:
-        return be(*(paise(price, token) for price in prices))
-
-    head = be(token) + money(tick.last_price)
-    if tick.mode == "ltp":
-        return head
-    if token % 256 == 9:
-        body = head + money(tick.high, tick.low, tick.open, tick.close) + be(0)
-        return body + be(tick.exchange_time) if tick.mode == "full" else body
-    body = head + be(tick.last_quantity) + money(tick.average_price)
-    body += be(tick.volume, tick.buy_quantity, tick.sell_quantity)
-    body += money(tick.open, tick.high, tick.low, tick.close)
-    if tick.mode == "quote":
-        return body
-    body += be(tick.last_trade_time, tick.oi, 0, 0, tick.exchange_time)
-    for level in (*tick.bids, *tick.asks):
-        body += be(level.quantity) + money(level.price) + level.orders.to_bytes(2, "big") + b"\0\0"
-    return body
-
-
-def frame(packets: Sequence[bytes]) -> bytes:
-    parts = [len(packets).to_bytes(2, "big")]
-    for one in packets:
-        parts += [len(one).to_bytes(2, "big"), one]
-    return b"".join(parts)
-
+from tests.kite.encoded import be, frame, packet, scale
 
 u31 = st.integers(0, 2**31 - 1)
 
@@ -106,6 +62,7 @@ def test_what_is_encoded_is_decoded(sent: list[Tick]) -> None:
     wire = frame([packet(tick) for tick in sent])
     assert decoder.decode(wire) == sent
     assert decoder.decode_columns(wire).ticks() == sent
+    assert list(decoder.read(wire)) == sent
     assert (decoder.damaged, decoder.unknown) == (0, 0)
 
 
@@ -121,6 +78,7 @@ def test_random_bytes_never_raise(payload: bytes) -> None:
     decoder = Decoder()
     found = decoder.decode(payload)
     assert decoder.decode_columns(payload).ticks() == found
+    assert list(decoder.read(payload)) == found
 
 
 @given(st.lists(ticks(), min_size=1, max_size=6), st.data())
