@@ -89,6 +89,10 @@ class Carrying(Heard):
         """Whether a change of it was not answered yet."""
         return bool(self._changing.get(order.ref))
 
+    def is_in_question(self, order: Any) -> bool:
+        """Whether a change of it is under way, or has failed, and what it is now is still to be read."""
+        return self.is_changing(order) or order.ref in self._differs
+
     def may_change(self, order: Any) -> bool:
         """Whether a change of it can be sent now, and will be judged by what Kite has: nothing else is under way."""
         ref = order.ref

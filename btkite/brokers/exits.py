@@ -241,6 +241,8 @@ class Exits(Seeing):
         """Whether a change that has failed is not to be tried again yet. While the price is beyond the stop there is
         no time to lose."""
         tries, since = self._failed.get(carrier.ref, (0, 0))
+        if self.sight.over:
+            return tries > _HASTE
         if order.triggered or self._exit(order).tripped(self._price(carrier)):
             return tries > _HASTE and self._broker.now <= since
         return bool(tries) and self._broker.now < since + min(2**tries, _LONGEST_PAUSE)

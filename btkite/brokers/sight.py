@@ -40,6 +40,8 @@ class Sight:
         self._asked: int | None = None
         self._waits = False
         self._all = False
+        self.over = False
+        """Nobody looks any more."""
         self._blind: frozenset[str] = frozenset()
 
     def last(self, key: str) -> float:
@@ -48,11 +50,7 @@ class Sight:
 
     def trusts(self, key: str) -> bool:
         """Whether it is as new as it can be."""
-        return not (self._all or key in self._blind)
-
-    def end(self) -> None:
-        """Nobody looks from now on."""
-        self._all = True
+        return not (self._all or self.over or key in self._blind)
 
     def take(self, key: str, last: float, now: int) -> None:
         """A tick of second ``now``."""
@@ -142,7 +140,7 @@ class Seeing:
         broker, store = self._broker, self._broker.store
         if not self._watched or store.clock.done:
             return
-        self.sight.end()
+        self.sight.over = True
         self.tend()
         store.hear_desk(lambda: any(map(broker.is_in_session, self._unsettled())))
         for order in filter(broker.is_in_session, self._unguarded()):
@@ -152,4 +150,4 @@ class Seeing:
     def _unsettled(self) -> list[Any]:
         """Those at Kite that are not what they are to be, or of which nobody knows it yet."""
         carriers = [self._carrier(self._mates(self._broker.orders[ref])) for ref in self._watched]
-        return self._unguarded() + [one for one in carriers if one is not None and self._broker.is_changing(one)]
+        return self._unguarded() + [one for one in carriers if one is not None and self._broker.is_in_question(one)]
