@@ -8,7 +8,7 @@ import pytest
 
 from btkite.runs import words
 from tests.brokers.scene import CALM
-from tests.brokers.test_exits import HOLD, LONG, NEAR, bracket, ends, exits, run
+from tests.brokers.test_exits import BACK, HOLD, LONG, NEAR, bracket, ends, exits, run
 from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
 
 STOOD = [*LONG[:4], NEAR, HOLD, HOLD, CALM]
@@ -76,6 +76,16 @@ def test_a_stop_that_kite_takes_no_more_goes_at_market_before_the_desk_closes(li
     assert exits(live) == [("MARKET", "OPEN", 10, 0)]
     live.exchange.steer.put_price("NSE:TEST", 97.0)  # the next print
     assert live.held() == 0
+
+
+def test_an_order_that_was_changed_often_is_not_placed_anew_when_the_run_ends(live):
+    """Twenty changes are behind it, and between a cancellation and a placement the process could be gone."""
+    rows = [*LONG[:4], *[NEAR, BACK] * 9, NEAR, HOLD, HOLD, CALM]
+    moved = lambda s: s.broker.modify(s.given[1], price=97.0) and None  # noqa: E731
+    run(live, rows, {2: bracket(), 4: moved, 24: ends})
+    assert len(live.middle.calls("PUT")) == 21
+    assert live.middle.calls("DELETE") == []
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
 
 
 def test_where_only_a_target_is_left_it_stays(live):

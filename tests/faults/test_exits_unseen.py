@@ -50,6 +50,18 @@ def is_stop(row: dict[str, Any]) -> bool:
     return row["status"] == "TRIGGER PENDING"
 
 
+KEPT = "kept here, not at Kite"
+
+
+def status(running: Live) -> str:
+    """What ``btkite status`` says, on one line."""
+    running.command("status", "--mode", "live").wait()
+    path = running.folder / "out-status.txt"
+    text = " ".join(path.read_text().split())
+    path.unlink()
+    return text
+
+
 @contextmanager
 def standing_for_the_target(folder: Path, **settings: Any) -> Iterator[tuple[Live, float]]:
     """The process, and the price of its target, at which Kite's order stands. Until the end nothing trades but by our
@@ -117,9 +129,11 @@ def test_a_stop_that_the_price_has_passed_unseen_goes_at_market(tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_that_is_asked_to_go_leaves_the_stop(tmp_path: Path, number: signal.Signals) -> None:
     with standing_for_the_target(tmp_path) as (running, target):
+        until(lambda: KEPT in status(running), "the status says which exit is not at Kite")
         running.process.send_signal(number)
         assert running.end() == (0 if number == signal.SIGTERM else 128 + number)
         assert is_stop(the_exit(running)), running.words()
-        assert "kept here, not at Kite" in running.words()
+        assert KEPT in running.words()
+        assert KEPT in status(running)  # of the journal
         running.steer.put_price(SYMBOLS[0], round(target * 0.97, 1), volume=100)
         assert the_exit(running)["status"] == "COMPLETE"
