@@ -70,16 +70,6 @@ def test_what_a_target_became_at_market_is_sent_there_once_and_then_widened(live
     assert ran.given[2].created.price == 103.0
 
 
-def test_a_price_that_comes_back_does_not_make_a_target_of_a_stop_that_has_gone_off(live):
-    """It rests beyond its protection, and is left there: the strategy's stop was reached."""
-    rows = [*LONG, BEYOND, BEYOND, NEAR, CALM]
-    ran = run(live, rows, {2: bracket()}, **{"broker.unfilled": "leave"})
-    assert sent(live) == []
-    (row,) = exits(live)
-    assert row[1] == "COMPLETE"
-    assert (ran.story(1)[-1], ran.story(2)[-1]) == ("Completed", "Canceled")
-
-
 @pytest.mark.parametrize("stands", [[], [NEAR, HOLD]], ids=["the stop stood", "the target stood"])
 def test_the_same_for_a_short_position(live, stands):
     def give(s: Any) -> Any:
