@@ -17,10 +17,12 @@ _HOME = {
     "KiteStore": "store",
     "RunResult": "report.result",
     "SimBroker": "brokers.sim",
+    "SweepResult": "sweeps.result",
     "SystemClock": "clock",
     "arm": "arming",
     "load_config": "config",
     "run": "runs",
+    "sweep": "sweeps",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]
@@ -53,3 +55,5 @@ if TYPE_CHECKING:
     from .report.result import RunResult as RunResult
     from .runs import run as run
     from .store import KiteStore as KiteStore
+    from .sweeps import sweep as sweep
+    from .sweeps.result import SweepResult as SweepResult

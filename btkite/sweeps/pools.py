@@ -1,0 +1,122 @@
+"""Who does the work: this process, several beside it, or a Dask cluster. The same code for all three.
+
+A pool is a function from tasks to their rows, in the order in which they are done. joblib does the rest: loky's
+processes here, Dask's workers wherever they are.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import BtkiteError, ConfigError
+from . import work
+from .store import Row
+
+Pool = Callable[[Sequence[work.Task]], Iterable[tuple[str, Row]]]
+
+AHEAD = 2
+"""Tasks for each worker that wait beside it."""
+_CONNECT = "10s"
+
+
+@contextmanager
+def pool(context: work.Context, jobs: int, dask: str | None) -> Iterator[Pool]:
+    """:raises ConfigError: if the cluster cannot be reached, or has no workers."""
+    if dask is not None:
+        with _on_cluster(context, dask) as found:
+            yield found
+    elif jobs == 1:
+        yield lambda tasks: (work.work(context, task) for task in tasks)
+    else:
+        with _beside(context, jobs) as found:
+            yield found
+
+
+def cores() -> int:
+    """Processes that this machine runs at a time."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+@contextmanager
+def _beside(context: work.Context, jobs: int) -> Iterator[Pool]:
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    def run(tasks: Sequence[work.Task]) -> Iterator[tuple[str, Row]]:
+        try:
+            with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1, initializer=_deaf):
+                yield from Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch=AHEAD * jobs)(
+                    delayed(work.work)(context, task) for task in tasks
+                )
+        except BrokenProcessPool as error:
+            raise BtkiteError(
+                "a worker process died, for want of memory perhaps (each set needs its own lines): what is done is "
+                "kept, the same command goes on from there; try fewer --jobs"
+            ) from error
+
+    before = os.environ.get(_MARK)
+    os.environ[_MARK] = "1"
+    try:
+        yield run
+    finally:
+        if before is None:
+            del os.environ[_MARK]
+        get_reusable_executor(max_workers=jobs).shutdown(wait=True, kill_workers=True)
+
+
+_MARK = "BTKITE_SWEEP_WORKER"
+
+
+def refuse_in_worker() -> None:
+    """:raises ConfigError: in a process that a sweep has started: its script starts the sweep when it is imported."""
+    if os.environ.get(_MARK):
+        raise ConfigError(
+            'a sweep\'s worker was about to start a sweep: put the call below `if __name__ == "__main__":`'
+        )
+
+
+def _deaf() -> None:
+    """Ctrl-C is the sweep's own; its workers are ended by it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _on_cluster(context: work.Context, address: str) -> Iterator[Pool]:
+    try:
+        from distributed import Client
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise ConfigError("--dask needs dask.distributed: pip install btkite[dask]") from None
+    from joblib import Parallel, delayed, parallel_config
+
+    try:
+        client: Any = Client(address, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"no Dask scheduler answers at {address}: start one with `dask scheduler`, and workers with "
+            f"`dask worker {address}`"
+        ) from error
+    with client:
+        if not client.ncores():
+            raise ConfigError(f"the Dask scheduler at {address} has no workers: start one with `dask worker {address}`")
+
+        def run(tasks: Sequence[work.Task]) -> Iterator[tuple[str, Row]]:
+            try:
+                with parallel_config(backend="dask", client=client), client.as_current():
+                    yield from Parallel(return_as="generator_unordered", batch_size=1)(
+                        delayed(work.work)(context, task) for task in tasks
+                    )
+            except (KilledWorker, OSError) as error:
+                raise BtkiteError(
+                    f"the cluster at {address} lost its workers: what is done is kept, the same command goes on from "
+                    "there"
+                ) from error
+
+        yield run
