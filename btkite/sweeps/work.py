@@ -90,6 +90,11 @@ def _in_silence() -> Iterator[None]:
         logging.disable(before)
 
 
+_ENOUGH = 0.2
+"""Seconds of work after which it is time to look for garbage."""
+_swept_up = 0.0
+
+
 class _Elsewhere(BtkiteError):
     """This worker is not what the sweep needs; another one may be."""
 
@@ -98,22 +103,24 @@ def plan_of(context: Context) -> runs.Run:
     """The run that all sets are variants of, made once in a process."""
     found = _plans.get(context.name)
     if found is None:
-        _plans.clear()
-        found = _plans[context.name] = _prepared(context)
-        gc.collect()
-        gc.freeze()  # what is there now stays, and need not be looked through after every set
+        found = _prepared(context)
+        keep(context, found)
     return found
 
 
 def keep(context: Context, plan: runs.Run) -> None:
-    """This process has the plan already."""
-    _plans.clear()
+    """This process has the plan from now on."""
+    let_go()
     _plans[context.name] = plan
+    gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked through after every set
 
 
 def let_go() -> None:
     """This process is done with it."""
-    _plans.clear()
+    if _plans:
+        _plans.clear()
+        gc.unfreeze()
 
 
 def _prepared(context: Context) -> runs.Run:
@@ -145,7 +152,7 @@ def _prepared(context: Context) -> runs.Run:
 def _row(plan: runs.Run, task: Task) -> Row:
     variant = replace(plan, params=dict(task.params), begin=task.window.begin, end=task.window.end)
     collecting = gc.isenabled()
-    gc.disable()  # a run is over before its garbage would matter
+    gc.disable()  # most runs are over before their garbage would matter
     try:
         result = variant.go()
     except Exception as error:  # noqa: BLE001 - whatever a strategy does, the other sets go on
@@ -156,12 +163,21 @@ def _row(plan: runs.Run, task: Task) -> Row:
     finally:
         if collecting:
             gc.enable()
-        gc.collect()
+        _sweep_up()
 
 
 def _of_the_machine(error: BaseException) -> bool:
     """Whether another try may go well."""
     return any(isinstance(one, (MemoryError, OSError)) for one in (error, error.__cause__))
+
+
+def _sweep_up() -> None:
+    """What runs leave (lines, orders that know each other) is given back once there is enough of it."""
+    global _swept_up
+    now = time.process_time()
+    if now - _swept_up > _ENOUGH:
+        gc.collect()
+        _swept_up = time.process_time()
 
 
 def _failure(task: Task, said: str) -> Row:
