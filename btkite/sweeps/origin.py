@@ -11,6 +11,7 @@ import ast
 import hashlib
 import sys
 import sysconfig
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 import backtrader as bt
 
 from ..errors import ConfigError
+from ..loading import load_strategy
 
 _LIBRARIES = tuple(
     Path(path).resolve() for path in {sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib")}
@@ -37,6 +39,23 @@ class Origin:
     digest: str
     modules: tuple[str, ...] = ()
     why: str = ""
+
+
+_loading = threading.local()
+
+
+def load(where: str | type[bt.Strategy]) -> type[bt.Strategy]:
+    """As :func:`btkite.loading.load_strategy`.
+
+    :raises ConfigError: also if the file starts a sweep when it is imported.
+    """
+    if getattr(_loading, "now", False):
+        raise ConfigError('a sweep was about to start a sweep: put the call below `if __name__ == "__main__":`')
+    _loading.now = True
+    try:
+        return load_strategy(where)
+    finally:
+        _loading.now = False
 
 
 def origin_of(strategy: type[bt.Strategy], asked: str | type[bt.Strategy]) -> Origin:

@@ -14,7 +14,6 @@ import numpy as np
 from .. import runs
 from ..config import Alerts, Config, KiteConnect, Network, Paths
 from ..errors import ConfigError
-from ..loading import load_strategy
 from . import again, origin, pools
 from .metric import check_metric
 from .searching import SEARCHES, search_of
@@ -98,8 +97,7 @@ def prepare(
 ) -> Sweep:
     """A checked sweep that has not been started; the arguments are those of :func:`btkite.sweep`. ``config_file``:
     where ``config``, a whole one, was read from."""
-    pools.refuse_in_worker()
-    found = load_strategy(strategy)
+    found = origin.load(strategy)
     fixed = dict(params or {})
     space = space_of(found, sets, fixed)
     check_metric(metric)

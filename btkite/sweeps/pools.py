@@ -6,7 +6,6 @@ processes here, Dask's workers wherever they are.
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,25 +60,10 @@ def _beside(context: work.Context, jobs: int) -> Iterator[Pool]:
                 "kept, the same command goes on from there; try fewer --jobs"
             ) from error
 
-    before = os.environ.get(_MARK)
-    os.environ[_MARK] = "1"
     try:
         yield run
     finally:
-        if before is None:
-            del os.environ[_MARK]
         get_reusable_executor(max_workers=jobs).shutdown(wait=True, kill_workers=True)
-
-
-_MARK = "BTKITE_SWEEP_WORKER"
-
-
-def refuse_in_worker() -> None:
-    """:raises ConfigError: in a process that a sweep has started: its script starts the sweep when it is imported."""
-    if os.environ.get(_MARK):
-        raise ConfigError(
-            'a sweep\'s worker was about to start a sweep: put the call below `if __name__ == "__main__":`'
-        )
 
 
 def _deaf() -> None:

@@ -19,7 +19,6 @@ from typing import Any
 from .. import almanac, runs
 from ..config import Config
 from ..errors import BtkiteError, ConfigError, DataError
-from ..loading import load_strategy
 from ..modes import mode
 from ..report.result import RunResult, plain
 from ..values import Instrument
@@ -130,7 +129,7 @@ def _prepared(context: Context) -> runs.Run:
         raise _Elsewhere("this worker has another calendar: give it the list of holidays that was imported")
     try:
         origin.forget(context.modules)
-        strategy = load_strategy(context.reference)
+        strategy = origin.load(context.reference)
         found = origin.origin_of(strategy, context.reference)
         if found.digest != context.digest:
             raise _Elsewhere(f"this worker has another {context.reference} than who started the sweep")

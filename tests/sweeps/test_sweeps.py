@@ -388,10 +388,19 @@ def test_candles_of_ones_own_can_be_swept_but_not_typed(market: Any) -> None:
         swept(symbols="NSE:TCS")
 
 
-def test_a_script_that_a_worker_imports_starts_no_second_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BTKITE_SWEEP_WORKER", "1")
-    with pytest.raises(ConfigError, match='put the call below `if __name__ == "__main__":`'):
-        swept()
+def test_a_script_that_is_imported_for_its_strategy_starts_no_second_sweep(tmp_path: Path) -> None:
+    script = (tmp_path / "mine.py").read_text()
+    script += (
+        f'\nimport btkite\nprint(btkite.sweep(Mine, "{SYMBOL}", {{"fast": [2, 3]}}, interval="{INTERVAL}", jobs=2))\n'
+    )
+    (tmp_path / "script.py").write_text(script)
+    process = started("script.py")
+    out, err = process.communicate(timeout=100)
+    assert "Traceback" not in err
+    assert "failed: 2 x " in out
+    assert 'a sweep was about to start a sweep: put the call below `if __name__ == "__main__":`' in out
+    with pytest.raises(ConfigError, match="a sweep was about to start a sweep"):
+        swept(strategy="script.py:Mine")
 
 
 def test_a_worker_with_another_source_does_not_pretend(tmp_path: Path) -> None:
