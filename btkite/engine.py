@@ -82,6 +82,11 @@ class Cerebro(bt.Cerebro):
                 self._clean_up()
                 raise
 
+    def stop_writers(self, runstrats: Any) -> None:
+        """As backtrader's, which gathers all that writers might write (every analysis) also where there are none."""
+        if self.runwriters:
+            super().stop_writers(runstrats)
+
     def _clean_up(self) -> None:
         """backtrader stops nothing when a callback raises. Every part gets its stop, strategies (and their
         analyzers) if bars had begun; the first error stays."""

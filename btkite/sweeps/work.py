@@ -21,6 +21,7 @@ from ..config import Config
 from ..errors import BtkiteError, ConfigError, DataError
 from ..modes import mode
 from ..report.result import RunResult, plain
+from ..report.stats import daily_closes
 from ..values import Instrument
 from . import luck, origin
 from .material import Material, taken_up
@@ -207,9 +208,7 @@ def _shape(result: RunResult) -> list[float] | None:
 
 def daily_returns(result: RunResult) -> list[float]:
     """Of each day of a run; the first counts from the start value."""
-    equity = result.equity
-    days = equity.groupby(equity["datetime"].dt.normalize(), sort=True)["value"].last()
-    closes = [float(value) for value in days]
+    closes = daily_closes(result.equity)
     if result.start_value is not None:
         closes.insert(0, result.start_value)
     return [after / before - 1 for before, after in pairwise(closes)]
