@@ -46,6 +46,8 @@ class Cerebro(bt.Cerebro):
 
     engine = ""
     """Which loop ran: ``fast`` or ``stock``; empty before a run."""
+    shelf: Any = None
+    """Where indicators' lines are kept for other runs of this process, if they are (:mod:`btkite.fast.shelf`)."""
     why_stock = ""
     """Why it was not the fast loop."""
 

@@ -31,7 +31,7 @@ class Run:
     started. ``origin`` says in words where prices come from. ``save``, ``report`` and ``tell``: what
     becomes of the result, see :func:`btkite.run`. ``repeated``: symbols that were named more than once, and are
     traded once. ``analyzers``: further ones, each with its params. ``ends_flat``: it is over once the kill switch has
-    closed everything.
+    closed everything. ``shelf``: of indicators' lines, for runs that have the same (:mod:`btkite.fast.shelf`).
     """
 
     mode: Mode
@@ -54,6 +54,7 @@ class Run:
     repeated: tuple[str, ...] = ()
     analyzers: tuple[tuple[type[bt.Analyzer], Mapping[str, Any]], ...] = ()
     ends_flat: bool = False
+    shelf: Any = None
 
     @property
     def endpoint(self) -> str:

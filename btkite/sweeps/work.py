@@ -19,6 +19,7 @@ from typing import Any
 from .. import almanac, runs
 from ..config import Config
 from ..errors import BtkiteError, ConfigError, DataError
+from ..fast.shelf import Shelf
 from ..modes import mode
 from ..report.result import RunResult, plain
 from ..report.stats import daily_closes
@@ -101,17 +102,15 @@ class _Elsewhere(BtkiteError):
 
 def plan_of(context: Context) -> runs.Run:
     """The run that all sets are variants of, made once in a process."""
-    found = _plans.get(context.name)
-    if found is None:
-        found = _prepared(context)
-        keep(context, found)
-    return found
+    if context.name not in _plans:
+        keep(context, _prepared(context))
+    return _plans[context.name]
 
 
 def keep(context: Context, plan: runs.Run) -> None:
     """This process has the plan from now on."""
     let_go()
-    _plans[context.name] = plan
+    _plans[context.name] = replace(plan, shelf=Shelf())
     gc.collect()
     gc.freeze()  # what is there now stays, and need not be looked through after every set
 
