@@ -75,7 +75,7 @@ def work(context: Context, task: Task) -> tuple[str, Row]:
         try:
             row = _row(plan_of(context), task)
         except _Elsewhere as error:
-            row = {**_failure(task, str(error)), "again": True}
+            row = {**failure(task, str(error)), "again": True}
         row["seconds"] = round(time.process_time() - begun, 4)
     return task.key, row
 
@@ -156,7 +156,7 @@ def _row(plan: runs.Run, task: Task) -> Row:
         result = variant.go()
     except Exception as error:  # noqa: BLE001 - whatever a strategy does, the other sets go on
         said = str(error) if isinstance(error, BtkiteError) else f"{type(error).__name__}: {error}"
-        return {**_failure(task, said), **({"again": True} if _of_the_machine(error) else {})}
+        return {**failure(task, said), **({"again": True} if _of_the_machine(error) else {})}
     else:
         return row_of(result, task)
     finally:
@@ -179,7 +179,8 @@ def _sweep_up() -> None:
         _swept_up = time.process_time()
 
 
-def _failure(task: Task, said: str) -> Row:
+def failure(task: Task, said: str) -> Row:
+    """The row of a set that came to nothing."""
     return {"params": dict(task.params), "window": task.window.said(), "failed": said, "stats": {}, "shape": None}
 
 

@@ -21,6 +21,7 @@ from btkite.config import Config
 from btkite.errors import ConfigError, DataError
 from btkite.report.result import plain
 from btkite.sweeps import work
+from btkite.sweeps.pools import DIED
 from tests.sweeps.scene import INTERVAL, MINE, OTHER, SETS, SYMBOL, rows_file, sets_of, swept
 
 pytestmark = pytest.mark.usefixtures("config")
@@ -110,13 +111,19 @@ def test_where_nothing_has_the_figure_it_is_said() -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_leaves_what_is_done() -> None:
-    result = swept({"fast": [2, 3, 4, 5, 6, 7], "mood": ["calm"]}, jobs=2)
-    assert len(result.ranked) == 6
-    result = swept({"mood": ["calm", "dead"], "fast": [2, 3, 4, 5, 6, 7]}, jobs=2)
-    assert "a worker process died" in result.stopped
-    assert result.exit_code == 1
-    assert len(result.ranked) == 6
+def test_a_set_that_kills_its_worker_has_failed_and_the_others_go_on(tmp_path: Path) -> None:
+    asked = {"mood": ["dead", "calm", "sad"]}
+    result = swept(asked, jobs=2)
+    assert [row["params"]["mood"] for row in result.ranked] == ["calm"]
+    assert set(result.failures["failed"]) == {DIED, "Mine does not start: it is sad"}
+    assert (result.stopped, result.exit_code) == ("", 0)
+    assert swept({"mood": ["calm", "sad"]}).known == 2
+    assert not any(row["failed"] == DIED for row in kept_rows(tmp_path)), "it may have been the machine"
+
+
+def kept_rows(folder: Path) -> list[dict[str, Any]]:
+    lines = rows_file(folder).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line.partition(" ")[2])["row"] for line in lines]
 
 
 # ---- what is kept --------------------------------------------------------------------------------
