@@ -18,10 +18,12 @@ _HOME = {
     "KiteStore": "store",
     "RunResult": "report.result",
     "SimBroker": "brokers.sim",
+    "SweepResult": "sweeps.result",
     "SystemClock": "clock",
     "load_config": "config",
     "resume": "resuming",
     "run": "runs",
+    "sweep": "sweeps",
 }
 
 __all__ = [*sorted(_HOME), "__version__"]
@@ -55,3 +57,5 @@ if TYPE_CHECKING:
     from .resuming import resume as resume
     from .runs import run as run
     from .store import KiteStore as KiteStore
+    from .sweeps import sweep as sweep
+    from .sweeps.result import SweepResult as SweepResult

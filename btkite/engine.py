@@ -46,6 +46,8 @@ class Cerebro(bt.Cerebro):
 
     engine = ""
     """Which loop ran: ``fast`` or ``stock``; empty before a run."""
+    shelf: Any = None
+    """Where indicators' lines are kept for other runs of this process, if they are (:mod:`btkite.fast.shelf`)."""
     why_stock = ""
     """Why it was not the fast loop."""
 
@@ -81,6 +83,11 @@ class Cerebro(bt.Cerebro):
             except BaseException:
                 self._clean_up()
                 raise
+
+    def stop_writers(self, runstrats: Any) -> None:
+        """As backtrader's, which gathers all that writers might write (every analysis) also where there are none."""
+        if self.runwriters:
+            super().stop_writers(runstrats)
 
     def _clean_up(self) -> None:
         """backtrader stops nothing when a callback raises. Every part gets its stop, strategies (and their

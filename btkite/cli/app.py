@@ -73,6 +73,7 @@ class Verb:
 
 VERBS: Final[Mapping[str, Verb]] = {
     "run": Verb("btkite.cli.run:run", "Run a strategy on history, on paper or live."),
+    "sweep": Verb("btkite.cli.sweep:sweep", "Many sets of parameters, ranked."),
     "demo": Verb("btkite.cli.demo:demo", "One strategy in all three modes, on the built-in exchange."),
     "data": Verb("btkite.cli.data:app", "Fetch, import, list and show candles."),
     "calendar": Verb("btkite.cli.calendar:app", "When the exchanges trade; take their new lists."),

@@ -62,7 +62,7 @@ class _Run:
             for data in course.feeds:
                 clocks.update({id(line): number for line in data.lines.lines})
         for strategy in strategies:
-            once(strategy, [self.fleet.hand_back])
+            once(strategy, [self.fleet.hand_back], cerebro.shelf)
             strategy.reset()
         cerebro._hold(strategies)
         for strategy in strategies:

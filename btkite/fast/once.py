@@ -14,22 +14,49 @@ from backtrader.linebuffer import LineActions, LineBuffer
 from backtrader.lineiterator import LineIterator
 from backtrader.lineseries import LineSeries, LineSeriesStub
 
-from .hidden import forget, forgettable
+from .hidden import forget, forgettable, inner_parts, own_lines
+from .shelf import Names, Shelf
 from .vectors import vector_of
 
 _NAN = array.array("d", [float("nan")])
 
 
-def once(strategy: Any, beforehand: list[Callable[[], None]]) -> None:
-    """As ``strategy._once()``; lines within its indicators are let go. ``beforehand``: see :func:`~.hidden.forget`."""
+def once(strategy: Any, beforehand: list[Callable[[], None]], shelf: Shelf | None = None) -> None:
+    """As ``strategy._once()``; lines within its indicators are let go. ``beforehand``: see :func:`~.hidden.forget`.
+    ``shelf``: where lines of earlier runs are."""
     lengthen(strategy, strategy._clock.buflen())
     indicators = strategy._lineiterators[LineIterator.IndType]
     hidden = forgettable(indicators)
+    names = None if shelf is None else shelf.begin()
     for indicator in indicators:
-        _of_child(indicator)
+        whole = id(indicator) in hidden or not any(True for _ in inner_parts(indicator))
+        if names is None or not whole:
+            _of_child(indicator)
+        else:
+            _from_shelf(indicator, names)
         if id(indicator) in hidden:
             forget(indicator, hidden[id(indicator)], _of_child, beforehand)
     _finish(strategy, indicators)
+
+
+def _from_shelf(part: Any, names: Names) -> None:
+    """As :func:`_of_child`, of a part of which only its own lines are looked at; copied if it was there before."""
+    key = names.key_of(part)
+    kept = None if key is None else names.shelf.get(key)
+    lines = own_lines(part)
+    if kept is None:
+        _of_child(part)
+        if key is not None:
+            names.shelf.put(key, [line.array for line in lines])
+    else:
+        for line, values in zip(lines, kept, strict=True):
+            line.array = values[:]
+        part.home()
+        for line in lines:
+            if line.bindings:
+                line.oncebinding()
+    if key is not None:
+        names.know(part, key)
 
 
 def lengthen(thing: Any, size: int) -> None:

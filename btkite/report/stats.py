@@ -82,14 +82,15 @@ def statistics(
     """
     import pandas as pd
 
-    values = [float(value) for value in equity["value"]]
-    times = [stamp.to_pydatetime() for stamp in equity["datetime"]]
+    values = equity["value"].to_numpy(dtype="float64").tolist()
+    times = _Times(equity["datetime"])
     first = start_value if start_value is not None else (values[0] if values else None)
     charges = _total(orders["commission"])
+    days = times.last_of_days()
     found: dict[str, Any] = {
         **_period(times),
         **_growth(times, values, first),
-        "sharpe": sharpe(times, values, first) if _long(times) else None,
+        "sharpe": sharpe([times[at] for at in days], [values[at] for at in days], first) if _long(times) else None,
         **drawdown(times, values, first),
         **_trades([float(result) for result in trades["pnlcomm"]]),
         **_charges(values, first, charges),
@@ -99,6 +100,29 @@ def statistics(
     }
     keys = [figure.key for figure in FIGURES]
     return pd.Series([found[key] for key in keys], index=keys, dtype=object, name="stats")
+
+
+class _Times(Sequence[datetime]):
+    """A column of times, each of which becomes a datetime when it is looked at: of a million, a dozen are."""
+
+    def __init__(self, column: pd.Series) -> None:
+        self._column = column.to_numpy().astype("datetime64[us]")
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._column[at].tolist()
+
+    def last_of_days(self) -> list[int]:
+        """Of each day, where its last time stands; a day that is left and comes again counts once, as its last."""
+        import numpy as np
+
+        days = self._column.astype("datetime64[D]")
+        if (days[1:] >= days[:-1]).all():
+            return np.flatnonzero(np.append(days[1:] != days[:-1], len(days) > 0)).tolist()
+        found = {day: at for at, day in enumerate(days.tolist())}
+        return list(found.values())
 
 
 def _period(times: Sequence[datetime]) -> dict[str, Any]:
@@ -139,6 +163,12 @@ def cagr(first: float, last: float, start: datetime, end: datetime) -> float | N
         return None
 
 
+def daily_closes(equity: pd.DataFrame) -> list[float]:
+    """The account's value at the end of each day."""
+    values = equity["value"].to_numpy(dtype="float64").tolist()
+    return [values[at] for at in _Times(equity["datetime"]).last_of_days()]
+
+
 def daily_values(times: Sequence[datetime], values: Sequence[float]) -> dict[date, float]:
     """The last value of each day."""
     return {moment.date(): value for moment, value in zip(times, values, strict=True)}
@@ -170,17 +200,22 @@ def drawdown(times: Sequence[datetime], values: Sequence[float], first: float | 
     nothing = dict.fromkeys(("drawdown_start", "drawdown_trough", "drawdown_recovery"))
     if not values:
         return {"max_drawdown_percent": None, "max_drawdown_rupees": None, **nothing}
-    peak, peak_at = (first, 0) if first is not None else (values[0], 0)
-    deepest, found = 0.0, (peak, 0, 0)
-    for index, value in enumerate(values):
-        if value >= peak:
-            peak, peak_at = value, index
-        elif peak > 0 and (peak - value) / peak > deepest:
-            deepest, found = (peak - value) / peak, (peak, peak_at, index)
-    if not deepest:
+    import numpy as np
+
+    start = first if first is not None else values[0]
+    curve = np.array(values, dtype=np.float64)
+    peaks = np.maximum.accumulate(np.append(start, curve))[1:]
+    falls = np.zeros(len(curve))
+    np.divide(peaks - curve, peaks, out=falls, where=peaks > 0)
+    trough = int(np.argmax(falls))
+    deepest = float(falls[trough])
+    if not deepest > 0:
         return {"max_drawdown_percent": 0.0, "max_drawdown_rupees": 0.0, **nothing}
-    top, begin, trough = found
-    back = next((index for index in range(trough + 1, len(values)) if values[index] >= top), None)
+    top = float(peaks[trough])
+    at_top = np.flatnonzero(curve[:trough] == top)
+    begin = int(at_top[-1]) if len(at_top) else 0  # none: the start value, at the first bar
+    later = np.flatnonzero(curve[trough + 1 :] >= top)
+    back = trough + 1 + int(later[0]) if len(later) else None
     return {
         "max_drawdown_percent": deepest * 100,
         "max_drawdown_rupees": top - values[trough],

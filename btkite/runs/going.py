@@ -160,6 +160,7 @@ def _cerebro(plan: Run, store: KiteStore, broker: Any) -> Any:
     from ..engine import Cerebro
 
     cerebro = Cerebro(stdstats=False, warmup=plan.config.run.warmup, engine=plan.config.run.engine)
+    cerebro.shelf = plan.shelf
     for data in _feeds(plan, store):
         cerebro.adddata(data)
     cerebro.setbroker(broker)

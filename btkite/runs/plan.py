@@ -31,7 +31,8 @@ class Run:
     started. ``origin`` says in words where prices come from. ``save``, ``report`` and ``tell``: what
     becomes of the result, see :func:`btkite.run`. ``repeated``: symbols that were named more than once, and are
     traded once. ``analyzers``: further ones, each with its params. ``ends_flat``: it is over once the kill switch has
-    done its work, or after ``patience`` real seconds.
+    done its work, or after ``patience`` real seconds. ``shelf``: of indicators' lines, for runs that have the same
+    (:mod:`btkite.fast.shelf`).
     """
 
     mode: Mode
@@ -55,6 +56,7 @@ class Run:
     analyzers: tuple[tuple[type[bt.Analyzer], Mapping[str, Any]], ...] = ()
     ends_flat: bool = False
     patience: float = 60.0
+    shelf: Any = None
 
     @property
     def endpoint(self) -> str:

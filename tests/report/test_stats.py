@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from btkite.analyzers import Equity, Orders, Trades
 from btkite.report.result import RunResult
-from btkite.report.stats import FIGURES, cagr, drawdown, sharpe
+from btkite.report.stats import FIGURES, cagr, daily_closes, daily_values, drawdown, sharpe
 
 
 def test_a_run_without_a_bar_has_no_figures_but_its_start_value(made):
@@ -223,3 +223,41 @@ def test_orders_that_were_found_in_the_account_are_none_of_this_runs(made):
     result = made([1.0, 2.0], [], [0.0, 0.0, 0.0])
     result.orders.loc[0, "adopted"] = True
     assert result.stats["orders"] == 2
+
+
+def _slowly(values, first):
+    """The deepest fall, step by step."""
+    peak, peak_at = (first, 0) if first is not None else (values[0], 0)
+    deepest, found = 0.0, None
+    for index, value in enumerate(values):
+        if value >= peak:
+            peak, peak_at = value, index
+        elif peak > 0 and (peak - value) / peak > deepest:
+            deepest, found = (peak - value) / peak, (peak, peak_at, index)
+    return deepest, found
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from([-5.0, 0.0, 90.0, 100.0, 110.0]), st.floats(-1e3, 1e3)), min_size=1, max_size=40
+    ),
+    st.one_of(st.none(), st.sampled_from([100.0, 110.0])),
+)
+@settings(max_examples=300)
+def test_the_drawdown_at_once_is_that_of_step_by_step_to_the_last_bit(values, first):
+    found = drawdown(range(len(values)), values, first)
+    deepest, where = _slowly(values, first)
+    assert found["max_drawdown_percent"] == deepest * 100
+    if where is not None:
+        top, begin, trough = where
+        assert (found["drawdown_start"], found["drawdown_trough"]) == (begin, trough)
+        assert found["max_drawdown_rupees"] == top - values[trough]
+        back = next((at for at in range(trough + 1, len(values)) if values[at] >= top), None)
+        assert found["drawdown_recovery"] == back
+
+
+def test_the_days_of_a_long_curve_are_found_at_once(made):
+    result = made([100_000.0 + number % 7 for number in range(400)], freq="3h")
+    times = [stamp.to_pydatetime() for stamp in result.equity["datetime"]]
+    assert daily_closes(result.equity) == list(daily_values(times, list(result.equity["value"])).values())
+    assert result.stats["sharpe"] == sharpe(times, list(result.equity["value"]), 100_000.0)
