@@ -75,18 +75,20 @@ class Ticking(Standing):
         self._feed_of[feeding.row] = feeding
         self._index = None
 
+    def _leave(self, feeding: Feeding) -> None:
+        """Its ticks are heard no more."""
+        self._by_token[feeding.token] = [one for one in self._by_token[feeding.token] if one is not feeding]
+        self._bars.remove(feeding.row)
+        del self._feed_of[feeding.row]
+        self._index = None
+
     def detach(self, data: Any) -> None:
         """A feed ends."""
         self._feeds = [feeding for feeding in self._feeds if feeding.data is not data]
         self._left = [feeding for feeding in self._left if feeding.data is not data]
         self._slots = [slot for slot in self._slots if slot is not data]
-        for token, feeds in self._by_token.items():
-            for feeding in feeds:
-                if feeding.data is data:
-                    self._bars.remove(feeding.row)
-                    del self._feed_of[feeding.row]
-            self._by_token[token] = [feeding for feeding in feeds if feeding.data is not data]
-        self._index = None
+        for feeding in [one for feeds in self._by_token.values() for one in feeds if one.data is data]:
+            self._leave(feeding)
 
     def _closing(self, now: datetime, grace: float, *, complete: bool) -> list[Feeding]:
         """The feeds that have bars which are over; of a few feeds all, for asking them takes less than looking."""

@@ -192,7 +192,8 @@ class Exits(Seeing):
 
     def take_prices(self, keys: Sequence[str], last: Sequence[float]) -> None:
         """The last prices of instruments that no watched order is of, in rupees; a later one wins."""
-        self._last.update(zip(keys, last, strict=True))
+        for key, price in zip(keys, last, strict=True):
+            self.sight.take(key, price, self._broker.now)
 
     @property
     def watched_keys(self) -> frozenset[str]:

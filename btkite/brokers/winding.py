@@ -11,13 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from typing import TYPE_CHECKING
-
 from ..log import get_logger
 from .flattening import Flattening
-
-if TYPE_CHECKING:
-    from .book import BookBroker
 
 if TYPE_CHECKING:
     from .book import BookBroker
