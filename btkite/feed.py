@@ -144,7 +144,9 @@ class KiteData(bt.feed.DataBase):
             self._name = instrument.key
         if not self._running:
             self._initial = instrument
-        elif self.p.slot and (before is None or before.key != instrument.key):
+            return
+        self._say_rebound()
+        if self.p.slot and (before is None or before.key != instrument.key):
             self._move(before)
 
     def unbind(self) -> None:
@@ -155,9 +157,15 @@ class KiteData(bt.feed.DataBase):
         if not self._running:
             self._initial = None
         elif before is not None:
+            self._say_rebound()
             self._move(before)
             if self.is_stream:
                 self.put_notification(self.DELAYED)
+
+    def _say_rebound(self) -> None:
+        broker = self._env.broker
+        if hasattr(broker, "rebound"):
+            broker.rebound(self)
 
     @property
     def unbound(self) -> bool:
