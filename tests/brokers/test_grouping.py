@@ -134,6 +134,21 @@ def test_who_joins_an_order_that_ended_without_a_group_is_alone():
     assert filled(groups, STOP, 5) == []
 
 
+def test_who_joins_one_whose_end_is_asked_for_does_not_go_when_that_one_trades_all_the_same():
+    groups = paired()
+    assert ended(groups, ENTRY, End.CANCELED, 0) == [(-ENTRY, Cancel(STOP))]
+    groups.add_oco(TARGET, 5, STOP, 5, other_alive=True)
+    assert filled(groups, STOP, 5) == []
+
+
+def test_once_a_brackets_exits_are_in_it_an_oco_group_leaves_their_position_to_the_bracket():
+    groups = Groups()
+    groups.add_oco(TARGET, 5, STOP, 5, other_alive=True, alone=False)
+    groups.add_oco(9, 5, STOP, 5, other_alive=True)
+    assert filled(groups, STOP, 5) == [(-STOP, Cancel(TARGET)), (-STOP, Cancel(9))]
+    assert filled(groups, TARGET, 5) == []
+
+
 def test_an_entry_may_lead_an_oco_group_too():
     """Two breakout entries of which one may trade, each with exits of its own."""
     groups = bracketed()
