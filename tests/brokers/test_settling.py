@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from btkite.brokers.settling import _newest
+from btkite.market.bands import Band
 from btkite.orders.progress import Progress
 from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, Order, buy
@@ -108,6 +109,46 @@ def test_a_change_that_was_not_made_is_not_what_the_order_is(live, figures, want
     order = ran.broker.orders[ran.given[0].ref]
     assert (order.size, order.created.price) == (kite["quantity"], kite["price"]) == (10, 90.0) != wanted
     assert ran.broker.ledger.worst_case("NSE:TEST") == (10, 0)
+
+
+@pytest.mark.parametrize(("size", "long"), [(14, True), (6, True), (14, False), (6, False)])
+def test_what_an_order_was_made_is_what_the_risk_rules_count(live, size, long):
+    side = "buy" if long else "sell"
+    seen: list[tuple[int, int]] = []
+    plan = {
+        2: lambda s: getattr(s, side)(size=10, exectype=LIMIT, price=90.0 if long else 110.0),
+        4: lambda s: s.broker.modify(s.given[0], size=size) and seen.append(s.broker.ledger.worst_case("NSE:TEST")),
+    }
+    live.run(LONG[:6], plan)
+    assert seen == [(size, 0) if long else (0, size)]
+
+
+def test_an_order_is_not_made_as_small_as_what_it_has_filled(live):
+    """Its end is asked for by a cancel."""
+    asked: list[bool] = []
+    plan = {
+        2: buy(size=10, exectype=LIMIT, price=90.0),
+        3: lambda s: live.exchange.steer.put_depth("NSE:TEST", sell=[(90.0, 4)]) and None,
+        5: lambda s: asked.extend(s.broker.modify(s.given[0], size=size) for size in (4, 3)),
+    }
+    ran = live.run(LONG[:7], plan)
+    assert asked == [False, False]
+    assert live.middle.calls("PUT") == []
+    assert (ran.given[0].size, ran.given[0].executed.remsize) == (10, 6)
+
+
+def test_a_change_of_the_limit_alone_is_judged(live):
+    """Of a stop: its trigger stays where it is, and its limit may not lie where Kite takes none."""
+
+    def move(s: Any) -> None:
+        s.broker.bands["NSE:TEST"] = Band(90.0, 110.0, s.broker.now)
+        assert s.broker.modify(s.given[0], plimit=110.05) is False
+
+    plan = {2: buy(size=10, exectype=Order.StopLimit, price=105.0, plimit=106.0), 4: move}
+    ran = live.run(LONG[:6], plan)
+    assert live.middle.calls("PUT") == []
+    assert "a price of 110.05 lies outside" in ran.given[0].info.denied_change
+    assert ran.given[0].created.pricelimit == 106.0
 
 
 @pytest.mark.parametrize("wire", [done_but(None), NOT_MADE], ids=["made", "not made"])
