@@ -98,6 +98,26 @@ def test_a_change_that_the_stream_has_told_of_is_not_taken_back_by_a_book_that_l
 
 
 @pytest.mark.parametrize(("figures", "wanted"), CHANGES.values(), ids=list(CHANGES))
+def test_a_change_that_only_a_later_book_shows_is_what_the_order_is(live, figures, wanted):
+    """Done, and its answer lost; the stream is silent, and the first book is of before."""
+    live.middle.on("PUT", done_but(None))
+    seen: list[Any] = []
+
+    def change(s: Any) -> None:
+        steer = live.exchange.steer
+        steer.arm("order_update_lost", channel="both", times=None)
+        steer.arm("stale_orders", path="/orders", seconds=60, until=steer.now() + timedelta(seconds=30))
+        s.broker.modify(s.given[0], **figures)
+
+    def look(s: Any) -> None:
+        order = s.broker.orders[s.given[0].ref]
+        seen.append((order.size, order.created.price))
+
+    live.run(LONG, {2: buy(size=10, exectype=LIMIT, price=90.0), 4: change, 5: look, 7: look})
+    assert seen == [wanted, wanted]
+
+
+@pytest.mark.parametrize(("figures", "wanted"), CHANGES.values(), ids=list(CHANGES))
 @pytest.mark.parametrize("wire", [lost(NO), lost(None)], ids=["refused", "never arrived"])
 def test_a_change_that_was_not_made_is_not_what_the_order_is(live, figures, wanted, wire):
     live.middle.on("PUT", wire)

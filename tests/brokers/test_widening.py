@@ -164,7 +164,7 @@ def test_the_slices_of_a_large_order_follow_the_market_too(live):
 
 
 def test_what_is_to_be_cancelled_is_not_sent_after_the_market(live):
-    live.middle.on("DELETE", *[lost(NO)] * 5)
+    live.middle.on("DELETE", *[lost(NO)] * 8)
     plan = {3: buy(size=3), 4: lambda s: s.cancel(s.given[0])}
     ran = live.run(gap(103.0, 12), plan, settings=BOUND, **{"broker.widen_after": 90.0})
     assert changes(live) == []
