@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_a_swap_that_is_refused_again_and_again_is_asked_for_after_ever_longer_w
     """Every word of Kite and every price is an occasion, and none of them is taken before its time."""
     times = puts_at(live)
     run(live, [*LONG[:4], NEAR, *[HOLD] * 8], {2: bracket()})
-    waits = [(later - at).total_seconds() for at, later in zip(times, times[1:], strict=False)]
+    waits = [(later - at).total_seconds() for at, later in itertools.pairwise(times)]
     assert 3 <= len(times) <= 10
     assert all(wait >= min(2**tries, 60) for tries, wait in enumerate(waits, 1))
     assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]

@@ -140,3 +140,15 @@ def test_a_change_of_a_later_placement_that_kite_refused_leaves_what_that_one_is
     assert (old["status"], new["status"], new["quantity"]) == ("CANCELLED", "OPEN", 7)
     assert seen == [(10, 3, 7, new["price"])]
     assert old["price"] != new["price"]
+
+
+def test_an_order_whose_parts_fall_in_two_lives_is_one_bill(live, tmp_path):
+    """₹100,000 in parts owe one brokerage with one cap, not the cap of each life."""
+    ways = {"broker.charges": True}
+    plan = {2: lambda s: s.buy(size=1000, exectype=LIMIT, price=90.0), 4: gives(live, 600, 90.0), 6: end}
+    first, after = twice(live, tmp_path, LONG[:14], plan, {2: gives(live, 400, 90.0)}, **ways)
+    (order_id,) = {row["order_id"] for row in live.book()}
+    assert first.position.size == 600
+    assert after.position.size == live.held() == 1000
+    assert after.broker.ledger.charges == pytest.approx(live.exchange.charges()[order_id], abs=0.01)
+    assert after.broker.orders[first.given[0].ref].executed.comm == pytest.approx(after.broker.ledger.charges)

@@ -14,7 +14,7 @@ from btkite.market.bands import Band
 from btkite.orders.progress import Progress
 from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, Order, buy
-from tests.brokers.wire import TIMED_OUT, done_but, lost
+from tests.brokers.wire import TIMED_OUT, done_but, lost, says
 
 LIMIT = Order.Limit
 LONG = [CALM] * 14
@@ -223,3 +223,28 @@ def test_a_book_that_is_read_while_the_next_change_is_on_its_way_says_nothing_of
     order = ran.broker.orders[ran.given[0].ref]
     assert (order.size, order.created.price) == (kite["quantity"], kite["price"])
     assert (order.size, order.created.price) == (figures.get("size", 10), figures.get("price", 90.0))
+
+
+def test_what_trades_beyond_a_size_that_kite_has_refused_does_not_end_the_order(live):
+    """It was to be 6 of 10; 8 have traded before Kite said no, and the other 2 work on."""
+    strategies: list[Any] = []
+    seen: list[tuple[Any, ...]] = []
+
+    def races(middle: Any, asked: Any) -> Any:
+        live.exchange.steer.put_depth("NSE:TEST", sell=[(90.0, 8)])
+        says(strategies[0], 8, quantity=10, average_price=90.0)
+        return NO
+
+    def smaller(s: Any) -> None:
+        strategies.append(s)
+        s.broker.modify(s.given[0], size=6)
+
+    def look(s: Any) -> None:
+        order = s.broker.orders[s.given[0].ref]
+        seen.append((order.alive(), order.executed.size, order.executed.remsize))
+
+    live.middle.on("PUT", races)
+    ran = live.run(LONG[:8], {2: buy(size=10, exectype=LIMIT, price=90.0), 4: smaller, 6: look})
+    assert seen == [(True, 8, 2)]
+    assert "Completed" not in ran.story()
+    assert ran.position.size == live.held() == 8
