@@ -81,7 +81,7 @@ class Squaring(Flattening):
         if broker.config.broker.square_off is None:
             return None
         now, moments = broker.now, []
-        if not broker.terms and not broker.holds_anything:
+        if now < 0 or (not broker.terms and not broker.holds_anything):  # of the last run, and no time is known yet
             return None
         begins, wakes, known = self._asleep
         if not (begins <= now < wakes and known == len(broker.feeds)):
