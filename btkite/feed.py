@@ -130,7 +130,10 @@ class KiteData(bt.feed.DataBase):
             self._name = instrument.key
         if not self._running:
             self._initial = instrument
-        elif self.p.slot and (before is None or before.key != instrument.key):
+            return
+        if hasattr(self._env.broker, "rebound"):
+            self._env.broker.rebound(self)
+        if self.p.slot and (before is None or before.key != instrument.key):
             self._move()
 
     def _move(self) -> None:

@@ -41,6 +41,9 @@ class GatedBroker(bt.BrokerBase, metaclass=GatedType):
         """The instrument that orders of ``data`` are for, now."""
         return instrument_of(data)
 
+    def rebound(self, data: Any) -> None:
+        """During a run, ``data`` is another instrument's now."""
+
     def judge(self, orders: Sequence[Any]) -> Denial | None:
         """The gate's word on orders that belong together."""
         if self.gate is None:

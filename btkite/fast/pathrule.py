@@ -100,6 +100,10 @@ class _Played:
             found = known[id(data)] = super().getposition(data)  # type: ignore[misc]
         return found
 
+    def rebound(self, data: Any) -> None:
+        self.held_in.pop(id(data), None)
+        super().rebound(data)  # type: ignore[misc]
+
     def setcash(self, cash: float) -> None:
         self.turns.stop_skipping()
         super().setcash(cash)  # type: ignore[misc]

@@ -42,6 +42,9 @@ def why_not(cerebro: Any, strategies: Sequence[Any]) -> str:
         moves = [name for name, known in _MOVES.items() if getattr(cls, name) not in known or name in data.__dict__]
         if moves:
             return f"{cls.__name__} has its own {moves[0]}()"
+        names = data.lines._getlines()
+        if len(set(names)) < len(names):  # backtrader's, of a class with several bases
+            return f"{cls.__name__} has two lines of one name"
         if not len(data.lines.datetime.array) or not data.buflen():
             return f"{data._name or cls.__name__} has no bars"
         if not in_order(data):

@@ -119,7 +119,7 @@ def test_it_says_who_runs_what_and_how_it_fares(seen: Seen) -> None:
     assert now["running"] == "running"
     assert now["said"]["strategy"] == "Holder"
     assert now["said"]["link"] == "connected"
-    assert now["said"]["gate"] == {"flatten": False, "reason": "", "state": "active"}
+    assert now["said"]["gate"] == {"flatten": False, "paused": [], "reason": "", "state": "active"}
     assert now["said"]["tick_age"] is not None
     risk = {row["key"]: row for row in now["said"]["risk"]}
     assert (risk["risk.max_daily_trades"]["used"], risk["risk.max_daily_trades"]["limit"]) == (
