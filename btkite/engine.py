@@ -132,6 +132,8 @@ class Cerebro(bt.Cerebro):
         for store in self.stores:
             if hasattr(store, "hear_out"):
                 store.hear_out()
+        if hasattr(self._broker, "before_end"):
+            self._broker.before_end()
         self._deliver()
 
     def _deliver(self) -> None:

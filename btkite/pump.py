@@ -6,6 +6,7 @@ to the broker, and, if there is nothing to do, one wait serves all feeds: no fee
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from .values import OrderUpdate
 log = get_logger(__name__)
 _IDLE = timedelta(seconds=0.5)
 _TURN = 0.05  # real seconds in which a wait of lock step looks up
+_MOMENT, _MOMENT_IN_HASTE = 3.0, 0.8
+"""Real seconds in which the last changes are waited for when a run ends, and when the process has no time."""
 _AFTER = timedelta(seconds=60)
 """So long after the close a timer of the session's end still fires."""
 
@@ -221,6 +224,15 @@ class Pump(Standing):
         if self._running:
             for event in self._events():
                 self._dispatch(event)
+
+    def hear_desk(self, waits: Callable[[], bool]) -> None:
+        """Before the end: what the desk sends is waited for while ``waits``, for a moment of real time at most."""
+        end = time.monotonic() + (_MOMENT_IN_HASTE if self._hurried else _MOMENT)
+        while self._running and waits() and time.monotonic() < end:
+            if self.desk is not None:
+                self.desk.send_off()
+            self.inbox.bell.wait(_TURN)
+            self.hear_out()
 
     def timers_due(self) -> datetime | None:
         """The moment up to which timers are due, bar or no bar; None in lock step, where bars tell the time, outside

@@ -91,6 +91,11 @@ class Silence:
             return False
         return float(row.get("last_price") or 0.0) != seen.price or int(row.get("volume") or 0) > seen.volume
 
+    @property
+    def asked(self) -> datetime:
+        """When quotes were asked for last."""
+        return NEVER if self._asked is None else self._asked[0]
+
     # -- the judgement --------------------------------------------------------------------------------
 
     def judge(

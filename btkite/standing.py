@@ -7,6 +7,7 @@ to the strategy (``notify_store``), to the log, and to a person (the broker's ``
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from .errors import FeedSilent, SessionExpired
 from .feeding import Feeding
 from .kite.desk import Place
 from .kite.inbox import Answer, Link, LinkChange, Refused
+from .linetime import to_seconds
 from .log import get_logger
 from .market.calendar import calendar
 from .renewal import Renewal
@@ -74,7 +76,9 @@ class Standing(Connection):
     def _take_own(self, answer: Answer) -> None:
         """The answer to a question of ours."""
         if isinstance(answer.subject, Silence):
-            answer.subject.answered(None if answer.error is not None else answer.value, self.clock.now())
+            rows = None if answer.error is not None else answer.value
+            answer.subject.answered(rows, self.clock.now())
+            self._show_exits(rows or {}, answer.subject.asked)
         elif self.renewal.take_answer(answer, self.clock.now()):
             self._session_is_back()
 
@@ -179,6 +183,17 @@ class Standing(Connection):
         stale = frozenset(self.silence.stale)
         if stale != self._stale:
             self._tell_stale(stale)
+        if (exits := getattr(self.broker, "exits", None)) is not None:
+            quiet = {feeding.key for feeding in self._feeds if feeding.token in stale}
+            ask = not self.renewal.lost
+            exits.look(to_seconds(now), silent=bool(self._silent), stale=quiet, speed=speed, ask=ask)
+
+    def _show_exits(self, rows: Mapping[int, Mapping[str, Any]], asked: datetime) -> None:
+        """What was asked of Kite's quotes is a price like a tick's."""
+        if (exits := getattr(self.broker, "exits", None)) is not None:
+            told = [(feeding.key, rows[feeding.token]) for feeding in self._feeds if feeding.token in rows]
+            quotes = {key: float(row.get("last_price") or 0.0) for key, row in told}
+            exits.take_quotes(quotes, to_seconds(asked))
 
     def _opened(self, now: datetime) -> dict[int, datetime]:
         """The instruments whose exchange is open, by token, and since when."""

@@ -14,6 +14,7 @@ from ..kite.inbox import Answer, DeskReply
 from ..values import Instrument, OrderUpdate, Source, Tick, Trade
 from .exits import Exits
 from .heard import OWN_TAG, Heard
+from .sight import Sight
 
 
 class Carrying(Heard):
@@ -41,6 +42,9 @@ class Carrying(Heard):
         self.exits.tend()
 
     def take_answer(self, answer: Answer) -> None:
+        if answer.kind == Sight.kind:
+            self.exits.take_answer(answer)
+            return
         super().take_answer(answer)
         self.exits.tend()
 
@@ -57,6 +61,8 @@ class Carrying(Heard):
             return
         progress = self._progress[update.order_id]
         newest = (progress.price, progress.trigger_price) == (update.price, update.trigger_price)
+        if newest and update.status in ("OPEN", "UPDATE"):
+            self.exits.notice(self.orders[ref], update)
         if (newest or update.source is Source.POLL) and self.exits.differs(self.orders[ref], update):
             self.ask_terms(self.orders[ref])
 
@@ -64,6 +70,14 @@ class Carrying(Heard):
         """What Kite's order is, its next book says."""
         self._differs[order.ref] = self._asks + 1
         self._ask_book()
+
+    def before_end(self) -> None:
+        """The run is about to end; may be called again. Exits are left as they are safe without us."""
+        self.exits.before_end()
+
+    def stop(self) -> None:
+        self.before_end()
+        super().stop()
 
     # -- a placement and its bearer -----------------------------------------------------------------------
 
@@ -74,6 +88,10 @@ class Carrying(Heard):
     def is_changing(self, order: Any) -> bool:
         """Whether a change of it was not answered yet."""
         return bool(self._changing.get(order.ref))
+
+    def is_in_question(self, order: Any) -> bool:
+        """Whether a change of it is under way, or has failed, and what it is now is still to be read."""
+        return self.is_changing(order) or order.ref in self._differs
 
     def may_change(self, order: Any) -> bool:
         """Whether a change of it can be sent now, and will be judged by what Kite has: nothing else is under way."""

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import backtrader as bt
 
 from ..log import get_logger
-from ..orders.exits import Exit, choose, traded
+from ..orders.exits import Exit, choose, gone_off, traded
 from ..orders.progress import Progress
 from ..values import Fill, OrderUpdate
 from . import translate
 from .cutting import is_many
+from .sight import Seeing
 
 if TYPE_CHECKING:
     from .carrying import Carrying
@@ -37,15 +38,14 @@ _BEHIND = "last traded price"
 """Of Kite's sentence about a stop on the wrong side of the price."""
 
 
-class Exits:
+class Exits(Seeing):
     """The carriers of one broker."""
 
     def __init__(self, broker: Carrying) -> None:
-        self._broker = broker
-        self._watched: dict[int, str] = {}  # ref -> key of its instrument
-        self._last: dict[str, float] = {}
+        super().__init__(broker)
         self._failed: dict[int, tuple[int, int]] = {}  # ref of a carrier -> changes that failed, second of the last
         self._mixed: set[int] = set()  # carriers that became it while a change was on its way
+        self._behind: set[int] = set()  # stops that Kite did not take any more: the price was beyond them
         self._tending = False
 
     @property
@@ -94,11 +94,16 @@ class Exits:
         instrument = self._broker.instrument_of_order(order)
         _, price, trigger = translate.sent_as(order, instrument, self._broker.config.broker)
         reach = price * self._broker.config.groups.reach_pct / 100 if not trigger else 0.0
-        return Exit(order.ref, translate.side(order), price, trigger, reach)
+        return Exit(order.ref, translate.side(order), price, trigger, reach, bool(order.triggered))
 
     def _price(self, order: Any) -> float:
         key = self._broker.instrument_of_order(order).key
-        return self._last.get(key) or self._broker.last_seen(order)
+        return self.heard(key) or self._broker.last_seen(order)
+
+    def _choose(self, mates: list[Any], carried: int = 0) -> int:
+        """Who is next at the price that is seen; the stop, if it is not."""
+        seen = self.sight.trusts(self._broker.instrument_of_order(mates[0]).key)
+        return choose([self._exit(mate) for mate in mates], self._price(mates[0]) if seen else 0.0, carried)
 
     # -- to the market --------------------------------------------------------------------------------
 
@@ -112,7 +117,7 @@ class Exits:
             if self._carrier(mate for mate in mates if mate is not order) is not None:
                 self._watch(order)
                 return True
-            chosen = self._chosen(mates)
+            chosen = self._choose(mates)
             if chosen != order.ref:  # its own turn is to come, or it is watched and tended to
                 self._watch(order)
                 return True
@@ -133,11 +138,6 @@ class Exits:
         order.triggered = True
         self._broker.place_anew(order)
         return True
-
-    def _chosen(self, mates: list[Any]) -> int:
-        """Who is to stand when nobody does: a stop that has gone off goes on."""
-        gone_off = next((mate.ref for mate in mates if mate.triggered), 0)
-        return gone_off or choose([self._exit(mate) for mate in mates], self._price(mates[0]))
 
     def _watch(self, order: Any) -> None:
         self._watched[order.ref] = self._broker.instrument_of_order(order).key
@@ -184,13 +184,9 @@ class Exits:
 
     # -- prices ---------------------------------------------------------------------------------------
 
-    def heard(self, key: str) -> float:
-        """The last price of an instrument that a tick told, in rupees; 0 before the first."""
-        return self._last.get(key, 0.0)
-
     def take_price(self, key: str, last: float) -> None:
         """The last price of an instrument, in rupees."""
-        self._last[key] = last
+        self.sight.take(key, last, self._broker.now)
         if key in self._watched.values():
             self.tend(key)
 
@@ -222,7 +218,7 @@ class Exits:
             self._end(order)
         elif not any(mate.ref in self._broker.held for mate in mates):
             able = [mate for mate in mates if mate.ref in self._watched]
-            chosen = self._chosen(able)
+            chosen = self._choose(able)
             del self._watched[chosen]
             self._broker.admit(self._broker.orders[chosen])
 
@@ -232,9 +228,8 @@ class Exits:
         if carrier.triggered or not broker.may_change(carrier):
             return
         able = [mate for mate in mates if mate is carrier or mate.ref in self._watched]
-        last = self._price(carrier)
-        chosen = choose([self._exit(mate) for mate in able], last, carrier.ref)
-        if chosen == carrier.ref or self._pauses(carrier, last, broker.orders[chosen]):
+        chosen = self._choose(able, carrier.ref)
+        if chosen == carrier.ref or self._pauses(carrier, broker.orders[chosen]):
             return
         order = broker.orders[chosen]
         self._pass_on(carrier, order)
@@ -242,17 +237,21 @@ class Exits:
         broker.write_swap(order, carrier)
         broker.reroute(order)
 
-    def _pauses(self, carrier: Any, last: float, order: Any) -> bool:
+    def _pauses(self, carrier: Any, order: Any) -> bool:
         """Whether a change that has failed is not to be tried again yet. While the price is beyond the stop there is
         no time to lose."""
         tries, since = self._failed.get(carrier.ref, (0, 0))
-        if self._exit(order).tripped(last):
+        if self.sight.over:
+            return tries > _HASTE
+        if order.triggered or self._exit(order).tripped(self._price(carrier)):
             return tries > _HASTE and self._broker.now <= since
         return bool(tries) and self._broker.now < since + min(2**tries, _LONGEST_PAUSE)
 
-    def changed(self, order: Any, failed: bool) -> None:
-        """A change of ``order`` was answered."""
-        if failed:
+    def changed(self, order: Any, words: str) -> None:
+        """A change of ``order`` was answered; ``words``: why not."""
+        if words:
+            if _BEHIND in words.lower() and translate.is_waiting_stop(order):
+                self._behind.add(order.ref)
             tries, _ = self._failed.get(order.ref, (0, 0))
             self._failed[order.ref] = (tries + 1, self._broker.now)
             return
@@ -297,9 +296,13 @@ class Exits:
         if len(mates) < 2:
             return carrier
         found = traded([self._exit(mate) for mate in mates], carrier.ref, update)
+        behind = carrier.ref in self._behind
+        self._behind.discard(carrier.ref)
         if found == carrier.ref:
             return carrier
         order = self._broker.orders[found]
+        if behind and order.exectype == Order.Limit:  # it goes as what it becomes there
+            carrier.triggered = True
         self._pass_on(carrier, order)
         self._broker.write_swap(order, carrier)
         return order
@@ -308,6 +311,13 @@ class Exits:
         """Whether ``update`` says that Kite's order is another than it was made."""
         mates = self._known_as(carrier, update.order_id)
         return len(mates) > 1 and traded([self._exit(mate) for mate in mates], carrier.ref, update) != carrier.ref
+
+    def notice(self, order: Any, update: OrderUpdate) -> None:
+        """A stop of ours that waits may have gone off at Kite."""
+        if not translate.is_waiting_stop(order) or len(self._known_as(order, update.order_id)) < 2:
+            return
+        if gone_off(self._exit(order), update) and not self.differs(order, update):
+            order.triggered = True
 
     def _known_as(self, carrier: Any, order_id: str) -> list[Any]:
         """Those for whom an order at Kite may stand: its carrier, and the watched ones with it."""

@@ -73,7 +73,7 @@ class Heard(Settling):
             self._changing[order.ref] = self._changing.get(order.ref, 1) - 1
             self._differs.pop(order.ref, None)
             self._lagging.pop(order.ref, None)
-            self.exits.changed(order, failed=reply.error is not None)
+            self.exits.changed(order, "" if reply.error is None else str(reply.error) or "no words")
         if reply.error is not None:
             self._not_changed(order, reply)
         elif reply.action == "modify":

@@ -26,6 +26,8 @@ _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MARGINS_EVERY = 60
 _CHANGES = 20
 """Kite takes 25 changes of one order; after this many it is cancelled and placed anew."""
+_LAST_CHANGES = 24
+"""As many when the run ends: then there is no time to place anything anew."""
 
 
 def base36(number: int, width: int) -> str:
@@ -168,7 +170,7 @@ class KiteBroker(Slicing):
             return
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
-        if self._changes[order.ref] > _CHANGES:
+        if self._changes[order.ref] > (_LAST_CHANGES if self.exits.sight.over else _CHANGES):
             self._replacing.add(order.ref)
             order.addinfo(replacing=True)
             self._write("replace", ref=order.ref)  # or a restart would take its cancellation for its end

@@ -64,7 +64,8 @@ class Widening(Banding):
         if order is None or progress is None or not order.alive() or ref in self.held:
             return False
         # A stop that waits for its trigger is told as UPDATE, too, after a change.
-        stands = order.exectype == bt.Order.Market or progress.filled or order.info.get("widened")
+        gone = order.exectype == bt.Order.Market or order.triggered
+        stands = gone or progress.filled or order.info.get("widened")
         if progress.status not in (("OPEN", "UPDATE") if stands else ("OPEN",)):
             return False
         if order.exectype not in (bt.Order.Market, bt.Order.Stop, bt.Order.StopTrail) or not progress.price:

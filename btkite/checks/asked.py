@@ -46,8 +46,8 @@ def asked(e: Evidence) -> Iterator[str]:
         if row["method"] != "PUT":
             continue
         wish = e.wish_of(row)
-        if wish is None or e.scenario.settings.get("protection_binds"):  # what rests then is moved by us
-            continue
+        if wish is None or (wish.type == "Market" and e.scenario.settings.get("protection_binds")):
+            continue  # what rests beyond its protection is moved by us
         ref = int(wish.first["ref"])
         if ref in e.half_heard:
             continue
@@ -55,6 +55,20 @@ def asked(e: Evidence) -> Iterator[str]:
         problems = [_mischanged(one, row["form"]) for one in may]
         if all(problems):
             yield f"order {ref} ({wish.type} of {wish.first['now']}) was changed to {problems[0]}"
+
+
+def targets_have_their_price(e: Evidence) -> Iterator[str]:
+    """Of exits that share one order at Kite, the one is told that has traded: no limit order is told of a fill that is
+    worse than each limit it ever had."""
+    for event in e.day.events:
+        wish = e.wishes.get(whole_ref(int(event.data["ref"]))) if event.kind == "fill" else None
+        if wish is None or wish.type != "Limit" or not event.data.get("order_id"):
+            continue
+        way = 1 if wish.first["side"] == "BUY" else -1
+        worst = max((price * way for price, _ in wish.prices if price), default=0.0) * way
+        price = float(event.data["price"])
+        if worst and (price - worst) * way > _HAIR + float(wish.first["tick"] or 0.01):
+            yield f"order {wish.first['ref']}, a limit of {worst:g}, is told to have traded at {price:g}"
 
 
 def _misplaced(e: Evidence, wish: Wish, form: Row) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..brokers.orders import whole_ref
 from .acts import KILL, ORDER
-from .asked import asked
+from .asked import asked, targets_have_their_price
 from .books import exits_of_brackets, no_reversal, one_placement_at_a_time
 from .doubt import (
     changes_within_the_cap,
@@ -286,6 +286,7 @@ PROMISES: Mapping[str, Promise] = {
     "shares of others are not sold": others_shares_stay,
     "Kite gets what was asked for": asked,
     "what rests is what was asked for": rests_as_asked,
+    "of a position's exits the one is told that traded": targets_have_their_price,
     "what was cancelled works no more": wanted_cancels,
     "the strategy hears of each execution": strategy_is_told,
     "the journal's account is the run's": written_down,

@@ -26,7 +26,8 @@ _HAIR = 1e-9
 class Exit:
     """One exit of a position as it would go to the market, in Kite's terms: prices in rupees, 0 for none.
 
-    ``reach`` is how near the price must come to a target, in rupees.
+    ``reach`` is how near the price must come to a target, in rupees. ``gone_off``: the stop was triggered, and is a
+    market order or a limit by now.
     """
 
     ref: int
@@ -34,6 +35,7 @@ class Exit:
     price: float = 0.0
     trigger_price: float = 0.0
     reach: float = 0.0
+    gone_off: bool = False
 
     @property
     def is_stop(self) -> bool:
@@ -49,21 +51,31 @@ class Exit:
             return (self.trigger_price - last) * self.side.sign
         return (last - self.price) * self.side.sign
 
+    def away(self, limit: float) -> float:
+        """How far Kite's limit order at ``limit`` is from being this one, in rupees. A stop that has gone off is a
+        limit beyond its trigger, as far as Kite's protection of market orders, or our own widening, goes."""
+        if self.is_stop:
+            beyond = (limit - self.trigger_price) * self.side.sign >= -_HAIR
+            return 0.0 if beyond else abs(limit - (self.price or self.trigger_price))
+        return abs(limit - self.price)
+
 
 def choose(exits: Sequence[Exit], last: float, carried: int = 0) -> int:
-    """The ref of the exit that the carrier is to stand for while the last price is ``last`` rupees (0: not known).
+    """The ref of the exit that the carrier is to stand for while the last price is ``last`` rupees (0: nobody knows, or
+    what is known is not to be trusted).
 
-    ``carried`` is the one it stands for now, 0 for none. Of several stops the one nearest to the price stands, and
-    the nearest target only where no stop is, or while it is in reach. ``exits`` must not be empty; all of them are of
-    one position, so all have the same side.
+    ``carried`` is the one it stands for now, 0 for none. A stop that has gone off goes on. Of several stops the one
+    nearest to the price stands, and the nearest target only where no stop is, or while it is seen to be in reach: who
+    does not see the price stands at the stop. ``exits`` must not be empty; all of them are of one position, so all
+    have the same side.
     """
     stops = [exit for exit in exits if exit.is_stop]
     targets = [exit for exit in exits if not exit.is_stop]
     if not stops or not targets:
         return _nearest(exits).ref
-    stop, nearest = _nearest(stops), _nearest(targets)
-    if last <= 0:
-        return carried if any(exit.ref == carried for exit in targets) else stop.ref
+    stop, nearest = _nearest([exit for exit in stops if exit.gone_off] or stops), _nearest(targets)
+    if last <= 0 or stop.gone_off:
+        return stop.ref
     reach = max(0.0, min(nearest.reach, nearest.distance(stop.trigger_price) / _PART))
     if nearest.ref == carried:
         reach *= 2
@@ -75,26 +87,55 @@ def traded(exits: Sequence[Exit], carried: int, said: OrderUpdate | Progress, pr
     traded at it.
 
     Kite tells what the order is now; what has traded may be from before its last change, and the price tells: a
-    target never trades at less than its limit, and a stop that still waits has not traded.
+    target never trades at less than its limit, and a stop that still waits has not traded. A stop that has gone off is
+    told as LIMIT, at its own limit or at the one that protects a market order: so a LIMIT that would sell for less
+    than any target is the stop's.
     """
     stops = [exit for exit in exits if exit.is_stop]
     targets = [exit for exit in exits if not exit.is_stop]
     if not stops or not targets or not said.order_type:
         return carried
-    side = stops[0].side
     if said.order_type in _STOPS:
         stop = min(stops, key=lambda exit: abs(exit.trigger_price - said.trigger_price))
-        reached = [exit for exit in targets if price > 0 and (exit.price - price) * side.sign >= -_HAIR]
-        if reached:
-            return min(reached, key=lambda exit: abs(exit.price - price)).ref
-        return stop.ref
+        return _reached(targets, price) or stop.ref
     if said.order_type == OrderType.LIMIT and said.price > 0:
-        if price > 0 and (price - said.price) * side.sign > _HAIR:
-            return _nearest(stops).ref
-        limits = [exit for exit in exits if exit.price]
-        return min(limits, key=lambda exit: abs(exit.price - said.price)).ref
-    standing = next((exit for exit in stops if exit.ref == carried), None)
-    return (standing or _nearest(stops)).ref
+        found = _limit_of(stops, targets, carried, said.price)
+        if not found.is_stop:
+            worse = price > 0 and (price - said.price) * found.side.sign > _HAIR
+            return _stop_of(stops, carried).ref if worse else found.ref
+        return (0 if found.price else _reached(targets, price)) or found.ref
+    return _stop_of(stops, carried).ref
+
+
+def gone_off(stop: Exit, said: OrderUpdate | Progress) -> bool:
+    """Whether Kite's order, which stands for ``stop``, waits for its trigger no more."""
+    if said.order_type == OrderType.LIMIT:
+        return said.price > 0 and (said.price - stop.trigger_price) * stop.side.sign >= -_HAIR
+    return said.order_type == OrderType.MARKET or (said.order_type in _STOPS and said.status == "OPEN")
+
+
+def _limit_of(stops: Sequence[Exit], targets: Sequence[Exit], carried: int, limit: float) -> Exit:
+    """Whose a LIMIT of Kite's is. Between trigger and target it is a target's that has been moved since, unless the
+    stop is known to have gone off: then the price has come back in the moment in which it was sent."""
+    stop, target = _stop_of(stops, carried), min(targets, key=lambda exit: exit.away(limit))
+    if target.away(limit) <= _HAIR:
+        return target
+    if any(exit.away(limit) <= _HAIR for exit in stops):
+        return next((exit for exit in (stop, *stops) if abs(exit.price - limit) <= _HAIR), stop)
+    less = (limit - target.price) * target.side.sign > 0
+    return stop if less and (stop.gone_off or (stop.price and stop.away(limit) < target.away(limit))) else target
+
+
+def _reached(targets: Sequence[Exit], price: float) -> int:
+    """The ref of the target whose price this is, or better; 0 if it is no target's."""
+    reached = [exit for exit in targets if price > 0 and (exit.price - price) * exit.side.sign >= -_HAIR]
+    return min(reached, key=lambda exit: abs(exit.price - price)).ref if reached else 0
+
+
+def _stop_of(stops: Sequence[Exit], carried: int) -> Exit:
+    """The stop that stands, or would: one that has gone off, the carried one, the nearest."""
+    named = [exit for exit in stops if exit.gone_off] or [exit for exit in stops if exit.ref == carried]
+    return _nearest(named or stops)
 
 
 def _nearest(exits: Sequence[Exit]) -> Exit:

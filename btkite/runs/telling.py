@@ -193,6 +193,7 @@ def _order(broker: Any, order: Any) -> dict[str, Any]:
         "status": order.getstatusname(),
         "active": bool(order.active()),
         "order_id": order.info.get("order_id"),
+        "kept_here": bool(order.info.get("watched")),
         "uncertain": until is not None,
         "uncertain_until": None if until is None else from_seconds(until),
         "held_until": None if order.ref not in broker.held else from_seconds(broker.held[order.ref]),

@@ -17,6 +17,7 @@ from ..linetime import from_seconds, seconds_of
 from ..report.table import inr, number
 from ..risk.gate import State
 from ..risk.rules import EXCHANGE_RULES
+from ..watch.showing import KEPT_HERE
 
 Tell = Callable[[datetime, str], None]
 
@@ -79,7 +80,8 @@ def left_open(broker: Any, datas: Sequence[Any]) -> Iterator[str]:
     for order in broker.get_orders_open():
         done = f", {number(abs(order.executed.size), 0)} filled" if order.executed.size else ""
         kite = order.info.get("order_id")
-        yield f"order {order_text(order)} ({order.getstatusname()}{done}{f', Kite {kite}' if kite else ''})"
+        where = f", {KEPT_HERE}" if order.info.get("watched") else f", Kite {kite}" if kite else ""
+        yield f"order {order_text(order)} ({order.getstatusname()}{done}{where})"
     seen = set()
     for data in datas:
         position = broker.getposition(data)

@@ -11,6 +11,8 @@ from ..report.table import inr, number
 from ..risk.ledger import Held
 from .reading import Standing
 
+KEPT_HERE = "kept here, not at Kite"
+"""Of an exit for which another order stands on the book."""
 WIDTH = 80
 _BAR = 20
 _WORDS = {
@@ -121,7 +123,7 @@ def _orders(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         what = "UNCERTAIN" if row["uncertain"] else row["status"] if row["active"] else "sleeps"
         until = f", held till {row['held_until'][5:16].replace('T', ' ')}" if row["held_until"] else ""
         done = f", {number(row['filled'], 0)} filled" if row["filled"] else ""
-        kite = f" · {row['order_id']}" if row["order_id"] else ""
+        kite = f" · {KEPT_HERE}" if row.get("kept_here") else f" · {row['order_id']}" if row["order_id"] else ""
         found.append(
             f"#{row['ref']:<5}{row['side']:<5}{number(row['size'], 0):>6} {row['symbol']} {row['exectype']}{price} "
             f"· {what}{done}{until}{kite}"
@@ -162,6 +164,7 @@ def _from_book(now: Standing) -> Iterator[str]:
         "orders by the journal",
         [
             f"#{row['ref']:<5}{row['side'].upper():<5}{number(abs(row['size']), 0):>6} {row['key']}"
+            + (f" · {KEPT_HERE}" if row["info"].get("watched") else "")
             + (f" · {row['info']['order_id']}" if row["info"].get("order_id") else "")
             for row in book["orders"]
         ],

@@ -124,16 +124,23 @@ def test_a_restart_keeps_what_is_left(live, tmp_path, turn):
 
 
 def test_a_part_that_fills_while_nobody_runs_is_not_offered_again(live, tmp_path):
-    """4 were booked; 2 more filled at the target while the process was away; the price has left since."""
+    """4 were booked; 2 more filled at the target while the process was away; the price has left since. (The change that
+    was to leave the stop at Kite never came there.)"""
     seen: list[Any] = []
 
+    def ends(s: Any) -> None:
+        live.middle.on("PUT", *[lost(None)] * 10)
+        s.env.runstop()
+
     def meanwhile() -> None:
+        assert offered(live) == [("LIMIT", 6)]
+        live.middle.rules["PUT"].clear()
         takes(live, 2)(None)
         live.exchange.steer.put_price("NSE:TEST", 101.0)
 
     _, after = twice(
         live, tmp_path, [*RISE, HOLD, HOLD, *[(101.0,) * 4] * 4, LOW, CALM],
-        {2: bracket(), 6: takes(live, 4), 7: lambda s: s.env.runstop()},
+        {2: bracket(), 6: takes(live, 4), 7: ends},
         {3: lambda s: seen.append((offered(live), live.held()))}, meanwhile, **{"groups.exits": "one"},
     )  # fmt: skip
     assert seen == [([("SL-M", 4)], 4)]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from btkite.checks.wished import gathered, siblings
-from tests.checks.good import GOOD, READ, Row, at, call, form, judged
+from tests.checks.good import GOOD, READ, SCENARIO, Row, at, call, form, judged
 
 PROMISE = "Kite gets what was asked for"
 
@@ -81,6 +81,30 @@ def test_an_exit_may_become_its_sibling_and_nobody_elses() -> None:
     target, other = wish(4, "Limit", price=1490.0, oco=3), wish(5, "Limit", price=1490.0)
     assert told((stop, target), changed()) == []
     assert told((stop, other), changed()) != []
+
+
+WIDENED = {"order_type": "LIMIT", "quantity": "5"}
+
+
+@pytest.mark.parametrize(("kind", "price", "good"), [
+    ("Market", "1560.00", True), ("Stop", "1560.00", True), ("Stop", "1490.00", False), ("Limit", "1560.00", False),
+])  # fmt: skip
+def test_where_protection_binds_only_what_may_be_widened_may_rest_beyond(kind: str, price: str, good: bool) -> None:
+    binds = replace(SCENARIO, settings={"protection_binds": True})
+    day = replace(GOOD, wishes=(wish(3, kind, price=1510.0),), requests=(*READ, changed(**WIDENED, price=price)))
+    assert (PROMISE not in judged(day, binds)) == good
+
+
+TRADED_AT = "of a position's exits the one is told that traded"
+
+
+@pytest.mark.parametrize(("named", "good"), [(1499.0, False), (1500.0, True), (1501.0, True)])
+def test_a_target_is_never_told_of_a_fill_that_is_worse_than_its_limit(named: float, good: bool) -> None:
+    """What was bought at 1500."""
+    assert (TRADED_AT not in judged(replace(GOOD, wishes=(wish(1, "Limit", price=named),)))) == good
+    assert TRADED_AT not in judged(replace(GOOD, wishes=(wish(1, "Stop", price=named),)))
+    moved = {"what": "change", "now": at(1), "ref": 1, "done": True, "size": None, "price": 1500.0, "plimit": None}
+    assert TRADED_AT not in judged(replace(GOOD, wishes=(wish(1, "Limit", price=named), moved)))
 
 
 def test_families_are_pairs_and_the_exits_of_one_entry() -> None:

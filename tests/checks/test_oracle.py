@@ -34,7 +34,7 @@ from tests.checks.good import (
     told,
 )  # fmt: skip
 
-ASKED = {"Kite gets what was asked for"}
+ASKED = {"Kite gets what was asked for", "of a position's exits the one is told that traded"}
 KEPT = {
     "what others have left is what exits fit", "what an entry has filled has its exits",
     "of orders of which one is to trade, one does", "what rests is what was asked for",

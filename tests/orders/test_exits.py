@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btkite.orders.exits import Exit, choose, traded
+from btkite.orders.exits import Exit, choose, gone_off, traded
 from btkite.orders.progress import Progress
 from btkite.values import OrderUpdate, Side
 
@@ -22,6 +22,10 @@ def target(price: float, side: Side = Side.SELL, ref: int = T, reach: float = 0.
 
 
 PAIR = (stop(95.0), target(105.0))
+
+
+GONE = (Exit(S, Side.SELL, 0.0, 95.0, gone_off=True), target(105.0))
+"""The price has been at the stop's trigger, and it went at market."""
 
 
 def said(order_type: str, price: float = 0.0, trigger: float = 0.0) -> Progress:
@@ -43,11 +47,17 @@ def said(order_type: str, price: float = 0.0, trigger: float = 0.0) -> Progress:
         (104.39, T, S),
         (90.0, T, S),
         (0.0, 0, S),
-        (0.0, T, T),
+        (0.0, T, S),
     ],
 )
 def test_the_target_stands_within_its_reach_and_to_twice_of_it(last: float, carried: int, expected: int) -> None:
     assert choose(PAIR, last, carried) == expected
+
+
+@pytest.mark.parametrize("last", [0.0, 90.0, 100.0, 104.9, 106.0])
+@pytest.mark.parametrize("carried", [0, S, T])
+def test_a_stop_that_has_gone_off_goes_on_wherever_the_price_is_by_now(last: float, carried: int) -> None:
+    assert choose(GONE, last, carried) == S
 
 
 def test_it_is_the_same_for_a_short_position() -> None:
@@ -140,6 +150,49 @@ def test_a_triggered_stop_that_rests_at_its_limit_is_no_target() -> None:
     assert traded(exits, S, said("LIMIT", 94.0), 94.0) == S
     assert traded(exits, T, said("LIMIT", 94.0)) == S
     assert traded(exits, S, said("LIMIT", 105.0)) == T
+
+
+@pytest.mark.parametrize("carried", [S, T])
+@pytest.mark.parametrize("exits", [PAIR, GONE], ids=["Kite's trigger", "ours"])
+@pytest.mark.parametrize(("limit", "price"), [(94.0, 94.5), (92.7, 92.9), (88.0, 91.0), (94.0, 0.0), (88.0, 0.0)])
+def test_a_limit_beyond_the_trigger_is_what_protection_or_widening_made_of_the_stop(
+    exits: tuple[Exit, ...], carried: int, limit: float, price: float
+) -> None:
+    """Kite shows market orders as the limit that protects them."""
+    assert traded(exits, carried, said("LIMIT", limit), price) == S
+    assert gone_off(exits[0], said("LIMIT", limit))
+
+
+@pytest.mark.parametrize("carried", [S, T])
+def test_the_same_for_a_short_position(carried: int) -> None:
+    pair = (stop(105.0, Side.BUY), target(95.0, Side.BUY))
+    assert traded(pair, carried, said("LIMIT", 107.1), 106.0) == S
+    assert traded(pair, carried, said("LIMIT", 95.0), 95.0) == T
+    assert traded(pair, carried, said("LIMIT", 95.0), 96.0) == S
+    assert gone_off(pair[0], said("LIMIT", 107.1))
+    assert not gone_off(pair[0], said("LIMIT", 95.0))
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(105.0, T), (103.0, T), (96.0, T), (107.0, T)])
+def test_a_limit_between_trigger_and_target_is_a_target_that_was_moved_since(limit: float, expected: int) -> None:
+    assert traded(PAIR, T, said("LIMIT", limit)) == expected
+    assert traded(PAIR, S, said("LIMIT", limit), limit) == expected
+    assert not gone_off(PAIR[0], said("LIMIT", limit))
+
+
+def test_but_not_once_the_stop_is_known_to_have_gone_off() -> None:
+    """The price came back in the moment in which it was sent at market."""
+    assert traded(GONE, S, said("LIMIT", 96.0), 97.0) == S
+    assert traded(GONE, S, said("LIMIT", 105.0)) == T  # it never arrived
+    assert traded(GONE, S, said("LIMIT", 94.0), 105.0) == T  # so much had traded before
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [(said("SL-M", trigger=95.0), False), (said("SL", 94.0, 95.0), False), (said("MARKET"), True), (said(""), False)],
+)
+def test_a_stop_waits_as_long_as_kite_says_that_it_is_one(what: Progress, expected: bool) -> None:
+    assert gone_off(PAIR[0], what) == expected
 
 
 def test_what_says_nothing_changes_nothing() -> None:
