@@ -70,6 +70,13 @@ class Widening(Banding):
             return False
         if order.exectype not in (bt.Order.Market, bt.Order.Stop, bt.Order.StopTrail) or not progress.price:
             return False
+        # A stop's own limit lies beyond its trigger. One before it is the target's that Kite's order was until a moment
+        # ago: of two words of one second the last is not always the later.
+        if (
+            order.exectype != bt.Order.Market
+            and (progress.price - order.created.price) * translate.side(order).sign < 0
+        ):
+            return False
         if self._changing.get(ref) or ref in self._differs or self.is_leaving(order) or self._is_iceberg(order):
             return False
         instrument = self.instrument_of_order(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -151,6 +152,38 @@ def test_a_stop_that_kite_rejects_leaves_its_place_to_the_target(live):
     assert ran.given[2].alive()
 
 
+def puts_at(live: Any) -> list[datetime]:
+    """When each change came in, as the exchange's market has it."""
+
+    def rule(middle: Any, asked: Any) -> Any:
+        times.append(live.exchange.steer.now())
+        return NO
+
+    times: list[datetime] = []
+    live.middle.on("PUT", *[rule] * 40)
+    return times
+
+
+def test_a_swap_that_is_refused_again_and_again_is_asked_for_after_ever_longer_waits(live):
+    """Every word of Kite and every price is an occasion, and none of them is taken before its time."""
+    times = puts_at(live)
+    run(live, [*LONG[:4], NEAR, *[HOLD] * 8], {2: bracket()})
+    waits = [(later - at).total_seconds() for at, later in itertools.pairwise(times)]
+    assert 3 <= len(times) <= 10
+    assert all(wait >= min(2**tries, 60) for tries, wait in enumerate(waits, 1))
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
+
+
+def test_what_failed_before_a_swap_that_was_made_does_not_delay_the_next_one(live):
+    """Three times no, then yes: when the price has fallen through the stop, three times more are not too many."""
+    live.middle.on("PUT", *[lost(NO)] * 3, passes, *[lost(NO)] * 3)
+    crash = (102.8, 102.8, 95.0, 95.0)
+    falls = [(95.0 - n, 95.0 - n, 94.0 - n, 94.0 - n) for n in range(5)]
+    ran = run(live, [*LONG[:4], NEAR, *[HOLD] * 4, crash, *falls], {2: bracket()})
+    assert exits(live) == [("MARKET", "COMPLETE", 10, 10)]
+    assert ran.prices(1) == [95.0]
+
+
 # ---- sizes ----
 
 
@@ -291,6 +324,22 @@ def test_exits_that_end_with_the_day_expire_both(live):
 def test_a_deadline_of_both_expires_both(live):
     ran = run(live, LONG, {2: bracket(valid=timedelta(minutes=4))})
     assert [ran.story(n)[-1] for n in (1, 2)] == ["Expired", "Expired"]
+    assert [row[1] for row in exits(live)] == ["CANCELLED"]
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["the stop's", "the target's"])
+def test_a_deadline_of_one_of_them_ends_both(live, number):
+    """The target's is nobody's at Kite to keep."""
+    own = {"stopargs" if number == 1 else "limitargs": {"valid": timedelta(minutes=4)}}
+    due: list[bool] = []
+
+    def look(s: Any) -> None:
+        (deadline,) = [terms.deadline for terms in s.broker.terms.values() if terms.deadline is not None]
+        due.append(s.broker.next_due() <= deadline)
+
+    ran = run(live, LONG, {2: bracket(**own), 4: look})
+    assert due == [True]
+    assert [ran.story(n)[-1] for n in (number, 3 - number)] == ["Expired", "Canceled"]
     assert [row[1] for row in exits(live)] == ["CANCELLED"]
 
 

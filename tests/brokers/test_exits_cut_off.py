@@ -103,3 +103,22 @@ def test_if_both_exits_have_traded_while_nobody_ran_the_surplus_is_traded_back(l
     assert [order.getstatusname() for order in after.kept] == ["Completed", "Completed"]
     assert any("were exited once too often" in news for news in after.news)
     assert after.position.size == live.held() == 0
+
+
+@pytest.mark.parametrize("long", [True, False], ids=["long", "short"])
+def test_what_a_second_exit_has_traded_is_traded_back_although_all_its_orders_are_over(live, tmp_path, long):
+    """Both trade before either is heard of; the process ends when the second is written down, and nothing lives."""
+
+    def both(s: Any) -> None:
+        for price in (103.5, 97.5) if long else (96.5, 102.5):
+            live.exchange.steer.put_price("NSE:TEST", price)
+
+    clock = ManualClock(datetime(2026, 11, 18, 12, 0))
+    two = {"groups.exits": "two"}
+    with Journal(tmp_path / "journal.sqlite", clock) as kept, pytest.raises(Died):
+        live.run([CALM] * 10, {2: bracket() if long else short(), 5: both}, record=Mortal(kept, 3), **two)
+    assert live.held() == (-10 if long else 10)
+    with Journal(tmp_path / "journal.sqlite", clock) as kept:
+        after = live.run(None, {}, record=Record(kept), strategy=Restored, **two)
+    assert [news for news in after.news if "from outside" in news] == []
+    assert after.position.size == live.held() == 0

@@ -11,7 +11,7 @@ import pytest
 from tests.brokers.scene import CALM, Order
 from tests.brokers.test_exits import BACK, HOLD, NEAR, NO, bracket, exits, run
 from tests.brokers.test_kite_again import twice
-from tests.brokers.wire import TIMED_OUT, done_but, lost
+from tests.brokers.wire import TIMED_OUT, done_but, lost, passes, says
 
 RISE = [*[CALM] * 4, NEAR]
 """The target stands from bar 6 on."""
@@ -160,3 +160,31 @@ def test_the_strategy_makes_an_exit_smaller_that_has_taken_over_a_part(live):
     }
     run(live, [*RISE, HOLD, *[BACK] * 4], plan)
     assert seen == [[("SL-M", 4)]]
+
+
+def test_a_part_that_fills_while_the_swap_back_is_on_its_way_leaves_nothing_open(live):
+    """The change is answered when the order is the target's again: it is the stop's, and may be the target's later."""
+    seen: list[Any] = []
+    strategies: list[Any] = []
+
+    def races(middle: Any, asked: Any) -> Any:
+        takes(live, 4)(None)
+        (s,) = strategies
+        says(s, 4, order=s.given[1], order_type="LIMIT", price=103.0, average_price=103.0)
+        return middle.forward(asked)
+
+    def enter(s: Any) -> Any:
+        strategies.append(s)
+        return bracket()(s)
+
+    live.middle.on("PUT", passes, races)
+    away = [(101.0,) * 4] * 3
+    again = [(101.0, 102.8, 101.0, 102.8), HOLD, HOLD]
+    plan: dict[int, Any] = {2: enter}
+    for bar in (9, 13):
+        plan[bar] = lambda s: seen.append((offered(live), s.broker.groups.mates(s.given[2].ref)))
+    ran = run(live, [*RISE, HOLD, BACK, *away, *again, HOLD], plan)
+    (stop, target) = (order.ref for order in ran.given[1:])
+    assert seen == [([("SL-M", 6)], [target, stop]), ([("LIMIT", 6)], [target, stop])]
+    assert [size for ref, size, _, _ in ran.fills if ref == target] == [-4]
+    assert ran.position.size == live.held() == 6

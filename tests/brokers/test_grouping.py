@@ -94,6 +94,18 @@ def test_a_new_session_forgets_groups_that_are_done_and_only_those():
     assert filled(groups, ENTRY, 10) != []
 
 
+def test_a_new_session_forgets_one_group_of_an_entry_and_keeps_the_other():
+    """Of two breakout entries one has traded: that is over, its bracket is not."""
+    groups = bracketed()
+    groups.add_oco(21, 10, ENTRY, 10, other_alive=True)
+    filled(groups, ENTRY, 10)
+    ended(groups, 21, End.CANCELED, 0)
+    groups.tidy()
+    assert 21 not in groups
+    assert ENTRY in groups
+    assert groups.leader(ENTRY) == 0
+
+
 def test_a_child_may_be_given_after_its_entry_was_sent():
     groups = bracketed(10, (STOP, Order.Stop, 10))
     filled(groups, ENTRY, 10)
@@ -132,6 +144,21 @@ def test_who_joins_an_order_that_ended_without_a_group_is_alone():
     groups = Groups()
     groups.add_oco(STOP, 5, ENTRY, 5, other_alive=False)
     assert filled(groups, STOP, 5) == []
+
+
+def test_who_joins_one_whose_end_is_asked_for_does_not_go_when_that_one_trades_all_the_same():
+    groups = paired()
+    assert ended(groups, ENTRY, End.CANCELED, 0) == [(-ENTRY, Cancel(STOP))]
+    groups.add_oco(TARGET, 5, STOP, 5, other_alive=True)
+    assert filled(groups, STOP, 5) == []
+
+
+def test_once_a_brackets_exits_are_in_it_an_oco_group_leaves_their_position_to_the_bracket():
+    groups = Groups()
+    groups.add_oco(TARGET, 5, STOP, 5, other_alive=True, alone=False)
+    groups.add_oco(9, 5, STOP, 5, other_alive=True)
+    assert filled(groups, STOP, 5) == [(-STOP, Cancel(TARGET)), (-STOP, Cancel(9))]
+    assert filled(groups, TARGET, 5) == []
 
 
 def test_an_entry_may_lead_an_oco_group_too():
@@ -184,6 +211,16 @@ def test_what_was_wanted_and_not_asked_for_yet_is_still_wanted_in_another_proces
     other.restore(json.loads(json.dumps(groups.state())))
     assert first == (ENTRY, Resize(STOP, 6))
     assert wants(other, TARGET) == rest == [(ENTRY, Cancel(ENTRY))]
+
+
+def test_what_is_to_be_traded_back_is_so_in_another_process_although_nothing_of_its_group_works():
+    groups = bracketed()
+    filled(groups, ENTRY, 10)
+    filled(groups, TARGET, 10)
+    groups.filled(STOP, 10)
+    other = Groups()
+    other.restore(json.loads(json.dumps(groups.state())))
+    assert wants(other, ENTRY) == [(ENTRY, Flatten(ENTRY, -10))]
 
 
 def test_what_nobody_wants_any_more_is_not_asked_for():

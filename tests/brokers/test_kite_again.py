@@ -396,6 +396,8 @@ def test_a_change_to_a_limit_that_could_not_trade_is_denied_here(live):
     assert live.middle.calls("PUT") == []
     assert "must lie at its trigger" in ran.given[1].info.denied_change
     assert (live.book()[1]["trigger_price"], live.book()[1]["price"]) == (95.0, 94.0)
+    order = ran.broker.orders[ran.given[1].ref]
+    assert (order.created.price, order.created.pricelimit, order.price, order.plimit) == (95.0, 94.0, 95.0, 94.0)
 
 
 def test_what_a_placement_that_was_replaced_has_traded_makes_the_next_one_smaller(live):
@@ -442,3 +444,28 @@ def test_what_fails_again_is_asked_for_after_ever_longer_waits(live):
 
     live.run(LONG, {2: buy(size=3, exectype=LIMIT, price=90.0), 4: look})
     assert found == [2, 4, 8, 16, 32, 60, 60, 60, 1]
+
+
+@pytest.mark.parametrize("size", [15, 4])
+def test_a_brackets_exit_is_never_made_larger_than_what_its_entry_has_filled(live, size):
+    seen = []
+    plan = {
+        2: lambda s: s.buy_bracket(size=10, exectype=Order.Market, stopprice=80.0, limitprice=110.0),
+        4: lambda s: s.broker.modify(s.given[1], size=size) and None,
+        6: lambda s: seen.append(abs(s.broker.orders[s.given[1].ref].size)),
+    }
+    live.run(LONG[:8], plan)
+    stop = next(row for row in live.book() if row["order_type"] == "SL-M")
+    assert (stop["quantity"], seen) == (min(size, 10), [min(size, 10)])
+
+
+def test_a_trailing_stop_of_which_nobody_knows_is_not_moved(live):
+    """It has no id yet; what it has become by then is what is sent anew."""
+    live.middle.on("POST", passes, lost(None))
+    plan = {1: buy(size=5), 2: lambda s: s.sell(size=5, exectype=Order.StopTrail, trailamount=2.0)}
+    rise = [CALM, CALM, *[(100.0 + n, 101.0 + n, 100.0 + n, 101.0 + n) for n in range(6)]]
+    live.run(rise, plan)
+    calls = [asked.method for asked in live.middle.calls()]
+    assert calls[:3] == ["POST"] * 3
+    assert [row["status"] for row in live.book()] == ["COMPLETE", "TRIGGER PENDING"]
+    assert live.book()[1]["trigger_price"] == 104.0

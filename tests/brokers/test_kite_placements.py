@@ -11,8 +11,10 @@ import pytest
 from tests.brokers.scene import CALM, Order
 from tests.brokers.test_kite_again import twice
 from tests.brokers.test_kite_day import HOURS
+from tests.brokers.wire import lost
 
 LIMIT = Order.Limit
+NO = (400, "application/json", {"status": "error", "error_type": "InputException", "message": "Try later."})
 LONG = [CALM] * 45
 
 
@@ -116,3 +118,37 @@ def test_three_lives_of_one_placement(live, tmp_path):
     order = third.broker.orders[ref]
     assert (order.executed.size, order.executed.remsize, order.alive()) == (9, 1, True)
     assert third.position.size == live.held() == 9
+
+
+@pytest.mark.parametrize("long", [True, False], ids=["long", "short"])
+def test_a_change_of_a_later_placement_that_kite_refused_leaves_what_that_one_is(live, long):
+    """3 were of the first, which Kite's book still has, as it was when it was cancelled."""
+    seen: list[Any] = []
+
+    def look(s: Any) -> None:
+        order = s.broker.orders[s.given[0].ref]
+        seen.append((abs(order.size), abs(order.executed.size), abs(order.executed.remsize), order.created.price))
+
+    def refused(s: Any) -> None:
+        live.middle.on("PUT", lost(NO))
+        s.broker.modify(s.given[0], price=95.0 if long else 105.0, size=12)
+
+    plan = with_step(restless(long), 10, gives(live, 3, 90.0 if long else 110.0))
+    plan = {**plan, 26: refused, 28: look}
+    live.run(LONG[:30], plan)
+    old, new = live.book()
+    assert (old["status"], new["status"], new["quantity"]) == ("CANCELLED", "OPEN", 7)
+    assert seen == [(10, 3, 7, new["price"])]
+    assert old["price"] != new["price"]
+
+
+def test_an_order_whose_parts_fall_in_two_lives_is_one_bill(live, tmp_path):
+    """₹100,000 in parts owe one brokerage with one cap, not the cap of each life."""
+    ways = {"broker.charges": True}
+    plan = {2: lambda s: s.buy(size=1000, exectype=LIMIT, price=90.0), 4: gives(live, 600, 90.0), 6: end}
+    first, after = twice(live, tmp_path, LONG[:14], plan, {2: gives(live, 400, 90.0)}, **ways)
+    (order_id,) = {row["order_id"] for row in live.book()}
+    assert first.position.size == 600
+    assert after.position.size == live.held() == 1000
+    assert after.broker.ledger.charges == pytest.approx(live.exchange.charges()[order_id], abs=0.01)
+    assert after.broker.orders[first.given[0].ref].executed.comm == pytest.approx(after.broker.ledger.charges)

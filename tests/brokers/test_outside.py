@@ -167,6 +167,16 @@ def test_a_new_exit_beyond_what_the_account_holds_is_denied(live):
     assert live.held() == 0
 
 
+def test_what_a_resting_exit_may_close_is_not_left_for_a_new_one(live):
+    """5 are ours and 2 were sold by hand: 3 rest with the stop, and no more is to be had."""
+    plan = {
+        2: buy(size=5), 3: sell(size=3, exectype=STOP, price=98.5), 4: outside(live, "SELL", 2), 6: sell(size=2),
+    }  # fmt: skip
+    ran = live.run([*LONG[:7], DOWN, *LONG[:2]], plan, **IGNORE)
+    assert "the account bears an exit of 0, not of 2" in ran.given[2].info.denied
+    assert live.held() == 0
+
+
 # ---- delivered shares ----
 
 DELIVERY = {"broker.default_product": "CNC"}

@@ -78,6 +78,7 @@ def test_a_sale_does_not_grow_beyond_what_is_held():
     plan = {1: buy(size=10, **CNC), 3: sell(size=10, exectype=Order.Limit, price=110.0, **CNC), 4: grow}
     ran = play([CALM] * 6, plan)
     assert "10 of 20 NSE:TEST (CNC) were not bought" in ran.given[1].info.denied_change
+    assert (ran.given[1].size, ran.given[1].executed.remsize) == (-10, -10)
 
 
 # -- leverage ---------------------------------------------------------------------------------------

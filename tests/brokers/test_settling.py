@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from btkite.brokers.settling import _newest
+from btkite.market.bands import Band
 from btkite.orders.progress import Progress
 from btkite.values import OrderUpdate
 from tests.brokers.scene import CALM, Order, buy
-from tests.brokers.wire import TIMED_OUT, done_but, lost
+from tests.brokers.wire import TIMED_OUT, done_but, lost, says
 
 LIMIT = Order.Limit
 LONG = [CALM] * 14
@@ -97,6 +98,26 @@ def test_a_change_that_the_stream_has_told_of_is_not_taken_back_by_a_book_that_l
 
 
 @pytest.mark.parametrize(("figures", "wanted"), CHANGES.values(), ids=list(CHANGES))
+def test_a_change_that_only_a_later_book_shows_is_what_the_order_is(live, figures, wanted):
+    """Done, and its answer lost; the stream is silent, and the first book is of before."""
+    live.middle.on("PUT", done_but(None))
+    seen: list[Any] = []
+
+    def change(s: Any) -> None:
+        steer = live.exchange.steer
+        steer.arm("order_update_lost", channel="both", times=None)
+        steer.arm("stale_orders", path="/orders", seconds=60, until=steer.now() + timedelta(seconds=30))
+        s.broker.modify(s.given[0], **figures)
+
+    def look(s: Any) -> None:
+        order = s.broker.orders[s.given[0].ref]
+        seen.append((order.size, order.created.price))
+
+    live.run(LONG, {2: buy(size=10, exectype=LIMIT, price=90.0), 4: change, 5: look, 7: look})
+    assert seen == [wanted, wanted]
+
+
+@pytest.mark.parametrize(("figures", "wanted"), CHANGES.values(), ids=list(CHANGES))
 @pytest.mark.parametrize("wire", [lost(NO), lost(None)], ids=["refused", "never arrived"])
 def test_a_change_that_was_not_made_is_not_what_the_order_is(live, figures, wanted, wire):
     live.middle.on("PUT", wire)
@@ -108,6 +129,46 @@ def test_a_change_that_was_not_made_is_not_what_the_order_is(live, figures, want
     order = ran.broker.orders[ran.given[0].ref]
     assert (order.size, order.created.price) == (kite["quantity"], kite["price"]) == (10, 90.0) != wanted
     assert ran.broker.ledger.worst_case("NSE:TEST") == (10, 0)
+
+
+@pytest.mark.parametrize(("size", "long"), [(14, True), (6, True), (14, False), (6, False)])
+def test_what_an_order_was_made_is_what_the_risk_rules_count(live, size, long):
+    side = "buy" if long else "sell"
+    seen: list[tuple[int, int]] = []
+    plan = {
+        2: lambda s: getattr(s, side)(size=10, exectype=LIMIT, price=90.0 if long else 110.0),
+        4: lambda s: s.broker.modify(s.given[0], size=size) and seen.append(s.broker.ledger.worst_case("NSE:TEST")),
+    }
+    live.run(LONG[:6], plan)
+    assert seen == [(size, 0) if long else (0, size)]
+
+
+def test_an_order_is_not_made_as_small_as_what_it_has_filled(live):
+    """Its end is asked for by a cancel."""
+    asked: list[bool] = []
+    plan = {
+        2: buy(size=10, exectype=LIMIT, price=90.0),
+        3: lambda s: live.exchange.steer.put_depth("NSE:TEST", sell=[(90.0, 4)]) and None,
+        5: lambda s: asked.extend(s.broker.modify(s.given[0], size=size) for size in (4, 3)),
+    }
+    ran = live.run(LONG[:7], plan)
+    assert asked == [False, False]
+    assert live.middle.calls("PUT") == []
+    assert (ran.given[0].size, ran.given[0].executed.remsize) == (10, 6)
+
+
+def test_a_change_of_the_limit_alone_is_judged(live):
+    """Of a stop: its trigger stays where it is, and its limit may not lie where Kite takes none."""
+
+    def move(s: Any) -> None:
+        s.broker.bands["NSE:TEST"] = Band(90.0, 110.0, s.broker.now)
+        assert s.broker.modify(s.given[0], plimit=110.05) is False
+
+    plan = {2: buy(size=10, exectype=Order.StopLimit, price=105.0, plimit=106.0), 4: move}
+    ran = live.run(LONG[:6], plan)
+    assert live.middle.calls("PUT") == []
+    assert "a price of 110.05 lies outside" in ran.given[0].info.denied_change
+    assert ran.given[0].created.pricelimit == 106.0
 
 
 @pytest.mark.parametrize("wire", [done_but(None), NOT_MADE], ids=["made", "not made"])
@@ -162,3 +223,28 @@ def test_a_book_that_is_read_while_the_next_change_is_on_its_way_says_nothing_of
     order = ran.broker.orders[ran.given[0].ref]
     assert (order.size, order.created.price) == (kite["quantity"], kite["price"])
     assert (order.size, order.created.price) == (figures.get("size", 10), figures.get("price", 90.0))
+
+
+def test_what_trades_beyond_a_size_that_kite_has_refused_does_not_end_the_order(live):
+    """It was to be 6 of 10; 8 have traded before Kite said no, and the other 2 work on."""
+    strategies: list[Any] = []
+    seen: list[tuple[Any, ...]] = []
+
+    def races(middle: Any, asked: Any) -> Any:
+        live.exchange.steer.put_depth("NSE:TEST", sell=[(90.0, 8)])
+        says(strategies[0], 8, quantity=10, average_price=90.0)
+        return NO
+
+    def smaller(s: Any) -> None:
+        strategies.append(s)
+        s.broker.modify(s.given[0], size=6)
+
+    def look(s: Any) -> None:
+        order = s.broker.orders[s.given[0].ref]
+        seen.append((order.alive(), order.executed.size, order.executed.remsize))
+
+    live.middle.on("PUT", races)
+    ran = live.run(LONG[:8], {2: buy(size=10, exectype=LIMIT, price=90.0), 4: smaller, 6: look})
+    assert seen == [(True, 8, 2)]
+    assert "Completed" not in ran.story()
+    assert ran.position.size == live.held() == 8

@@ -9,11 +9,13 @@ import pytest
 
 from btkite.brokers.orders import spoken
 from btkite.brokers.record import Record
+from btkite.brokers.winding import Winding
 from btkite.clock import ManualClock
 from btkite.journal import Journal
+from btkite.testing import bars as canned
 from btkite.testing import run_strategy
 from btkite.watch.stories import events_of_journal, find, stories
-from tests.brokers.scene import CALM, DAY, UP, Order, Planned, buy
+from tests.brokers.scene import CALM, DAY, UP, Order, Planned, buy, sell
 from tests.brokers.test_permitted import INDEX, Described, kite, market
 from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
 
@@ -226,3 +228,50 @@ def test_the_story_of_an_order_that_went_in_slices_is_all_of_it(live, tmp_path):
 
 def test_a_person_is_told_of_a_slice_as_one_of_its_order():
     assert [spoken(ref) for ref in (7, -70_001, -120_010)] == ["order 7", "slice 1 of order 7", "slice 10 of order 12"]
+
+
+def test_the_gravest_end_of_its_slices_is_the_orders(live):
+    """One was refused; what is cancelled after that does not make it a cancelled one."""
+    live.middle.on("POST", passes, lost(REFUSED), passes)
+    ran = go(live, {2: buy(size=SIZE, **LIMIT), 4: lambda s: s.cancel(s.given[0])})
+    assert [row["status"] for row in live.book()] == ["CANCELLED"] * 2
+    assert ran.story()[-1] == "Rejected"
+    assert "No such luck" in ran.given[0].info.reason
+
+
+@pytest.mark.parametrize(("first", "reduces"), [(SIZE, True), (MOST, False)], ids=["an exit", "turns it round"])
+def test_whether_a_slice_opens_is_what_its_order_does(live, tmp_path, first, reduces):
+    """A part of what turns a position round might be taken for an exit, which passes where nothing else may."""
+    first -= first % 65
+    record = Record(Journal(tmp_path / "journal.sqlite", ManualClock(DAY)))
+    go(live, {2: buy(size=first), 4: sell(size=SIZE)}, record=record)
+    intents = [event.data["proposal"] for event in record.journal.events("intent")]
+    assert [one["reduces"] for one in intents if one["side"] in ("SELL", -1)] == [reduces] * 3
+    assert live.held() == first - SIZE
+
+
+def test_the_cancellations_of_slices_that_were_refused_are_hurried_on(live):
+    live.middle.on("DELETE", *[lost(REFUSED)] * 60)
+    due: list[int] = []
+
+    def wind(s: Any) -> None:
+        Winding(s.broker).turn(flatten=False)
+        due.extend(at - s.broker.now for at in s.broker._again.values())
+
+    go(live, {2: buy(size=SIZE, **LIMIT), 3: lambda s: s.cancel(s.given[0]), 7: wind})
+    assert due == [1, 1, 1]
+
+
+def test_slices_that_are_held_for_the_morning_are_changed_here_alone(live):
+    held: list[int] = []
+
+    def night(s: Any) -> None:
+        held.append(len(s.broker.held))
+        assert s.broker.modify(s.given[0], price=98.5)
+
+    rows = canned.from_rows([CALM] * 10, symbol=INDEX, day=DAY, interval="60minute")
+    plan = {3: buy(size=SIZE, carry=True, product="NRML", **LIMIT), 7: night}
+    live.run({INDEX: rows}, plan, settings=kite(INDEX), interval="60minute", **{"broker.capital": 1e9})
+    assert held == [3]
+    assert live.middle.calls("PUT") == []
+    assert sorted((row["quantity"], row["price"]) for row in live.book()) == sorted((units, 98.5) for units in CUT)

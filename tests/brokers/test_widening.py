@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
+from btkite.market.bands import Band
 from tests.brokers.scene import CALM, Order, buy, sell
+from tests.brokers.test_exits import BACK, HOLD, bracket
+from tests.brokers.test_exits_partly_filled import RISE, takes
+from tests.brokers.test_slices import CUT, SIZE, go
+from tests.brokers.wire import lost
 
 BOUND = {"protection_binds": True, "require_market_protection": True, "check_tick_size": True}
 SLOWLY = {"broker.widen_after": 30.0}
 """Once between two prints of the market."""
 RESTS = {"broker.unfilled": "leave"}
+NO = (400, "application/json", {"status": "error", "error_type": "InputException", "message": "Try later."})
 
 
 def gap(to: float, bars: int = 6) -> list[Any]:
@@ -110,3 +116,70 @@ def test_a_stop_with_a_limit_of_its_own_rests_as_it_does_in_the_simulator(live):
 def test_a_limit_order_is_nobodys_to_move(live):
     ran = live.run(gap(103.0), {3: buy(size=3, exectype=Order.Limit, price=99.0)}, settings=BOUND)
     assert changes(live) == alerts(ran) == []
+
+
+def runs_ahead(middle: Any, asked: Any) -> Any:
+    """The market is beyond the new limit by the time it arrives."""
+    beyond = round(float(asked.form["price"]) * 1.002, 1)
+    middle.control("market", exchange="NSE", tradingsymbol="TEST", last_price=beyond)
+    return middle.forward(asked)
+
+
+def test_it_is_moved_again_if_the_market_was_faster(live):
+    live.middle.on("PUT", *[runs_ahead] * 3)
+    ran = live.run(gap(103.0), {3: buy(size=3)}, settings=BOUND, **{"broker.widen_step": 0.1})
+    moved = [price for _, price in changes(live)]
+    assert moved == sorted(set(moved))
+    assert len(moved) >= 3
+    assert ran.position.size == live.held() == 3
+
+
+def test_it_is_moved_no_more_often_than_kite_takes_changes_of_one_order(live):
+    """Five are left for what its size may need."""
+
+    def restless(s: Any) -> None:
+        s.broker._changes[s.given[0].ref] = 20
+
+    ran = live.run(gap(103.0), {3: buy(size=3), 4: restless}, settings=BOUND, **{"broker.widen_after": 90.0})
+    assert changes(live) == []
+    (alert,) = alerts(ran)
+    assert "the last price is 103: it is not widened further" in alert
+
+
+def test_its_limit_ends_where_the_days_band_does(live):
+    def known(s: Any) -> Any:
+        s.broker.bands["NSE:TEST"] = Band(80.0, 103.5, s.broker.now)
+        return s.buy(size=3)
+
+    ran = live.run(gap(103.0), {3: known}, settings=BOUND, **SLOWLY)
+    assert changes(live) == [("LIMIT", 103.5)]
+    assert ran.position.size == live.held() == 3
+
+
+def test_the_slices_of_a_large_order_follow_the_market_too(live):
+    """Of futures, whose limits Kite protects as well."""
+    ran = go(live, {3: buy(size=SIZE)}, gap(103.0), settings=BOUND, **SLOWLY)
+    assert [price for _, price in changes(live)] == [104.0] * len(CUT)
+    assert ran.position.size == live.held() == SIZE
+
+
+def test_what_is_to_be_cancelled_is_not_sent_after_the_market(live):
+    live.middle.on("DELETE", *[lost(NO)] * 8)
+    plan = {3: buy(size=3), 4: lambda s: s.cancel(s.given[0])}
+    ran = live.run(gap(103.0, 12), plan, settings=BOUND, **{"broker.widen_after": 90.0})
+    assert changes(live) == []
+    assert [row["status"] for row in live.book()] == ["CANCELLED"]
+    assert ran.position.size == live.held() == 0
+
+
+def test_a_stop_that_has_taken_over_from_a_target_with_a_part_follows_with_all_that_is_left(live):
+    """4 of 10 were sold at the target; the other 6 are jumped over."""
+    rows = [*RISE, HOLD, *[BACK] * 2, *[(95.0,) * 4] * 5]
+    ran = live.run(
+        rows, {2: bracket(), 6: takes(live, 4)}, settings={**BOUND, "check_trigger_side": True},
+        **{"groups.exits": "one"}, **SLOWLY,
+    )  # fmt: skip
+    assert live.middle.calls("PUT")[-1].form["order_type"] == "LIMIT"  # after the market
+    assert {put.form["quantity"] for put in live.middle.calls("PUT")} == {"10"}
+    assert [size for _, size, _, _ in ran.fills] == [10, -4, -6]
+    assert ran.position.size == live.held() == 0

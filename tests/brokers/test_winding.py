@@ -15,6 +15,7 @@ from tests.brokers.wire import Live, kept, lost, passes, release
 KEYS = ("NSE:TEST", "NSE:OTHER")
 START = 5
 BAR = timedelta(seconds=61)
+NO = (400, "application/json", {"status": "error", "error_type": "InputException", "message": "Try later."})
 
 
 def flattens(first: dict[int, Any]) -> dict[int, Any]:
@@ -128,3 +129,18 @@ def test_of_two_entries_on_either_side_none_is_left(live: Live) -> None:
     ran = live.run([CALM] * 14, {2: enters, **dict.fromkeys(range(3, 14), wind)})
     assert [row["status"] for row in live.book()] == ["CANCELLED", "CANCELLED"]
     assert ran.done is True
+
+
+def test_a_cancellation_that_was_refused_again_and_again_is_hurried_on(live: Live) -> None:
+    """By then its strategy's own wish would be asked for once a minute."""
+    live.middle.on("DELETE", *[lost(NO)] * 40)
+    due: list[int] = []
+
+    def wind(s: Any) -> None:
+        Winding(s.broker).turn(flatten=False)
+        due.append(s.broker.next_due() - s.broker.now)
+
+    plan = {2: buy(size=3, exectype=Order.Limit, price=90.0), 3: lambda s: s.cancel(s.given[0]), 9: wind}
+    live.run([CALM] * 10, plan)
+    assert due == [1]
+    assert live.book()[0]["status"] == "OPEN"

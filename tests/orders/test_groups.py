@@ -155,6 +155,21 @@ def test_a_half_size_target_that_fills_in_part_is_not_made_larger() -> None:
     assert play(group, Filled(T, 30))[1] == [Resize(S, 70)]
 
 
+def test_an_exit_that_has_filled_whole_is_not_taken_back_by_a_late_word_of_its_end() -> None:
+    """The half that is left keeps its stop."""
+    group, _ = play(stop_and_target(100, target=50), Filled(P, 100), Filled(T, 50))
+    group, asked = play(group, Ended(T, End.CANCELED, 50))
+    assert asked == []
+    assert not group.released
+    assert group.member(S).open == 50  # type: ignore[union-attr]
+
+
+def test_what_the_entry_fills_late_behind_its_only_exit_is_flattened() -> None:
+    group, asked = play(bracket((P, 100), (S, Role.STOP, 100)), Filled(P, 40), Filled(S, 40))
+    assert asked == [Cancel(P)]
+    assert play(group, Ended(P, End.CANCELED, 60))[1] == [Flatten(P, 20)]
+
+
 def test_a_child_larger_than_the_entry_never_works_for_more_than_that() -> None:
     _, asked = play(stop_and_target(100, stop=300), Filled(P, 100))
     assert asked == [Activate(S, 100), Activate(T, 100)]
@@ -197,6 +212,17 @@ def test_a_rejected_one_leaves_the_others() -> None:
 
 def test_two_that_executed_in_a_race_are_noticed() -> None:
     assert play(oco((1, 10), (2, 10)), Filled(1, 5), Filled(2, 5))[0].raced
+
+
+def test_what_fills_in_parts_where_nothing_should_is_traded_back_part_by_part() -> None:
+    group, _ = play(oco((1, 10), (2, 10)), Filled(1, 10))
+    for done, more in ((2, 2), (5, 3), (5, 0), (9, 4), (9, 0)):
+        group, asked = play(group, Filled(2, done))
+        assert asked == ([Flatten(2, more)] if more else [])
+    group, _ = play(stop_and_target(), Filled(P, 100), Filled(S, 100))
+    for done, more in ((40, 40), (70, 30), (70, 0), (100, 30), (100, 0)):
+        group, asked = play(group, Filled(T, done))
+        assert asked == ([Flatten(P, -more)] if more else [])
 
 
 # -- any order of events -----------------------------------------------------------------------------

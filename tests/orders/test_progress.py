@@ -194,6 +194,13 @@ def test_of_messages_of_one_second_the_later_stage_is_believed() -> None:
     assert tell(update("OPEN"), update("MODIFY PENDING"), update("MODIFY VALIDATION PENDING"))[0].status == "OPEN"
 
 
+def test_a_stop_that_waits_for_its_trigger_is_further_than_one_that_is_looked_at() -> None:
+    """``TRIGGER PENDING`` is told as those in transit are, and is none of them."""
+    both = [update("VALIDATION PENDING", 0, 0.0, 1), update("TRIGGER PENDING", 0, 0.0, 1)]
+    for messages in (both, both[::-1]):
+        assert tell(*messages)[0].status == "TRIGGER PENDING"
+
+
 def test_a_change_of_the_order_is_seen() -> None:
     progress, _ = tell(update("OPEN", price=100.0, second=1), update("OPEN", price=101.0, quantity=50, second=2))
     assert (progress.quantity, progress.price, progress.remaining) == (50, 101.0, 50)

@@ -135,6 +135,8 @@ def test_delivered_shares_are_never_held_short(units, ours, others):
         (10, 50, 0, (10, 0)),  # what they hold is not ours to sell
         (10, 20, -20, (10, 0)),  # they have sold their own
         (-10, 20, 0, (0, 10)),  # undoing what we have done
+        (10, -20, 0, (10, 0)),
+        (-10, -20, 20, (0, 10)),  # they have bought back their own
         (-10, 0, 20, (0, 0)),
         (0, 50, 0, (0, 0)),
     ],
