@@ -8,6 +8,7 @@ Cerebro's thread; in lock step the market waits for us, and nobody looks.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +91,7 @@ class Sight:
             self._broker.store.reader.ask(self.kind, now, lambda: client.ltp(*quiet))
 
 
-class Seeing:
+class Seeing(ABC):
     """The part of :class:`~btkite.brokers.exits.Exits` that knows whether anybody sees the price."""
 
     def __init__(self, broker: Carrying) -> None:
@@ -98,15 +99,17 @@ class Seeing:
         self._watched: dict[int, str] = {}  # ref -> key of its instrument
         self.sight = Sight(broker)
 
+    @abstractmethod
     def tend(self, key: str = "") -> None:
         """Look again at the exits of one instrument, or of all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _mates(self, order: Any) -> list[Any]:
-        raise NotImplementedError
+        """All that stand for each other with this order, itself among them."""
 
+    @abstractmethod
     def _carrier(self, mates: Iterable[Any]) -> Any:
-        raise NotImplementedError
+        """Of these the one that has the order at Kite; None if none does."""
 
     def heard(self, key: str) -> float:
         """The last price of an instrument that a tick, or a quote, told, in rupees; 0 before the first."""

@@ -156,7 +156,7 @@ class Scenario:
             _ = found.fatal
         except KeyError as error:
             raise ConfigError(f"the script has no {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ConfigError) as error:
             raise ConfigError(f"the script cannot be read: {error}") from None
         found.check()
         return found

@@ -128,7 +128,6 @@ class Crew:
             placed.append((indicator, lines, number))
         for line in strategy.lines.lines:
             fleet.take_line(line, self.cursor)
-        fleet.name_lines(strategy)
         strategy.__dict__["_cursor"] = self.cursor
         swap(strategy, StrategyOnCursor if type(strategy).position is bt.Strategy.position else OnItsCursor)
         for indicator, lines, number in placed:

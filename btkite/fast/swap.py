@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 _made: dict[tuple[type, type], type] = {}
+_kinds: dict[type, type] = {}
 
 
 def swap(instance: Any, mixin: type) -> None:
@@ -16,8 +17,23 @@ def swap(instance: Any, mixin: type) -> None:
     made = _made.get((cls, mixin))
     if made is None:
         names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "swapped": cls}
-        made = _made[cls, mixin] = type.__new__(type(cls), cls.__name__, (mixin, cls), names)
+        made = _made[cls, mixin] = type.__new__(_kind_of(cls), cls.__name__, (mixin, cls), names)
     instance.__class__ = made
+
+
+def _kind_of(cls: type) -> type:
+    """The metaclass of ``cls``, for a class that keeps nothing to itself: ``type(self).count += 1`` in a strategy means
+    the strategy's own class."""
+    kind = _kinds.get(type(cls))
+    if kind is None:
+        base = type(cls)
+        names = {"__setattr__": _on_its_own, "__delattr__": lambda made, name: delattr(made.swapped, name)}
+        kind = _kinds[base] = type(base.__name__, (base,), names)
+    return kind
+
+
+def _on_its_own(made: Any, name: str, value: Any) -> None:
+    setattr(made.swapped, name, value)
 
 
 def unswap(instance: Any) -> None:

@@ -188,3 +188,15 @@ def test_what_is_not_proven_equal_takes_backtraders_loop_and_says_why(change, re
     assert reason in auto.why_stock
     with pytest.raises(ConfigError, match=reason):
         cerebro_of("fast").run()
+
+
+def test_what_is_kept_on_the_class_is_kept_on_the_strategys_own():
+    class Counts(bt.Strategy):
+        seen = 0
+
+        def next(self):
+            type(self).seen += 1
+            self.__class__.last = len(self)
+
+    cerebro, ran = seen(Counts, engine="fast")
+    assert (cerebro.engine, Counts.seen, Counts.last) == ("fast", len(ran), len(ran))
