@@ -18,8 +18,9 @@ import pytest
 from btkite.clock import to_ist
 from tests.faults.process import SYMBOLS, Live, live, until
 
-SPEED = 5.0
-WITHIN = timedelta(seconds=60 * SPEED)
+SPEED = 1.0
+"""The market's own prints are twenty seconds apart: a price that is put stands until it is seen."""
+WITHIN = timedelta(seconds=60)
 """Market time in which the stop is back: ten seconds, on a machine on which others work, too."""
 
 PROBE = '''
