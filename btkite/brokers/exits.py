@@ -226,7 +226,7 @@ class Exits(Seeing):
                 self._steer(carrier, mates)
         elif self._is_over(order):
             self._end(order)
-        elif not any(mate.ref in self._broker.held for mate in mates):
+        elif not any(mate.ref in self._broker.held for mate in mates) and not self._unsettled_group(mates):
             able = [mate for mate in mates if mate.ref in self._watched]
             chosen = self._choose(able)
             del self._watched[chosen]
@@ -235,7 +235,7 @@ class Exits(Seeing):
     def _steer(self, carrier: Any, mates: list[Any]) -> None:
         """Have Kite's order stand for the exit that is next at this price."""
         broker = self._broker
-        if carrier.triggered or not broker.may_change(carrier):
+        if carrier.triggered or not broker.may_change(carrier) or self._unsettled_group(mates):
             return
         able = [mate for mate in mates if mate is carrier or mate.ref in self._watched]
         chosen = self._choose(able, carrier.ref)
@@ -246,6 +246,11 @@ class Exits(Seeing):
         self._trip(order)
         broker.write_swap(order, carrier)
         broker.reroute(order)
+
+    def _unsettled_group(self, mates: Iterable[Any]) -> bool:
+        """Whether their group still wants something of one of them: after a restart it is done when the account was
+        read. Until then a sibling that is to go, or to become smaller, is nobody's to stand for."""
+        return any(self._broker.groups.wanted(mate.ref) for mate in mates)
 
     def _pauses(self, carrier: Any, order: Any) -> bool:
         """Whether a change that has failed is not to be tried again yet. While the price is beyond the stop there is

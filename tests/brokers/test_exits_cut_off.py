@@ -73,12 +73,14 @@ def test_after_the_target_the_stop_goes(live, tmp_path):
 
 @pytest.mark.parametrize("units", [4, 10], ids=["a part", "all"])
 def test_after_one_of_an_oco_pair_has_traded_the_other_goes(live, tmp_path, units):
-    """Once one has executed, the other is taken back, as backtrader does; it never had a place at Kite."""
+    """Once one has executed, the other is taken back, as backtrader does; it never has a place at Kite, neither while
+    the process falls nor before the next one has read the account."""
     plan = {2: lambda s: s.buy(size=10), 4: pair(), 8: takes(live, units)}
     after = dies(live, tmp_path, [*[CALM] * 6, NEAR, HOLD, *FLAT, LOW, CALM], plan, {})
     stop = next(order for order in after.kept if order.exectype != order.Limit)
     assert stop.getstatusname() == "Canceled"
     assert [row[0] for row in exits(live)] == ["LIMIT"]
+    assert [asked.form["order_type"] for asked in live.middle.calls("PUT")] == ["LIMIT"]
     assert after.position.size == live.held() == 10 - units
 
 
