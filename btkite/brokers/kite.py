@@ -287,6 +287,7 @@ class KiteBroker(Slicing):
         self.ask_bands(now)
         self.widen(now)
         if self.ready:
+            self.flush()  # of what was cancelled the strategy hears before the rest is closed, as in the other modes
             self.squaring.turn()
         self.tend_at(now)
         self.roll(now)

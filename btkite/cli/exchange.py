@@ -138,7 +138,7 @@ def exchange(
     if ctx.invoked_subcommand is not None:
         return
     from .. import almanac
-    from ..exchange import Exchange, ExchangeError, ExchangeSettings
+    from ..exchange import Exchange, ExchangeError, ExchangeSettings, MarketBroke
     from ..exchange.hours import lay_over
     from ..series import moment
     from . import exchange_files, exchange_set
@@ -195,6 +195,8 @@ def exchange(
         if day is not None and begin is not None:
             _must_trade(running, settings, begin.date())
         root = running.start()
+    except MarketBroke as error:  # as soon as it began
+        raise BtkiteError(str(error)) from None
     except ExchangeError as error:
         raise ConfigError(str(error)) from None
     try:  # Ctrl-C may come as soon as the first line is out
@@ -202,7 +204,7 @@ def exchange(
         _wait(running, sys.stderr)
     except KeyboardInterrupt:
         pass
-    except ExchangeError as error:  # the market broke
+    except ExchangeError as error:
         raise BtkiteError(str(error)) from None
     finally:
         running.stop()

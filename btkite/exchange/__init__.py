@@ -40,7 +40,7 @@ from types import TracebackType
 
 from .candles import CandleSeries
 from .clock import day_number
-from .errors import BadCandles, BadSettings, ExchangeError, PortInUse
+from .errors import BadCandles, BadSettings, ExchangeError, MarketBroke, PortInUse
 from .instruments import InstrumentRow
 from .server import Server
 from .settings import ExchangeSettings
@@ -56,6 +56,7 @@ __all__ = [
     "ExchangeError",
     "ExchangeSettings",
     "InstrumentRow",
+    "MarketBroke",
     "PortInUse",
     "Status",
     "TickSeries",
@@ -79,7 +80,7 @@ class Exchange:
         self._server.stop()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the market's end, at most ``seconds``; True if it has ended. Raises ExchangeError if it broke."""
+        """Wait for the market's end, at most ``seconds``; True if it has ended. Raises MarketBroke if it broke."""
         return self._server.wait(seconds)
 
     def reset(self, settings: ExchangeSettings) -> None:

@@ -19,6 +19,10 @@ class ExchangeError(Exception):
     """The root of the exchange's errors."""
 
 
+class MarketBroke(ExchangeError):
+    """The market cannot go on, by a fault of its own."""
+
+
 class BadSettings(ExchangeError, ValueError):
     """Settings or a control call that make no sense."""
 

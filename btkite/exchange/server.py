@@ -21,7 +21,7 @@ from aiohttp import WSMsgType, web
 from . import control
 from .clock import SECOND, iso
 from .door import Door, json_reply, no_route, refused, write_down
-from .errors import BadSettings, ExchangeError, PortInUse, Refusal, bad_input
+from .errors import BadSettings, ExchangeError, MarketBroke, PortInUse, Refusal, bad_input
 from .faults import without_type
 from .page import page
 from .reading import reader
@@ -123,13 +123,13 @@ class Server:
             motion.cancel()
         elif (broke := motion.exception()) is not None:  # that is said: a market never stands still in silence
             _LOG.error("the market stopped", exc_info=broke)
-            self._failure = ExchangeError(f"the market stopped at {iso(self.venue.now)}: {_reason(broke)}")
+            self._failure = MarketBroke(f"the market stopped at {iso(self.venue.now)}: {_reason(broke)}")
         self._ended.set()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the end of the market, at most ``seconds``; True if it has ended.
 
-        Raises ExchangeError if the market broke.
+        Raises MarketBroke if it broke.
         """
         ended = self._ended.wait(seconds)
         if self._failure is not None:

@@ -96,10 +96,6 @@ class Sweep:
         self._run = base36(secrets.randbits(40), 8)
         self._cancelled: dict[str, datetime] = {}
         self._closing: dict[int, Closing] = {}
-        self._filled: dict[Slot, int] = {}  # what our orders have traded (signed)
-        self._bases: dict[
-            Slot, tuple[int, int, datetime]
-        ] = {}  # when last closed: units, what was filled by then, when
         self._said: set[str] = set()
 
     def run(self, patience: timedelta) -> tuple[str, ...]:
@@ -134,15 +130,19 @@ class Sweep:
                 self._say(f"cancels {row.transaction_type} {row.quantity} {_key(row)}, order {row.order_id}")
                 desk.submit(Cancel(self._ref(), row.order_id, row.variety, row.parent_order_id or None))
         held = [row for row in positions if _is_to_close(row)]
+        traded = traded_by(book)
         busy = {(_key(row), row.product) for row in living} | {one.slot for one in self._closing.values() if one.doubt}
         for position in held:
             slot = (_key(position), position.product)
-            left = self._left(slot, position.quantity, now)
+            left = certain(position, traded.get(slot), now)
             if slot not in busy and left:
-                self._bases[slot] = left, self._filled.get(slot, 0), now
                 self._close(desk, position, left)
         orders = [f"order {row.order_id} {_key(row)}" for row in living]
-        return (*orders, *(f"position {row.quantity:g} {_key(row)} {row.product}" for row in held))
+        return (
+            *orders,
+            *(f"position {row.quantity:g} {_key(row)} {row.product}" for row in held),
+            *unseen(positions, traded, now),
+        )
 
     def _known(self, book: Iterable[OrderUpdate]) -> dict[str, int]:
         """Ids of our own orders, by their tags; none of them is in doubt any more."""
@@ -150,26 +150,7 @@ class Sweep:
         found = {row.order_id: tags[row.tag] for row in book if row.tag in tags}
         for ref in found.values():
             self._closing[ref].doubt = False
-        self._filled = {}
-        for row in book:
-            if row.order_id in found:
-                slot = self._closing[found[row.order_id]].slot
-                way = Side(row.transaction_type).sign
-                self._filled[slot] = self._filled.get(slot, 0) + way * row.filled_quantity
         return found
-
-    def _left(self, slot: Slot, quantity: int, now: datetime) -> int:
-        """What may be closed of a position that Kite shows: it may lag behind what our own orders have traded, and
-        nothing is to be sold twice."""
-        if slot not in self._bases:
-            return quantity
-        base, before, since = self._bases[slot]
-        expected = base + self._filled.get(slot, 0) - before
-        if now - since >= _LAG:
-            return quantity
-        if quantity * expected <= 0:
-            return 0
-        return min(quantity, expected) if quantity > 0 else max(quantity, expected)
 
     def _hear(self, event: Any) -> None:
         if not isinstance(event, DeskReply):
@@ -263,6 +244,49 @@ class Sweep:
 
 def _key(row: OrderUpdate | Position) -> str:
     return f"{row.exchange}:{row.tradingsymbol}"
+
+
+@dataclass(slots=True)
+class Traded:
+    """What the day's order book has traded in one instrument and product: units, signed, and when last."""
+
+    units: int = 0
+    last: datetime = datetime.min
+
+
+def traded_by(book: Iterable[OrderUpdate]) -> dict[Slot, Traded]:
+    found: dict[Slot, Traded] = {}
+    for row in book:
+        if row.filled_quantity:
+            one = found.setdefault((_key(row), row.product), Traded())
+            one.units += Side(row.transaction_type).sign * row.filled_quantity
+            one.last = max(one.last, *(at for at in (row.exchange_time, row.order_time) if at is not None))
+    return found
+
+
+def certain(position: Position, traded: Traded | None, now: datetime) -> int:
+    """What may be closed of a position that Kite shows. Shortly after a trade it may lag behind the order book, and
+    nothing is to be sold twice: what both say."""
+    if traded is None or now - traded.last >= _LAG:
+        return position.quantity
+    by_book = position.overnight_quantity + traded.units
+    if position.quantity * by_book <= 0:
+        return 0
+    return min(position.quantity, by_book) if by_book > 0 else max(position.quantity, by_book)
+
+
+def unseen(positions: Iterable[Position], traded: dict[Slot, Traded], now: datetime) -> list[str]:
+    """What the order book has just opened or closed, and the positions do not show: a text each."""
+    shown = {(_key(row), row.product): row for row in positions}
+    found = []
+    for (key, product), one in traded.items():
+        row = shown.get((key, product))
+        ours = one.units + (row.overnight_quantity if row is not None else 0)
+        theirs = row.quantity if row is not None else 0
+        from_holdings = ours < 0 and product in DELIVERED
+        if not theirs and ours and not from_holdings and now - one.last < _LAG:
+            found.append(f"position {ours:g} {key} {product}, which Kite's positions do not show yet")
+    return found
 
 
 def _is_to_close(row: Position) -> bool:

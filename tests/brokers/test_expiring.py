@@ -94,7 +94,7 @@ def run(kite_exchange: Any, tmp_path: Any) -> Any:
             lot_sizes={"RELIANCE": 250} if SHARE in keys and len({OWN, OWN_CALL} & {*keys}) else {},
         )
         keep = {"broker.default_product": "NRML", "broker.capital": 1e8, "broker.charges": charges}
-        keep |= {"risk.enabled": False, "broker.physical_days": more.pop("physical_days", 0)}
+        keep |= {"risk.enabled": False, "broker.square_off": None, "broker.physical_days": more.pop("physical_days", 0)}
         store = KiteStore(mode=mode if mode != "backtest" else "paper", config=kite_exchange.config(**keep),
                           confirm=USER)  # fmt: skip
         if mode == "backtest":

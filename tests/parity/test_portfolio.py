@@ -56,7 +56,9 @@ def test_portfolios_are_equal_to_the_last_bit(exchange: Exchange, tmp_path: Any,
     made = candles()
     day = datetime.combine(next(iter(made.values())).first.date(), datetime.min.time())
     found = {
-        mode: run(mode, Keeps, made, day, exchange, tmp_path, config={"broker.charges": charges})
+        mode: run(
+            mode, Keeps, made, day, exchange, tmp_path, config={"broker.charges": charges, "broker.square_off": None}
+        )
         for mode in ("backtest", "paper", "live")
     }
     assert_same(found)

@@ -1,0 +1,60 @@
+"""What an account's books say of a position while they disagree: nothing is sold twice, nothing is left unseen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from btkite.values import OrderUpdate, Position
+from btkite.watch.sweeping import certain, traded_by, unseen
+
+NOW = datetime(2026, 11, 18, 10, 0)
+SLOT = ("NSE:INFY", "MIS")
+
+
+def position(quantity: int, overnight: int = 0, product: str = "MIS") -> Position:
+    return Position("NSE", "INFY", product, quantity, 100.0, overnight)
+
+
+def order(number: int, side: str, filled: int, ago: int, product: str = "MIS") -> OrderUpdate:
+    return OrderUpdate(
+        order_id=str(number), status="COMPLETE", exchange="NSE", tradingsymbol="INFY", transaction_type=side,
+        product=product, quantity=filled, filled_quantity=filled, exchange_time=NOW - timedelta(seconds=ago),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("shown", "orders", "expected"),
+    [
+        (position(10), [order(1, "BUY", 10, 500)], 10),
+        (position(10), [order(1, "BUY", 10, 500), order(2, "SELL", 10, 3)], 0),  # sold a moment ago by the run
+        (position(10), [order(1, "BUY", 10, 500), order(2, "SELL", 4, 3)], 6),
+        (position(4), [order(1, "BUY", 10, 3)], 4),  # the rest is not shown yet
+        (position(10), [order(1, "BUY", 10, 500), order(2, "SELL", 10, 90)], 10),  # no lag lasts so long
+        (position(-10), [order(1, "SELL", 10, 500), order(2, "BUY", 10, 3)], 0),
+        (position(-10), [order(1, "SELL", 10, 500), order(2, "BUY", 7, 3)], -3),
+        (position(5, overnight=5), [], 5),
+        (position(8, overnight=5), [order(1, "BUY", 3, 3)], 8),
+        (position(-6), [order(1, "BUY", 6, 3)], 0),  # they contradict each other: it is looked at again
+    ],
+)
+def test_what_both_books_say_may_be_closed(shown: Position, orders: list[OrderUpdate], expected: int) -> None:
+    assert certain(shown, traded_by(orders).get(SLOT), NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("positions", "orders", "told"),
+    [
+        ([], [order(1, "BUY", 10, 3)], 1),
+        ([position(0)], [order(1, "SELL", 10, 3)], 1),
+        ([position(0)], [order(1, "BUY", 10, 500), order(2, "SELL", 10, 3)], 0),
+        ([position(10)], [order(1, "BUY", 10, 3)], 0),  # told as a position
+        ([position(0)], [order(1, "BUY", 10, 90)], 0),  # converted, or closed elsewhere
+        ([], [order(1, "SELL", 10, 3, product="CNC")], 0),  # from holdings
+        ([], [order(1, "BUY", 10, 3, product="CNC")], 1),
+    ],
+)
+def test_what_the_positions_do_not_show_yet_is_still_open(positions: Any, orders: Any, told: int) -> None:
+    assert len(unseen(positions, traded_by(orders), NOW)) == told
