@@ -19,6 +19,7 @@ import backtrader as bt
 
 from ..log import get_logger
 from ..orders.exits import Exit, choose, gone_off, traded
+from ..orders.groups import Cancel
 from ..orders.progress import Progress
 from ..values import Fill, OrderUpdate
 from . import translate
@@ -249,8 +250,15 @@ class Exits(Seeing):
 
     def _unsettled_group(self, mates: Iterable[Any]) -> bool:
         """Whether their group still wants something of one of them: after a restart it is done when the account was
-        read. Until then a sibling that is to go, or to become smaller, is nobody's to stand for."""
-        return any(self._broker.groups.wanted(mate.ref) for mate in mates)
+        read. Until then a sibling that is to go, or to become smaller, is nobody's to stand for. Later it is asked for
+        at once; what Kite has refused of it keeps no stop waiting: a swap carries the right size."""
+        wanted = [action for mate in mates for _, action in self._broker.groups.wanted(mate.ref)]
+        return any(isinstance(one, Cancel) for one in wanted) or bool(wanted and not self._broker.is_settled)
+
+    def before_end(self) -> None:
+        if not self.sight.over:
+            self._failed.clear()  # what Kite did not take a while ago it may take now, and there is no later
+        super().before_end()
 
     def _pauses(self, carrier: Any, order: Any) -> bool:
         """Whether a change that has failed is not to be tried again yet. While the price is beyond the stop there is

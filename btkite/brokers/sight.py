@@ -79,7 +79,8 @@ class Sight:
         ``ask``: there is a session."""
         pace = max(1.0, speed)
         ages = {key: now - self._at.setdefault(key, now) for key in keys}
-        old = {key for key, bare in keys.items() if bare and ages[key] >= OLD * pace}
+        # Who was blind is so until a price comes: that the stop is there makes the old price no newer.
+        old = {key for key, bare in keys.items() if ages[key] >= OLD * pace and (bare or not self.trusts(key))}
         self._blind = frozenset(old.union(stale))
         self._all = silent
         # While the stop is there, a quiet instrument is none of ours; that of a silent feed may have gone off.

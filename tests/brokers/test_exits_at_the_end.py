@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from btkite.runs import words
-from tests.brokers.scene import CALM
-from tests.brokers.test_exits import BACK, HOLD, LONG, NEAR, bracket, ends, exits, run
+from tests.brokers.scene import CALM, Order
+from tests.brokers.test_exits import BACK, HOLD, LONG, NEAR, NO, bracket, ends, exits, run
 from tests.brokers.wire import TIMED_OUT, done_but, lost, passes
 
 STOOD = [*LONG[:4], NEAR, HOLD, HOLD, CALM]
@@ -101,3 +101,30 @@ def test_where_only_a_target_is_left_it_stays(live):
 def test_where_the_market_is_at_its_end_nothing_is_changed_any_more(live):
     run(live, STOOD[:-1], {2: bracket()})
     assert exits(live) == [("LIMIT", "OPEN", 10, 0)]
+
+
+def grows(live: Any, refused: int, rows: Any, plan: Any) -> Any:
+    """The target stands for 4 when the other 6 of its entry fill, and Kite refuses so many changes."""
+    flat = (102.7,) * 4
+
+    def sold(units: int) -> Any:
+        return lambda s: live.exchange.steer.put_depth("NSE:TEST", sell=[(102.6, units)]) and None
+
+    live.middle.on("PUT", *[lost(NO)] * refused)
+    entered = bracket(exectype=Order.Limit, price=102.6)
+    day = [*[flat] * 4, (102.7, 102.8, 102.7, 102.8), (102.8,) * 4, *rows]
+    return run(live, day, {2: entered, 3: sold(4), 6: sold(6), **plan})
+
+
+def test_what_kite_refused_a_while_ago_is_asked_again_when_the_run_ends(live):
+    grows(live, 5, [(102.75,) * 4, CALM], {7: ends})
+    assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
+
+
+def test_a_size_that_kite_refuses_keeps_no_stop_waiting(live):
+    """The next try of it is a minute away, and the price is beyond the stop."""
+    rows = [(102.75,) * 4, (102.7, 102.7, 95.0, 95.0), *[(95.0 - n, 95.0 - n, 94.0 - n, 94.0 - n) for n in range(3)]]
+    seen: list[Any] = []
+    ran = grows(live, 6, rows, {8: lambda s: seen.append(exits(live))})
+    assert seen == [[("MARKET", "OPEN", 10, 0)]]
+    assert ran.position.size == live.held() == 0

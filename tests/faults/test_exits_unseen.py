@@ -100,6 +100,9 @@ def test_where_prices_do_not_come_the_stop_is_back_and_trades_without_us(tmp_pat
         until(lambda: is_stop(the_exit(running)), "the stop is back")
         back = to_ist(datetime.fromisoformat(the_exit(running)["history"][-1]["order_timestamp"]))
         assert back - since <= WITHIN
+        sent = len(running.asked("PUT", "/orders"))
+        running.passes(5)
+        assert len(running.asked("PUT", "/orders")) == sent, "it stays until a price comes"
         running.steer.put_price(SYMBOLS[0], round(target * 0.97, 1), volume=100)
         until(lambda: the_exit(running)["status"] == "COMPLETE", "the stop has traded")
         until(lambda: not any(row["quantity"] for row in running.steer.positions()), "the position is closed")
