@@ -23,7 +23,7 @@ demo: $(STAMP)  ## one strategy on history, on paper and live, on the built-in e
 	@$(BIN)/btkite demo
 
 test: $(STAMP)  ## all tests
-	@$(BIN)/python -m pytest -n $(JOBS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 far: $(STAMP)  ## all tests, on other days and in another time zone (fewer made-up strategies)
 	@for day in 2027-03-01 2031-01-15; do \

@@ -16,13 +16,13 @@ from tests.parity.tally import KINDS, Tally
 from tests.parity.three import assert_same, run
 
 SOAK = bool(os.environ.get("BTKITE_SOAK"))
-EXAMPLES = int(os.environ.get("BTKITE_EXAMPLES", 2000 if SOAK else 170))
+EXAMPLES = int(os.environ.get("BTKITE_EXAMPLES", 2000 if SOAK else 100))
 GENERATED = settings(
     max_examples=EXAMPLES,
     phases=(Phase.explicit, Phase.generate),  # each example runs a market three times: shrinking takes too long
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-"""Three tests of 170: a little over 500 strategies."""
+"""Three tests of so many; other strategies every time, so that a few runs are thousands."""
 
 
 def all_modes(strategy, data, day, exchange, tmp_path, **more):
