@@ -279,6 +279,7 @@ class Truth(Outside):
         """Not again what positions have shown before the order book did."""
         if order_id:
             units -= self._known_of((key, product), units, to_seconds(when))
+            self._lately = [*self._of_late(), ((key, product), self.now, units)]
         if units:
             super().outside(key, product, units, price, when, order_id, ours=ours)
 
@@ -394,7 +395,7 @@ class Truth(Outside):
         self._make_way(order)
 
     def filled(self, order: Any, quantity: int, price: float, when: int, order_id: str = "") -> None:
-        if order_id:
+        if order_id and not order.info.get("foreign"):  # what is followed was noted with what is not
             slot, way = (self.instrument_of_order(order).key, self.product_of_order(order)), 1 if order.isbuy() else -1
             self._lately = [*self._of_late(), (slot, self.now, way * quantity)]
         super().filled(order, quantity, price, when, order_id)

@@ -9,7 +9,7 @@ and GTTs are left alone, and so is a delivery position that is a sale from holdi
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -131,10 +131,11 @@ class Sweep:
                 desk.submit(Cancel(self._ref(), row.order_id, row.variety, row.parent_order_id or None))
         held = [row for row in positions if _is_to_close(row)]
         traded = traded_by(book)
+        agreed = in_step(positions, traded)
         busy = {(_key(row), row.product) for row in living} | {one.slot for one in self._closing.values() if one.doubt}
         for position in held:
             slot = (_key(position), position.product)
-            left = certain(position, traded.get(slot), now)
+            left = position.quantity if slot[0] in agreed else certain(position, traded.get(slot), now)
             if slot not in busy and left:
                 self._close(desk, position, left)
         orders = [f"order {row.order_id} {_key(row)}" for row in living]
@@ -275,16 +276,26 @@ def certain(position: Position, traded: Traded | None, now: datetime) -> int:
     return min(position.quantity, by_book) if by_book > 0 else max(position.quantity, by_book)
 
 
-def unseen(positions: Iterable[Position], traded: dict[Slot, Traded], now: datetime) -> list[str]:
+def in_step(positions: Iterable[Position], traded: Mapping[Slot, Traded]) -> set[str]:
+    """Instruments in which both books agree, whatever was converted from one product to another: no trade does that."""
+    gaps: dict[str, int] = {}
+    for row in positions:
+        gaps[_key(row)] = gaps.get(_key(row), 0) + row.quantity - row.overnight_quantity
+    for (key, _), one in traded.items():
+        gaps[key] = gaps.get(key, 0) - one.units
+    return {key for key, gap in gaps.items() if not gap}
+
+
+def unseen(positions: Iterable[Position], traded: Mapping[Slot, Traded], now: datetime) -> list[str]:
     """What the order book has just opened or closed, and the positions do not show: a text each."""
     shown = {(_key(row), row.product): row for row in positions}
-    found = []
+    agreed, found = in_step(shown.values(), traded), []
     for (key, product), one in traded.items():
         row = shown.get((key, product))
         ours = one.units + (row.overnight_quantity if row is not None else 0)
         theirs = row.quantity if row is not None else 0
         from_holdings = ours < 0 and product in DELIVERED
-        if not theirs and ours and not from_holdings and now - one.last < _LAG:
+        if key not in agreed and not theirs and ours and not from_holdings and now - one.last < _LAG:
             found.append(f"position {ours:g} {key} {product}, which Kite's positions do not show yet")
     return found
 

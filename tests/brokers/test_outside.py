@@ -294,3 +294,13 @@ def test_purchases_that_rest_take_nothing_from_what_may_be_sold(live):
     ran = live.run(LONG, plan, settings=settings(), **DELIVERY)
     assert [ran.story(n)[-1] for n in range(3)] == ["Completed", "Accepted", "Completed"]
     assert shares(live) == 50
+
+
+def test_ignore_positions_that_show_others_trade_late_let_no_exit_turn_the_account_round(live):
+    """They sold what we hold; positions are 80 s old, and were taken for others' who had bought it back."""
+    lag = {"kind": "stale_positions", "times": None, "args": {"seconds": 80.0}}
+    reads = lambda s: s.broker._read_account() and None  # noqa: E731  # as the timer does, and every reconnect
+    plan = {2: buy(size=10), 5: outside(live, "SELL", 10), 6: reads, 7: lambda s: s.close()}
+    ran = live.run(LONG, plan, settings={"faults": [lag]}, **IGNORE)
+    assert "would turn it round" in ran.given[1].info.denied
+    assert live.held() == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from btkite.values import OrderUpdate, Position
-from btkite.watch.sweeping import certain, traded_by, unseen
+from btkite.watch.sweeping import certain, in_step, traded_by, unseen
 
 NOW = datetime(2026, 11, 18, 10, 0)
 SLOT = ("NSE:INFY", "MIS")
@@ -54,7 +54,17 @@ def test_what_both_books_say_may_be_closed(shown: Position, orders: list[OrderUp
         ([position(0)], [order(1, "BUY", 10, 90)], 0),  # converted, or closed elsewhere
         ([], [order(1, "SELL", 10, 3, product="CNC")], 0),  # from holdings
         ([], [order(1, "BUY", 10, 3, product="CNC")], 1),
+        # bought as MIS, converted, sold as NRML: flat
+        ([position(0), position(0, product="NRML")], [order(1, "BUY", 10, 9), order(2, "SELL", 10, 3, "NRML")], 0),
     ],
 )
 def test_what_the_positions_do_not_show_yet_is_still_open(positions: Any, orders: Any, told: int) -> None:
     assert len(unseen(positions, traded_by(orders), NOW)) == told
+
+
+def test_a_conversion_is_no_lag() -> None:
+    """10 of 15 held over night became MIS, and 5 were bought just now: both books agree on 20."""
+    rows = [position(10), position(10, overnight=15, product="NRML")]
+    bought = [order(1, "BUY", 5, 3, product="NRML")]
+    assert in_step(rows, traded_by(bought)) == {"NSE:INFY"}
+    assert in_step(rows[:1], traded_by(bought)) == set()
