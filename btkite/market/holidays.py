@@ -50,12 +50,12 @@ def read_list(text: str, exchange: str, known: Calendar) -> list[ExceptionRow]:
 
 
 def covers(rows: Iterable[ExceptionRow]) -> int | None:
-    """The year of which this is the whole list of an equity exchange; None if it is a part of one.
+    """The year of which this is NSE's whole list; None if it is a part of one, or another exchange's: NSE's speaks for
+    the others (:mod:`.overlay`), and none of theirs for NSE.
 
     :raises ConfigError: if a year's list lacks a day that is always closed.
     """
-    equity = [row for row in rows if row.exchange in ("NSE", "BSE")]
-    closed = {row.date for row in equity if row.kind in ("closed", "muhurat")}
+    closed = {row.date for row in rows if row.exchange == "NSE" and row.kind in ("closed", "muhurat")}
     years = {day.year for day in closed}
     if len(years) != 1 or len(closed) < FULL_YEAR:
         return None

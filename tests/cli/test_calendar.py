@@ -123,6 +123,18 @@ def test_a_list_of_a_year_beyond_the_next_does_not_vouch_for_the_one_between(btk
     assert "the calendar holds until 2026-12-31" in out
 
 
+def test_another_exchanges_list_does_not_vouch_for_nse(btkite: Btkite, tmp_path: Path) -> None:
+    """BSE's list closes BSE alone: NSE would be taken for open on every holiday of a year that nobody told it."""
+    code, out, err = btkite("calendar", "import", listed(tmp_path, LIST), "--exchange", "BSE")
+    assert (code, err) == (0, "")
+    assert "9 rows; the calendar holds until 2026-12-31" in out
+    known = almanac.observe(load())
+    assert known.session("BSE", date(2027, 3, 22)) is None
+    session = known.session("NSE", date(2027, 3, 22))
+    assert session is not None
+    assert not session.verified
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [("", "this is no table"), ("Date,Holiday\nsoon,Holi\n", "no date that is understood"), ("<html>", "CSV")],
