@@ -45,7 +45,6 @@ soak: $(STAMP)  ## thousands of made-up strategies through the three modes, with
 	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/checks -s
 	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/faults/test_placement.py tests/faults/test_scenario_15.py
 	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/faults/test_scenario_03.py tests/faults/test_scenario_05.py tests/faults/test_scenario_06.py tests/faults/test_scenario_07.py tests/faults/test_scenario_12.py
-	@BTKITE_SOAK=1 $(BIN)/python -m pytest tests/test_real_year.py
 
 clean:  ## forget the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info .hypothesis .mypy_cache .ruff_cache

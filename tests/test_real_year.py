@@ -3,7 +3,6 @@ the calendar says."""
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime
 from typing import Any
 
@@ -12,19 +11,39 @@ import pandas as pd
 import pytest
 
 from btkite.market.calendar import shipped
+from btkite.risk.rules import RULES
 from btkite.series import Candles
 from btkite.testing import run_strategy
 from tests import shared
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 
-EVERY_RULE = {
+EVERY_RULE: dict[str, Any] = {  # wide, so that bars are traded and each is looked at again and again
     "max_position_pct": 50,
+    "max_position_value": 60_000,
+    "max_position_quantity": 10,
     "max_order_value": 60_000,
+    "max_gross_exposure": 90_000,
+    "max_gross_exposure_pct": 90,
+    "max_net_exposure": 90_000,
+    "max_net_exposure_pct": 90,
+    "max_open_positions": 3,
+    "max_margin_use_pct": 90,
+    "price_collar_pct": 20,
+    "duplicate_window": 30,
+    "max_orders_per_minute": 5,
+    "max_daily_trades": 40,
+    "max_daily_trades_per_symbol": 40,
     "max_daily_loss": 20_000,
     "max_daily_loss_pct": 20,
-    "max_daily_trades": 40,
+    "max_loss_streak": 9,
+    "max_drawdown_pct": 90,
     "max_portfolio_loss_pct": 90,
+    "reduce_at_pct": 90,
+    "allowed_symbols": ["NSE:*"],
+    "allowed_products": ["MIS"],
+    "allowed_hours": ["09:15-19:15"],
+    "no_entries_after": "19:15",
 }
 GAPS = {date(2022, 1, 21): 13, date(2022, 3, 7): 40}  # minutes that the index's feed lacks
 
@@ -53,11 +72,23 @@ def minutes_of_2022() -> Candles:
     )
 
 
+def test_every_rule_is_on() -> None:
+    assert set(RULES) == {f"risk.{name}" for name in EVERY_RULE} - {"risk.reduce_at_pct"}
+
+
+def judged(outcome: Any) -> None:
+    """The rules were asked, and let trades happen."""
+    gate = outcome.strategy.broker.gate
+    assert gate.judged > gate.denied
+    assert {rule.key for rule in gate.rules} >= set(RULES)
+
+
 def test_every_day_of_the_daily_series_is_seen_at_its_close() -> None:
     folder = shared.ROOT / "data" / "daily"
     symbols = sorted(path.name.removesuffix("_day.csv") for path in folder.glob("*_day.csv")) or ["RELIANCE"]
     series = {f"NSE:{symbol}": shared.days(symbol) for symbol in symbols}
     outcome = run_strategy(SeesAll, series, risk=EVERY_RULE)
+    judged(outcome)
     first, last = date(2020, 7, 14), date(2026, 1, 9)
     closes = [session.close for session in shipped().sessions("NSE", first, last)]
     for key, candles in series.items():
@@ -66,10 +97,10 @@ def test_every_day_of_the_daily_series_is_seen_at_its_close() -> None:
         assert seen == closes, key
 
 
-@pytest.mark.skipif(not os.environ.get("BTKITE_SOAK"), reason="a year of minutes takes a minute: make soak")
 def test_every_minute_of_a_year_is_seen_and_none_is_lost() -> None:
     candles = minutes_of_2022()
     outcome = run_strategy(SeesAll, {"NSE:NIFTY 50": candles}, risk=EVERY_RULE)
+    judged(outcome)
     (seen,) = outcome.strategy.seen.values()
     assert len(seen) == len(candles)
     by_day: dict[date, list[datetime]] = {}
