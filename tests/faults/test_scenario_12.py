@@ -1,6 +1,7 @@
 """Scenario 12: a hundred buys at once, at an exchange that counts ten a calendar second of its own, skewed clock.
 
-The rest of the scenario, every rule of an order's shape, is in tests/brokers/test_governor.py."""
+The rest of the scenario, every rule of an order's shape, is in tests/brokers/test_permitted.py, test_banding.py,
+test_slices.py and test_modification_cap.py."""
 
 from __future__ import annotations
 
