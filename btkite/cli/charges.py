@@ -55,15 +55,24 @@ def charges(
     from ..market.charges import Order, ZerodhaCharges
     from ..market.naming import described
     from ..market.notes import contract_note
+    from ..symbols import contract
     from ..values import Side
 
     config = call_of(ctx).config()
     if not 0 < price < float("inf"):
         raise ConfigError(f"PRICE must be above zero, not {price:g}")
+    if multiplier is not None and not 0 < multiplier < float("inf"):
+        raise ConfigError(f"--multiplier must be above zero, not {multiplier:g}")
     day = _day(on) if on else SystemClock().now().date()
     instrument = described(parse_key(symbol, config.broker.default_exchange), multiplier=multiplier)
     if instrument.segment == "INDICES":
         raise ConfigError(f"{instrument.key} is an index and cannot be traded: name a future or an option on it")
+    shares = instrument.exchange in ("NSE", "BSE")
+    if shares and contract(instrument.tradingsymbol) is not None:
+        raise ConfigError(f"{instrument.key} has a contract's name, and shares are on NSE and BSE: name NFO or BFO")
+    if security != "share" and not (instrument.exchange == "BSE" or (shares and not security.startswith("bse_"))):
+        what = "a share on BSE" if security.startswith("bse_") else "a fund on NSE or BSE"
+        raise ConfigError(f"--security {security} is said of {what}, and not of {instrument.key}")
     named = product.upper() if product else default_product(instrument, config.broker.default_product)
     terms = terms_of(config.client)
     order = Order(instrument, Side(side.upper()), named, [(quantity, price)], security)

@@ -67,6 +67,11 @@ def test_a_fund_is_named_as_one(capsys: pytest.CaptureFixture[str]) -> None:
         (["MCX:UNHEARD26NOVFUT", "buy", "1", "100"], "give its multiplier"),
         (["NFO:NIFTY", "buy", "1", "100"], "says no contract"),
         (["LSE:VOD", "buy", "1", "100"], "names no instrument"),
+        (["NFO:NIFTY26NOVFUT", "buy", "65", "100", "--multiplier", "-1"], "--multiplier must be above zero, not -1"),
+        (["MCX:UNHEARD26NOVFUT", "buy", "1", "100", "--multiplier", "nan"], "--multiplier must be above zero"),
+        (["NSE:NIFTY26NOVFUT", "buy", "65", "24000"], "has a contract's name"),
+        (["NSE:INFY", "buy", "1", "100", "--security", "bse_X"], "is said of a share on BSE"),
+        (["NFO:NIFTY26NOVFUT", "buy", "65", "100", "--security", "equity_etf"], "is said of a fund on NSE or BSE"),
     ],
 )
 def test_what_cannot_be_charged_is_one_sentence(
