@@ -352,6 +352,8 @@ class Calendar:
         if len(times) == len(known):
             windows = self._windows(exchange, day, instrument_class, kind, row.kind, _parts(day, *times))
         if windows is None:
+            if kind != "continuous" and self._regular_hours(exchange, day, instrument_class, kind) is None:
+                return None  # unknown hours are still not those of a window that the exchange does not have
             return Session(exchange, day, (), row.kind, False, verified, row.note, row.source)
         return Session(exchange, day, windows, row.kind, True, verified, row.note, row.source) if windows else None
 

@@ -14,6 +14,7 @@ from btkite.errors import ConfigError, DataError
 from btkite.exchange import hours as exchange_hours
 from btkite.market.calendar import EXCHANGES, Calendar, ExceptionRow, calendar, us_daylight_saving
 from btkite.market.intervals import Interval
+from btkite.market.sessions import SessionKind
 
 moments = st.datetimes(datetime(2016, 1, 1), datetime(2027, 3, 1))
 exchanges = st.sampled_from(EXCHANGES)
@@ -227,6 +228,12 @@ def test_unknown_hours_are_refused_not_guessed(exchange: str, day: str) -> None:
     assert not any(calendar().is_open(exchange, datetime.combine(session.date, time(hour))) for hour in range(24))
     with pytest.raises(DataError, match=f"hours of {exchange} on {day}"):
         _ = session.open
+
+
+@pytest.mark.parametrize(("exchange", "kind"), [("NFO", "closing_auction"), ("CDS", "pre_open"), ("MCX", "post_close")])
+def test_unknown_hours_bring_no_window_that_the_exchange_has_not(exchange: str, kind: SessionKind) -> None:
+    assert calendar().session(exchange, date(2026, 11, 8)) is not None
+    assert calendar().session(exchange, date(2026, 11, 8), kind=kind) is None
 
 
 def test_a_special_day_has_the_other_windows_at_their_distances() -> None:
