@@ -97,11 +97,12 @@ def kill(
     clock: Clock | None = None,
     patience: timedelta = _PATIENCE,
 ) -> list[Killed]:
-    """Engage the kill switch of an account, and wait, at most ``patience``, until its run has done what that asks.
+    """Engage the kill switch of an account, and wait, at most ``patience``, until its run has done what that asks. A
+    ``reason`` of blanks is none: a kill is never refused for the want of one.
 
     :raises ConfigError: if there is no such account.
     """
-    clock = clock or SystemClock()
+    clock, reason = clock or SystemClock(), reason.strip() or "btkite kill"
     found = places(mode, config, endpoint, purpose="killed")
     set_now = {place: KillSwitch(place.kill).engage(reason, clock.now(), flatten=flatten) for place in found}
     running = [place for place in found if standing(place, clock).is_running]

@@ -85,6 +85,11 @@ def test_without_a_run_the_next_one_starts_halted(btkite: Btkite, alone: Path) -
     assert [path.name for path in alone.iterdir()] == ["kill"]  # no lock was taken, no journal made
 
 
+def test_a_kill_is_not_refused_for_want_of_a_reason(btkite: Btkite, alone: Path) -> None:
+    assert "is engaged (btkite kill, since " in btkite("kill", "--reason", " ")[1]
+    assert KillSwitch(alone / "kill").reason.startswith("btkite kill, since ")
+
+
 def test_a_second_kill_changes_nothing_and_says_so(btkite: Btkite, alone: Path) -> None:
     btkite("kill", "--reason", "first")
     before = (alone / "kill").read_bytes()
