@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from btkite.risk.gate import RiskGate
 from btkite.risk.ledger import Ledger
-from btkite.risk.rules import build_rules
+from btkite.risk.rules import RULES, build_rules
 from btkite.values import Instrument, OrderType, Proposal, Side
 
 SYMBOLS = tuple(Instrument("NSE", name) for name in ("A", "B", "C"))
@@ -41,6 +41,15 @@ LIMITS = {
     "max_loss_streak": 2,
     "loss_streak_pause": 2,
     "max_daily_loss": 200.0,
+    "max_daily_loss_pct": 0.015,
+    "max_drawdown_pct": 0.02,
+    "max_portfolio_loss_pct": 0.025,
+    "max_gross_exposure_pct": 0.38,
+    "max_net_exposure_pct": 0.27,
+    "allowed_symbols": ("NSE:A", "NSE:[BX]"),
+    "allowed_products": ("MIS", "NRML"),
+    "allowed_hours": ("09:15-09:17", "09:20-09:25"),
+    "no_entries_after": "09:21",
 }
 HAIR = 0.005
 
@@ -66,6 +75,8 @@ class Naive:
     realized: float = 0.0
     day_began: float = 0.0
     stopped: bool = False
+    best: float = 0.0
+    latched: bool = False
     orders: dict[int, Rests] = field(default_factory=dict)
     entries: dict[str, dict[int, str]] = field(default_factory=dict)  # by name: each order's symbol
     given: list[tuple[datetime, int]] = field(default_factory=list)
@@ -156,13 +167,33 @@ class Naive:
             "max_loss_streak": losing < on.get("max_loss_streak", 0)
             or not self.results
             or now >= self.results[-1][1] + timedelta(minutes=on.get("loss_streak_pause", 30)),
-            "max_daily_loss": not self.stopped and self.day_began - self.gained() <= on.get("max_daily_loss", 0) + HAIR,
+            "max_daily_loss": not self.stopped,
+            "max_daily_loss_pct": not self.stopped,
+            "max_drawdown_pct": not self.latched,
+            "max_portfolio_loss_pct": not self.latched,
+            "max_gross_exposure_pct": gross <= value * on.get("max_gross_exposure_pct", 0) / 100 + HAIR,
+            "max_net_exposure_pct": net <= value * on.get("max_net_exposure_pct", 0) / 100 + HAIR,
+            "allowed_symbols": key in ("NSE:A", "NSE:B"),
+            "allowed_products": order.product in ("MIS", "NRML"),
+            "allowed_hours": not START.replace(minute=17).time() < now.time() < START.replace(minute=20).time()
+            and now.time() <= START.replace(minute=25).time(),
+            "no_entries_after": now.time() <= START.replace(minute=21).time(),
         }
         return all(passes for limit, passes in checks.items() if limit in on), False
 
     @staticmethod
     def look(order: Proposal) -> tuple[Any, ...]:
-        return order.instrument.key, order.side, order.quantity, order.order_type, order.price
+        return order.instrument.key, order.side, order.quantity, order.order_type, order.product, order.price
+
+    def looked(self) -> None:
+        """What is lost, after a mark or a fill: a limit that is passed stays so, for the day or for good."""
+        now, on, never = self.gained(), self.on, float("inf")
+        self.best = max(self.best, now)
+        lost = self.day_began - now
+        most = (CAPITAL + self.day_began) * (on.get("max_daily_loss_pct") or never) / 100
+        self.stopped = self.stopped or lost > min(on.get("max_daily_loss", never), most) + HAIR
+        fallen = self.best - now > (CAPITAL + self.best) * on.get("max_drawdown_pct", never) / 100 + HAIR
+        self.latched = self.latched or fallen or -now > CAPITAL * on.get("max_portfolio_loss_pct", never) / 100 + HAIR
 
     def took(self, order: Proposal, *, change: bool, reduces: bool) -> None:
         old = self.orders.get(order.ref)
@@ -194,7 +225,8 @@ class Naive:
             return
         if not have or (have > 0) != (now > 0):
             self.average[key] = price
-            self.last[key] = price
+            if not have:  # else its last price is known
+                self.last[key] = price
         elif not closes:
             self.average[key] = (average * have + price * size) / now
         self.held[key] = now
@@ -221,6 +253,7 @@ prices = st.integers(320, 480).map(lambda quarter: quarter / 4)
 new = st.tuples(
     st.just("new"), st.sampled_from(SYMBOLS), st.sampled_from(list(Side)), st.integers(1, 14),
     st.sampled_from([0.0, 85.0, 90.0, 95.0, 100.0, 105.0, 110.25]), st.one_of(st.none(), st.none(), st.integers(0, 9)),
+    st.sampled_from(["MIS", "MIS", "NRML", "CNC"]),
 )  # fmt: skip
 steps = st.lists(
     st.one_of(
@@ -237,7 +270,7 @@ steps = st.lists(
     min_size=5,
     max_size=40,
 )  # fmt: skip
-chosen = st.lists(st.sampled_from(sorted(set(LIMITS) - {"loss_streak_pause"})), min_size=1, max_size=14, unique=True)
+chosen = st.lists(st.sampled_from(sorted(set(LIMITS) - {"loss_streak_pause"})), min_size=1, max_size=23, unique=True)
 
 
 class Both:
@@ -261,16 +294,17 @@ class Both:
         """As a broker does after every bar and fill."""
         self.book.observe()
         self.gate.watch()
-        lost, most = self.naive.day_began - self.naive.gained(), self.naive.on.get("max_daily_loss")
-        if most is not None and lost > most + HAIR:
-            self.naive.stopped = True
-        assert (self.book.stopped is not None) == self.naive.stopped
+        self.naive.looked()
+        assert (self.book.stopped is not None, self.book.latched is not None) == (
+            self.naive.stopped,
+            self.naive.latched,
+        )
 
     def living(self, number: int) -> int | None:
         refs = sorted(self.naive.orders)
         return refs[number % len(refs)] if refs else None
 
-    def new(self, symbol: Instrument, side: Side, quantity: int, price: float, mate: int | None) -> None:
+    def new(self, symbol: Instrument, side: Side, quantity: int, price: float, mate: int | None, product: str) -> None:
         """``mate``: one that works, with which it is to cancel one another."""
         self.ref += 1
         other = None if mate is None else self.living(mate)
@@ -278,7 +312,7 @@ class Both:
         self.judge(
             Proposal(
                 ref=self.ref, instrument=symbol, side=side, quantity=quantity,
-                order_type=OrderType.LIMIT if price else OrderType.MARKET, product="MIS", variety="regular",
+                order_type=OrderType.LIMIT if price else OrderType.MARKET, product=product, variety="regular",
                 price=price, reference_price=self.market[symbol.key], given=self.now, group=group,
             )
         )  # fmt: skip
@@ -300,8 +334,6 @@ class Both:
         if denial is None:
             assert self.book.is_exit(order.ref) == reduces
             self.naive.took(order, change=change, reduces=reduces)
-        elif denial.key == "risk.max_daily_loss":
-            self.naive.stopped = True
 
     def trade(self, number: int, units: int) -> None:
         ref = self.living(number)
@@ -340,6 +372,10 @@ class Both:
     def restart(self) -> None:
         self.book = Ledger.from_state(json.loads(json.dumps(self.book.state())))
         self.gate = RiskGate(self.rules, self.book)
+
+
+def test_every_limit_but_that_of_margins_is_read_twice() -> None:
+    assert {f"risk.{name}" for name in LIMITS} - {"risk.loss_streak_pause"} == set(RULES) - {"risk.max_margin_use_pct"}
 
 
 @settings(max_examples=int(os.environ.get("BTKITE_EXAMPLES", "400")), deadline=None)
