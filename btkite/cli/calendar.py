@@ -129,6 +129,11 @@ def import_(
         almanac.observe(config)
     kept = "nothing kept" if dry_run else f"kept in {path}"
     typer.echo(f"{len(rows)} rows{f', the whole of {year}' if year else ''}; the calendar holds until {until}; {kept}")
+    if year is not None and not any(row.exchange == "CDS" and row.date.year == year for row in (*held, *rows)):
+        typer.echo(
+            f"currency has more holidays, which this list of {year} has not: import NSE's list of that segment too, "
+            "with --exchange CDS and --exchange BCD, before you trade there"
+        )
     if unknown := [row for row in rows if row.kind == "muhurat" and row.open is None]:
         typer.echo(
             f"the hours of the muhurat session on {unknown[0].date} are not known: give them in calendar.overlay when "

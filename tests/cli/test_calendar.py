@@ -123,6 +123,19 @@ def test_a_list_of_a_year_beyond_the_next_does_not_vouch_for_the_one_between(btk
     assert "the calendar holds until 2026-12-31" in out
 
 
+def test_that_currency_has_holidays_of_its_own_is_said_until_they_are_there(btkite: Btkite, tmp_path: Path) -> None:
+    path = listed(tmp_path, LIST)
+    assert "currency has more holidays, which this list of 2027 has not" in btkite("calendar", "import", path)[1]
+    currency = listed(tmp_path, [*LIST, "2027-04-01,Annual bank closing"], "cd.csv")
+    for exchange in ("CDS", "BCD"):
+        assert btkite("calendar", "import", currency, "--exchange", exchange)[0] == 0
+    code, out, err = btkite("calendar", "import", path)
+    assert (code, err) == (0, "")
+    assert "currency has more" not in out
+    known = almanac.observe(load())
+    assert [known.session(name, date(2027, 4, 1)) is None for name in ("NSE", "CDS", "BCD")] == [False, True, True]
+
+
 def test_another_exchanges_list_does_not_vouch_for_nse(btkite: Btkite, tmp_path: Path) -> None:
     """BSE's list closes BSE alone: NSE would be taken for open on every holiday of a year that nobody told it."""
     code, out, err = btkite("calendar", "import", listed(tmp_path, LIST), "--exchange", "BSE")
