@@ -224,6 +224,8 @@ class Feeding:
         if self.data.live_from is None:
             self.data.live_from = to_seconds(moment)
         self.data.put_notification(self.data.LIVE)
+        while self._late:  # before the next one closes: a bar that comes after it would be too old
+            self.data.take_bar(self._late.popleft())
 
     def catch_up(self, now: datetime) -> bool:
         """The run is about to end: what the stream has not brought is fetched from history; False if nothing is
@@ -320,10 +322,6 @@ class Feeding:
                 self.data.take_bar(bar)
             else:
                 self._late.append(bar)
-        if self.state == "flowing" and self._late:
-            for bar in self._late:
-                self.data.take_bar(bar)
-            self._late.clear()
 
     # -- the link -------------------------------------------------------------------------------------
 

@@ -624,9 +624,14 @@ def test_bars_built_while_history_is_missing_follow_it_once(kite):
     one.feeding.deliver_history()
     one.wait(1)  # 09:22:31: the repair of the bar of 09:20 is overdue
     one.answer()
-    one.feeding.release(one.clock.now())
     assert one.ends == [at(19), at(20), at(21), at(22)]
     assert list(one.data._ready)[-1][4] == 50.0
+    for _ in range(2):
+        one.clock.advance(30)
+        one.tick(50.0)
+        one.feeding.close(one.clock.now(), 1.0, complete=False)
+    one.feeding.release(one.clock.now())
+    assert one.ends == [at(19), at(20), at(21), at(22), at(23)]
 
 
 def test_a_bar_that_lost_ticks_to_a_break_is_not_delivered_even_if_history_never_gets_it(kite):

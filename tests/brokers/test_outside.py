@@ -304,3 +304,12 @@ def test_ignore_positions_that_show_others_trade_late_let_no_exit_turn_the_accou
     ran = live.run(LONG, plan, settings={"faults": [lag]}, **IGNORE)
     assert "would turn it round" in ran.given[1].info.denied
     assert live.held() == 0
+
+
+def test_a_bracket_that_rests_takes_up_no_shares_that_are_held(live):
+    def rests(s):
+        return s.buy_bracket(size=20, price=80.0, stopprice=75.0, limitprice=110.0) and None
+
+    ran = live.run(LONG, {3: buy(size=10), 5: rests, 8: lambda s: s.close()}, settings=settings(), **DELIVERY)
+    assert ran.given[-1].getstatusname() == "Completed", ran.given[-1].info
+    assert (ran.position.size, shares(live)) == (0, 50)

@@ -192,3 +192,13 @@ def test_a_book_is_changed_by_nobody_later(exchange, tmp_path):
         go(exchange, tmp_path, Record(journal), DAY + timedelta(hours=9), strategy=Looks)
     assert max(sizes) >= (3, 1, 1)
     assert shared == []
+
+
+def test_of_two_sendings_under_one_tag_the_last_counts(tmp_path):
+    """An exit that left anew: the doubt counts from there, or it would be over at once after a restart."""
+    clock = ManualClock(datetime(2026, 11, 18, 9, 20))
+    with Journal(tmp_path / "journal.sqlite", clock) as journal:
+        journal.append("sending", {"tag": "T"})
+        clock.advance(95)
+        journal.append("sending", {"tag": "T"})
+        assert Record(journal).sent_at("T") == datetime(2026, 11, 18, 9, 21, 35)

@@ -715,3 +715,16 @@ def test_kiteconnects_private_methods_are_the_ones_we_wrapped(name: str) -> None
 
     source = inspect.getsource(getattr(KiteConnect, name))
     assert hashlib.sha256(source.encode()).hexdigest() == SOURCES[name]
+
+
+def test_a_late_refusal_of_the_old_token_says_nothing_of_the_new_one(rest: FakeRest, client: KiteClient) -> None:
+    client.guard(lambda error: None)
+
+    def slow(asked: Any) -> Reply:
+        client.believe("new-token")  # meanwhile
+        return error(403, "TokenException", "Incorrect `api_key` or `access_token`.")
+
+    rest.on("/user/profile", slow)
+    with pytest.raises(SessionExpired):
+        client.profile()
+    assert not client.refused
