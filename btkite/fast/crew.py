@@ -46,8 +46,9 @@ class Crew:
         cls = type(strategy)
         self.dates = strategy.lines.datetime.array
         self.extra = [line.array for line in strategy.lines.lines if line is not strategy.lines.datetime]
-        self.tell_cash = cls.notify_cashvalue is not bt.Strategy.notify_cashvalue
-        self.tell_fund = cls.notify_fund is not bt.Strategy.notify_fund
+        own = strategy.__dict__
+        self.tell_cash = "notify_cashvalue" in own or cls.notify_cashvalue is not bt.Strategy.notify_cashvalue
+        self.tell_fund = "notify_fund" in own or cls.notify_fund is not bt.Strategy.notify_fund
         self.notifies_itself = cls._notify is not bt.Strategy._notify
         self.indicators = strategy._lineiterators[LineIterator.IndType]
         self.known = len(self.indicators)

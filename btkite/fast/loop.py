@@ -133,7 +133,7 @@ class _Run:
         """Steps at which nobody but ``next()`` has a turn, from ``begin`` on; returns the first that is another's."""
         cerebro, fleet, turns, stamps = self.cerebro, self.fleet, self.turns, self.stamps
         feeds, own, seen = self.feeds[0], crew.cursor, crew.onlookers.cursor
-        step_forward, call = crew.dates.append, crew.strategy.next
+        step_forward, strategy = crew.dates.append, crew.strategy
         indicators, known = crew.indicators, crew.known
         first, second = turns.queues
         due, resting = min(turns.due, len(stamps)), bool(turns.resting)
@@ -143,7 +143,7 @@ class _Run:
                 return step
             turns.step = turns.shown = feeds.i = own.i = step
             step_forward(stamps[step])
-            call()
+            strategy.next()  # looked up each time: a strategy may set another one as its next
             if fleet.disturbed or cerebro._event_stop or len(indicators) != known:
                 self._after_next(crew, step, NEXT)
                 return step + 1
