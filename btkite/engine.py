@@ -164,6 +164,14 @@ class Cerebro(bt.Cerebro):
         if self._event_stop:
             self._hear_out()
 
+    def _runonce_old(self, runstrats: Any) -> None:
+        self._fall_back("oldsync is on")
+        super()._runonce_old(runstrats)
+
+    def _runnext_old(self, runstrats: Any) -> None:
+        self._fall_back("oldsync is on")
+        super()._runnext_old(runstrats)
+
     def _all_at_once(self, runstrats: Any) -> None:
         """backtrader's loop with the broker's turn before the lines move. Where there are fewer bars than an indicator
         needs, backtrader's vectors end in an IndexError; bar by bar, the run ends without a ``next()``."""
