@@ -11,6 +11,7 @@ from typing import Any
 
 import backtrader as bt
 from backtrader.comminfo import CommInfoBase
+from backtrader.position import Position
 
 from ..brokers.bars import BarRuleBroker
 from .clones import clone
@@ -37,6 +38,8 @@ def refuses(broker: Any) -> str:
         return f"{type(broker).__name__} has methods of its own making"
     if broker._cash_addition:
         return "cash was added before the first bar"
+    if any(position.size for position in broker.positions.values()):
+        return "a position was there before the first bar"
     return ""
 
 
@@ -131,6 +134,10 @@ class _Waking:
         self.turns.stop_skipping()
         super().setcommission(*args, **kwargs)  # type: ignore[misc]
 
+    def set_shortcash(self, shortcash: bool) -> None:
+        self.turns.stop_skipping()
+        super().set_shortcash(shortcash)  # type: ignore[misc]
+
     @property
     def cash(self) -> float:
         found: float = self.__dict__["cash"]
@@ -144,6 +151,16 @@ class _Waking:
 
 
 Waking = type("Waking", (_Waking,), {**{name: _valued(name) for name in _VALUED}})
+
+
+class _Watched:
+    """In front of a position's own class: who writes into it by hand ends the leaving out."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        turns = self.__dict__.get("turns")
+        if turns is not None and not turns.busy:
+            turns.stop_skipping()
+        object.__setattr__(self, name, value)
 
 
 class BarRuleTurns:
@@ -163,12 +180,15 @@ class BarRuleTurns:
         self.due = 0
         self.skips = True
         self.busy = False
-        self.resting: list[tuple[Any, float, float]] = []
+        self.resting: list[tuple[Any, ...]] = []
         self._extremes: dict[int, Extremes] = {}
         self._plain: dict[int, bool] = {}
         self.queues = (broker.submitted, broker.notifs)
         broker.__dict__["turns"] = self
         swap(broker, Waking)
+        broker.positions.default_factory = lambda: self._watch(Position())
+        for position in broker.positions.values():
+            self._watch(position)
         curve.order = lambda: list(broker.positions)
 
     def close(self) -> None:
@@ -179,12 +199,20 @@ class BarRuleTurns:
         if self.step >= 0:
             if self.valued != self.step:
                 self.value_now()
+            self.busy = True
             for data, position in broker.positions.items():
                 if position and self._is_plain(data):
                     position.adjbase = data.close[0]
                     position.datetime = data.datetime.datetime()
-        unswap(broker)
-        del broker.__dict__["turns"]
+        broker.positions.default_factory = Position
+        for held in (broker, *broker.positions.values()):
+            unswap(held)
+            held.__dict__.pop("turns", None)
+
+    def _watch(self, position: Any) -> Any:
+        swap(position, _Watched)
+        position.__dict__["turns"] = self
+        return position
 
     def serves(self, feeds: list[Any]) -> bool:
         """Whether the curve can value every feed's position."""
@@ -249,12 +277,15 @@ class BarRuleTurns:
             if due <= step + 1:
                 return
             created = order.created
-            resting.append((created, created.price, created.pricelimit))
+            resting.append((order, order.exectype, order.valid, created, created.price, created.pricelimit))
         self.due, self.resting = due, resting
 
     def has_changed(self) -> bool:
-        """Whether someone has written another price into a resting order."""
-        return any(created.price != price or created.pricelimit != limit for created, price, limit in self.resting)
+        """Whether someone has written another price, kind or end into a resting order."""
+        return any(
+            created.price != price or created.pricelimit != limit or order.exectype != kind or order.valid != valid
+            for order, kind, valid, created, price, limit in self.resting
+        )
 
     def _first(self, order: Any, step: int) -> int:
         """The first step at which something can happen to a pending order."""

@@ -92,11 +92,88 @@ class Reprices(Doing):
             self.resting.created.price = self.data.close[0] * 1.01
 
 
-@pytest.mark.parametrize("strategy", [SetsCash, AddsCash, Recommissions, Reprices])
+class Prolongs(Reprices):
+    """Gives a resting order another end, then another kind."""
+
+    def next(self) -> None:
+        Doing.next(self)
+        if len(self) == 36:
+            self.resting.valid = self.data.datetime[0]
+        if len(self) == 41:
+            self.resting = self.sell(exectype=bt.Order.Limit, price=self.data.close[0] * 2)
+        if len(self) == 44:
+            self.resting.exectype = bt.Order.Market
+
+
+class WritesAPosition(Doing):
+    def deed(self) -> None:
+        self.broker.positions[self.data].set(7, self.data.close[0])
+
+
+class WritesASize(Doing):
+    def deed(self) -> None:
+        self.position.size += 3
+
+
+class ShortsForNothing(Doing):
+    def deed(self) -> None:
+        self.broker.set_shortcash(False)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [SetsCash, AddsCash, Recommissions, Reprices, Prolongs, WritesAPosition, WritesASize, ShortsForNothing],
+)
 def test_money_and_orders_changed_by_hand_are_equal(strategy):
     for kind in (strategy, type("Silent", (strategy,), {"note_bar": lambda self, kind: None})):
         case = Case(THREE, "backtrader", (kind,), analyzers=ALL_ANALYZERS)
         assert by_us(case, "fast") == by_stock(case)
+
+
+class Turns(bt.Strategy):
+    """A machine of states: what ``next`` is changes as it goes."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def next(self) -> None:
+        if len(self) % 10 == 3:
+            self.next = self.out
+
+    def out(self) -> None:
+        self.seen.append(len(self))
+        if len(self) % 10 == 7:
+            del self.next
+
+
+class Assigns(bt.Strategy):
+    """Hears of money by what it has set on itself."""
+
+    def start(self) -> None:
+        self.seen: list[object] = []
+        self.notify_cashvalue = lambda cash, value: self.seen.append((len(self), cash, value))
+        self.notify_fund = lambda *money: self.seen.append((len(self), *money))
+
+
+@pytest.mark.parametrize("strategy", [Turns, Assigns])
+def test_methods_that_a_strategy_sets_on_itself_are_called(strategy):
+    case = Case(ONE, "backtrader", (strategy,))
+    fast = by_us(case, "fast")
+    assert len(fast["strategy 0 saw"]) > 20
+    assert fast == by_stock(case)
+
+
+class Inherits(Quiet):
+    def start(self) -> None:
+        super().start()
+        self.broker.positions[self.data].set(5, 100.0)
+
+
+def test_a_position_that_is_there_before_the_first_bar_takes_backtraders_loop():
+    case = Case(THREE, "backtrader", (Inherits,), analyzers=("DrawDown",))
+    stock = by_stock(case)
+    auto = by_us(case, "auto", ran="stock")
+    assert {name: auto[name] for name in stock} == stock
 
 
 class Stops(Doing):
@@ -170,6 +247,7 @@ class OwnBroker(bt.brokers.BackBroker):
         (lambda cerebro: cerebro.setbroker(OwnBroker()), "OwnBroker is not one of the brokers"),
         (lambda cerebro: setattr(cerebro.p, "runonce", False), "one by one"),
         (lambda cerebro: setattr(cerebro.p, "exactbars", 1), "one by one"),
+        (lambda cerebro: setattr(cerebro.p, "oldsync", True), "oldsync"),
         (lambda cerebro: cerebro.add_order_history([("2026-11-18T10:00:00", 1, 1000.0)]), "history"),
     ],
 )
