@@ -16,7 +16,7 @@ from backtrader.lineseries import LineSeries, LineSeriesStub
 
 from .hidden import forget, forgettable, inner_parts, own_lines
 from .shelf import Names, Shelf
-from .vectors import vector_of
+from .vectors import Shorter, vector_of
 
 _NAN = array.array("d", [float("nan")])
 
@@ -119,6 +119,10 @@ def _work_out(part: Any) -> None:
     first, end = part._minperiod - 1, part.buflen()
     part.preonce(0, first)
     vector = vector_of(part) if 0 <= first < end else None
-    if vector is None or not vector(part, first, end):
+    try:
+        done = vector is not None and vector(part, first, end)
+    except Shorter:
+        done = False
+    if not done:
         part.oncestart(first, first + 1)
         part.once(first + 1, end)

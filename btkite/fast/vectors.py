@@ -52,8 +52,16 @@ def _operand(thing: Any) -> Any:
     return None
 
 
+class Shorter(Exception):
+    """A line of a feed with fewer bars is read: backtrader's own ``once()`` says what comes of that."""
+
+
 def _cut(values: Any, start: int, end: int) -> Any:
-    return values if isinstance(values, float) else values[start:end]
+    if isinstance(values, float):
+        return values
+    if len(values) < end:
+        raise Shorter
+    return values[start:end]
 
 
 # ---- lines ----
@@ -187,7 +195,7 @@ def _div_by_zero(part: Any, start: int, end: int) -> bool:
     zero = _operand(part.zero)
     if a is None or isinstance(b, float) or b is None or not isinstance(zero, float):
         return False
-    a, b = _cut(a, start, end), b[start:end]
+    a, b = _cut(a, start, end), _cut(b, start, end)
     result = np.full(end - start, zero)
     np.divide(a, b, out=result, where=b != 0.0)
     view(part.array)[start:end] = result

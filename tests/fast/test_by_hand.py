@@ -92,16 +92,22 @@ class Reprices(Doing):
             self.resting.created.price = self.data.close[0] * 1.01
 
 
-class Prolongs(Reprices):
-    """Gives a resting order another end, then another kind."""
+class Prolongs(bt.Strategy):
+    """Gives a resting order another end, then another one another kind."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    def notify_order(self, order) -> None:
+        self.seen.append((len(self), order.status))
 
     def next(self) -> None:
-        Doing.next(self)
-        if len(self) == 36:
+        far = self.data.close[0] * 0.5
+        if len(self) in (10, 30):
+            self.resting = self.buy(exectype=bt.Order.Limit, price=far)
+        if len(self) == 20:
             self.resting.valid = self.data.datetime[0]
-        if len(self) == 41:
-            self.resting = self.sell(exectype=bt.Order.Limit, price=self.data.close[0] * 2)
-        if len(self) == 44:
+        if len(self) == 40:
             self.resting.exectype = bt.Order.Market
 
 
@@ -174,6 +180,33 @@ def test_a_position_that_is_there_before_the_first_bar_takes_backtraders_loop():
     stock = by_stock(case)
     auto = by_us(case, "auto", ran="stock")
     assert {name: auto[name] for name in stock} == stock
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        lambda one, two: one - two,
+        lambda one, two: one / two,
+        bt.Max,
+        bt.And,
+        bt.Cmp,
+        bt.DivByZero,
+        lambda one, two: bt.If(one, one, two),
+    ],
+)
+def test_a_line_of_a_feed_with_fewer_bars_does_as_backtraders(line):
+    class Mixes(Quiet):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mixed = line(self.data0.close, self.data1.close)
+
+    found = []
+    for run in (lambda case: by_us(case, "fast"), by_stock):
+        try:
+            found.append(run(Case(LATE, "backtrader", (Mixes,))))
+        except IndexError as error:
+            found.append(str(error))
+    assert found[0] == found[1]
 
 
 class Stops(Doing):
