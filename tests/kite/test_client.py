@@ -718,7 +718,7 @@ def test_kiteconnects_private_methods_are_the_ones_we_wrapped(name: str) -> None
 
 
 def test_a_late_refusal_of_the_old_token_says_nothing_of_the_new_one(rest: FakeRest, client: KiteClient) -> None:
-    client.guard(lambda error: None)
+    client.guard(lambda reason: None)
 
     def slow(asked: Any) -> Reply:
         client.believe("new-token")  # meanwhile
