@@ -159,6 +159,14 @@ def test_a_feed_that_has_an_instrument_may_be_a_slot_too(run, mode):
 
 
 @EVERY_MODE
+def test_what_another_feed_has_is_heard_on_when_a_slot_leaves_it(run, mode):
+    ran = run(mode, {5: lambda s, slot: slot.bind("NSE:AAA"), 12: lambda s, slot: slot.bind("NSE:BBB")})
+    assert len(ran.data) == 30
+    assert {row[1] for row in ran.seen if row[2] <= minute(12)} == {"NSE:AAA"}
+    assert ran.seen[-1][1:3] == ("NSE:BBB", minute(30))
+
+
+@EVERY_MODE
 def test_the_bar_that_is_under_way_comes_whole(run, mode):
     ran = run(mode, {7: lambda s, slot: slot.bind("NSE:BBB")}, interval="5minute")
     ends = [row[2] for row in ran.seen]

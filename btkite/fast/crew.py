@@ -72,7 +72,7 @@ class Crew:
     def is_quiet(self) -> bool:
         """Whether, of all that is the strategy's, only ``next()`` has a turn at each step."""
         analysts, onlookers = self.analysts, self.onlookers
-        listens = self.tell_cash or self.tell_fund or self.notifies_itself or self.extra or self.lagging is not None
+        listens = self.tell_cash or self.tell_fund or self.notifies_itself or self.lagging is not None
         return self.steady and not (
             listens or analysts.money or analysts.calls[NEXT] or onlookers.each or onlookers.own
         )

@@ -134,7 +134,7 @@ class _Run:
         cerebro, fleet, turns, stamps = self.cerebro, self.fleet, self.turns, self.stamps
         feeds, own, seen = self.feeds[0], crew.cursor, crew.onlookers.cursor
         step_forward, strategy = crew.dates.append, crew.strategy
-        indicators, known = crew.indicators, crew.known
+        indicators, known, extra = crew.indicators, crew.known, crew.extra
         first, second = turns.queues
         due, resting = min(turns.due, len(stamps)), bool(turns.resting)
         fleet.disturbed = False
@@ -143,6 +143,8 @@ class _Run:
                 return step
             turns.step = turns.shown = feeds.i = own.i = step
             step_forward(stamps[step])
+            for line in extra:
+                line.append(_NAN)
             strategy.next()  # looked up each time: a strategy may set another one as its next
             if fleet.disturbed or cerebro._event_stop or len(indicators) != known:
                 self._after_next(crew, step, NEXT)
