@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Any
 
 import pytest
@@ -103,28 +104,33 @@ def test_where_the_market_is_at_its_end_nothing_is_changed_any_more(live):
     assert exits(live) == [("LIMIT", "OPEN", 10, 0)]
 
 
-def grows(live: Any, refused: int, rows: Any, plan: Any) -> Any:
-    """The target stands for 4 when the other 6 of its entry fill, and Kite refuses so many changes."""
+def grows(live: Any, well: time, rows: Any, plan: Any) -> Any:
+    """The target stands for 4 when at 09:21 the other 6 of its entry fill, and Kite refuses every change until it is
+    ``well``: that of the size is asked for at once, and 2, 6, 14, 30 and 62 s later."""
     flat = (102.7,) * 4
 
     def sold(units: int) -> Any:
         return lambda s: live.exchange.steer.put_depth("NSE:TEST", sell=[(102.6, units)]) and None
 
-    live.middle.on("PUT", *[lost(NO)] * refused)
+    def rule(middle: Any, asked: Any) -> Any:
+        return (passes if live.exchange.steer.now().time() >= well else lost(NO))(middle, asked)
+
+    live.middle.on("PUT", *[rule] * 60)
     entered = bracket(exectype=Order.Limit, price=102.6)
     day = [*[flat] * 4, (102.7, 102.8, 102.7, 102.8), (102.8,) * 4, *rows]
     return run(live, day, {2: entered, 3: sold(4), 6: sold(6), **plan})
 
 
 def test_what_kite_refused_a_while_ago_is_asked_again_when_the_run_ends(live):
-    grows(live, 5, [(102.75,) * 4, CALM], {7: ends})
+    grows(live, time(9, 23), [*[(102.75,) * 4] * 2, CALM], {8: ends})
+    assert len(live.middle.calls("PUT")) > 5
     assert exits(live) == [("SL-M", "TRIGGER PENDING", 10, 0)]
 
 
 def test_a_size_that_kite_refuses_keeps_no_stop_waiting(live):
-    """The next try of it is a minute away, and the price is beyond the stop."""
-    rows = [(102.75,) * 4, (102.7, 102.7, 95.0, 95.0), *[(95.0 - n, 95.0 - n, 94.0 - n, 94.0 - n) for n in range(3)]]
+    """The next try of it is a minute away, and the price falls through the stop."""
     seen: list[Any] = []
-    ran = grows(live, 6, rows, {8: lambda s: seen.append(exits(live))})
-    assert seen == [[("MARKET", "OPEN", 10, 0)]]
+    rows = [(102.75,) * 4, (102.7, 102.7, 95.0, 95.0), *[(95.0 - n, 95.0 - n, 94.0 - n, 94.0 - n) for n in range(3)]]
+    ran = grows(live, time(9, 22, 5), rows, {8: lambda s: seen.extend(row[0] for row in exits(live))})
+    assert seen == ["MARKET"]
     assert ran.position.size == live.held() == 0
