@@ -223,8 +223,8 @@ class Pump(Ticking):
             self._asked_desk = self.desk.send_off() or self._asked_desk
         if not self._occupied:
             return False
-        if self.desk is not None:
-            self.desk.wake()  # it may wait for a session that is there again, which is not heard before it is done
+        if self.desk is not None and self.renewal.lost is None:
+            self.desk.wake()  # it may wait for a session that was not even missed; else what is stale goes first
         self.inbox.bell.wait(_TURN)
         return True
 
