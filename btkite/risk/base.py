@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Protocol
@@ -142,20 +143,20 @@ class Plain:
         return None
 
 
-class Watched(Plain):
+class Watched(Plain, ABC):
     """A limit of what may be lost: it looks at the account, whatever the order."""
 
     __slots__ = ()
     watched: ClassVar[bool] = True
     follows: ClassVar[bool] = False  # the loss is counted from the account's best
 
+    @abstractmethod
     def lost(self, book: LedgerView) -> tuple[float, float]:
         """₹ lost, and ₹ that may be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def passed(self, book: LedgerView) -> str | None:
         """That the limit is passed, as a sentence; None if it is not."""
-        raise NotImplementedError
 
     def deny(self, order: Proposal, book: LedgerView) -> str | None:
         return None if order.reduces else self.passed(book)

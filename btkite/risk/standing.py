@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,7 +70,7 @@ class Funds(Plain):
         return taken, taken + max(0.0, book.free)
 
 
-class _OfWorth(Plain):
+class _OfWorth(Plain, ABC):
     """A limit of rupees that a price is needed for."""
 
     __slots__ = ()
@@ -82,12 +83,13 @@ class _OfWorth(Plain):
         worth, most = self.measure(order, book)
         return self.says(order, book, worth, most) if is_over(worth, most) else None
 
+    @abstractmethod
     def measure(self, order: Proposal, book: LedgerView) -> tuple[float, float]:
-        raise NotImplementedError
+        """₹ of worth, and ₹ that may be."""
 
+    @abstractmethod
     def says(self, order: Proposal, book: LedgerView, worth: float, most: float) -> str:
         """The reason."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
