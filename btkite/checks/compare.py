@@ -48,7 +48,7 @@ def broken(day: Day) -> Iterator[str]:
     for at, count in Counter(str(bar["at"]) for bar in day.bars).items():
         if count > 1:
             yield f"next() was called {count} times for the bar of {at}"
-    held = {key: size for key, (size, _) in day.bars[-1]["position"].items()} if day.bars else {}
+    held = {key: size for key, (size, _) in day.end.get("position", {}).items()}
     real = {f"{row['exchange']}:{row['tradingsymbol']}": row["quantity"] for row in day.positions if row["quantity"]}
     if held != real:
         yield f"the strategy holds {held or 'nothing'} at the end, and the account {real or 'nothing'}"

@@ -221,14 +221,15 @@ def _bracket(s: Scripted, data: Any, wish: Wish, level: float, held: float, mine
 
 
 def _pair(s: Scripted, data: Any, wish: Wish, level: float, held: float, mine: list[Any]) -> None:
-    """A stop above and a limit below, one of which is to trade."""
+    """A stop above and a limit below, one of which is to trade. A life may have died between the two: the one that
+    is there gets the other."""
     if held or len(mine) == 2:
         return
-    for order in mine:
-        s.cancel(order)
-    if not mine:
-        first = s.buy(data=data, size=wish.size, exectype=Order.Stop, price=_tick(level + wish.price))
-        s.buy(data=data, size=wish.size, exectype=Order.Limit, price=_tick(level + wish.limit), oco=first)
+    there = mine[0] if mine else None
+    if there is None or there.exectype != Order.Stop:
+        there = s.buy(data=data, size=wish.size, exectype=Order.Stop, price=_tick(level + wish.price), oco=there)
+    if not mine or mine[0] is there:
+        s.buy(data=data, size=wish.size, exectype=Order.Limit, price=_tick(level + wish.limit), oco=there)
 
 
 def _change(s: Scripted, data: Any, wish: Wish, level: float, held: float, mine: list[Any]) -> None:

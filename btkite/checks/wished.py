@@ -17,13 +17,15 @@ _HAIR = 1e-6
 @dataclass(slots=True)
 class Wish:
     """One order in the strategy's words. ``prices``: each price and limit that it was to have, oldest first;
-    ``sizes``: each size; ``last``: when it was last spoken of; ``unwanted``: it was to be cancelled."""
+    ``sizes``: each size; ``last``: when it was last spoken of; ``unwanted``: it was to be cancelled; ``tried``: a
+    change of which nobody has heard how it ended."""
 
     first: Row
     prices: list[tuple[float | None, float | None]] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     last: str = ""
     unwanted: bool = False
+    tried: Row | None = None
 
     @property
     def type(self) -> str:
@@ -41,6 +43,21 @@ class Wish:
         named = [pair[of if self.type != "Limit" else 0] for pair in self.prices]
         return any(price is not None and _is_rounded(found, price, away, float(self.first["tick"])) for price in named)
 
+    def tries(self, row: Row | None) -> None:
+        """A change begins (None: no more come). If one was under way, a process died in its midst, and it may have
+        left."""
+        if self.tried is not None:
+            self.changed(self.tried)
+        self.tried = row
+
+    def changed(self, row: Row) -> None:
+        """It was to be otherwise from then on; what is not named stays."""
+        price, plimit = self.prices[-1]
+        self.prices.append(
+            (price if row["price"] is None else row["price"], plimit if row["plimit"] is None else row["plimit"])
+        )
+        self.sizes.append(int(row["size"] or self.sizes[-1]))
+
 
 def gathered(lines: Sequence[Row], bars: Sequence[Row]) -> dict[int, Wish]:
     """All that the strategy asked for, by ref; with the prices that its trailing stops had at each bar."""
@@ -57,12 +74,16 @@ def gathered(lines: Sequence[Row], bars: Sequence[Row]) -> dict[int, Wish]:
         wish.last = row["now"]
         if row["what"] == "cancel":
             wish.unwanted = True
-        elif row["done"]:
-            price, plimit = wish.prices[-1]
-            wish.prices.append(
-                (price if row["price"] is None else row["price"], plimit if row["plimit"] is None else row["plimit"])
-            )
-            wish.sizes.append(int(row["size"] or wish.sizes[-1]))
+        elif row["what"] == "trail":
+            wish.prices.append((row["price"], row["plimit"]))
+        elif row["what"] == "try":
+            wish.tries(row)
+        else:
+            wish.tried = None
+            if row["done"]:
+                wish.changed(row)
+    for wish in found.values():
+        wish.tries(None)
     for bar in bars:
         for ref, (price, plimit) in bar.get("trails", {}).items():
             if int(ref) in found:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..brokers.translate import TRAILING
 from ..linetime import from_seconds
 
 Write = Callable[..., None]
@@ -20,6 +21,7 @@ def overhear(strategy: Any, write: Write) -> None:
     _gives(strategy, "sell", write)
     _cancels(strategy, write)
     _changes(strategy, write)
+    _trails(strategy, write)
 
 
 def _gives(strategy: Any, name: str, write: Write) -> None:
@@ -71,13 +73,34 @@ def _changes(strategy: Any, write: Write) -> None:
         return
 
     def modified(order: Any, size: float | None = None, price: float | None = None, plimit: float | None = None) -> Any:
+        if sys._getframe(1).f_globals["__name__"].startswith(_BROKERS):  # a broker changes orders itself, too
+            return modify(order, size, price, plimit)
+        wish = {"ref": order.ref, "size": size, "price": _plain(price), "plimit": _plain(plimit)}
+        write(what="try", now=_now(strategy), **wish)  # the process may die before there is an answer
         answer = modify(order, size, price, plimit)
-        if not sys._getframe(1).f_globals["__name__"].startswith(_BROKERS):  # a broker changes orders itself, too
-            wish = {"size": size, "price": _plain(price), "plimit": _plain(plimit)}
-            write(what="change", now=_now(strategy), ref=order.ref, done=bool(answer), **wish)
+        write(what="change", now=_now(strategy), done=bool(answer), **wish)
         return answer
 
     broker.modify = modified
+
+
+def _trails(strategy: Any, write: Write) -> None:
+    """Where a trailing stop follows the price; the warm-up after a restart is heard of nowhere else."""
+    broker = strategy.broker
+    reroute = broker.reroute
+
+    def rerouted(order: Any) -> None:
+        if order.exectype in TRAILING:
+            write(
+                what="trail",
+                now=_now(strategy),
+                ref=order.ref,
+                price=_plain(order.created.price),
+                plimit=_plain(order.created.pricelimit),
+            )
+        reroute(order)
+
+    broker.reroute = rerouted
 
 
 def _now(strategy: Any) -> str:

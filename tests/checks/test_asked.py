@@ -107,6 +107,21 @@ def test_a_target_is_never_told_of_a_fill_that_is_worse_than_its_limit(named: fl
     assert TRADED_AT not in judged(replace(GOOD, wishes=(wish(1, "Limit", price=named), moved)))
 
 
+def test_a_change_in_whose_midst_the_process_died_may_have_left_and_one_that_was_refused_has_not() -> None:
+    begun = {"what": "try", "now": at(1), "ref": 1, "size": None, "price": 1500.0, "plimit": None}
+    refused = {**begun, "what": "change", "done": False}
+    low = wish(1, "Limit", price=1499.0)
+    assert TRADED_AT not in judged(replace(GOOD, wishes=(low, begun)))
+    assert TRADED_AT in judged(replace(GOOD, wishes=(low, begun, refused)))
+    assert TRADED_AT not in judged(replace(GOOD, wishes=(low, begun, {**begun, "price": 1499.5}, refused)))
+
+
+def test_a_trailing_stop_that_moved_before_the_first_bar_of_a_new_life_is_heard_of() -> None:
+    stop = wish(1, "StopTrail", price=1490.0)
+    moved = {"what": "trail", "now": at(1), "ref": 1, "price": 1495.0, "plimit": None}
+    assert gathered((stop, moved), ())[1].prices == [(1490.0, None), (1495.0, None)]
+
+
 def test_families_are_pairs_and_the_exits_of_one_entry() -> None:
     wishes = gathered(
         (

@@ -52,6 +52,7 @@ GOOD = Day(
     orders=(order("A"),),
     positions=(row(5),),
     intents=frozenset({"A"}),
+    end={"position": HELD},
 )
 
 
@@ -79,6 +80,13 @@ def test_a_good_day_breaks_nothing_and_differs_from_itself_in_nothing():
 def test_a_broken_promise_is_told(changed, said):
     (sentence,) = broken(replace(GOOD, **changed))
     assert said in sentence
+
+
+def test_what_is_held_is_asked_of_the_run_as_it_ended_and_not_of_its_last_bar():
+    """What filled behind the last bar is in both books."""
+    assert list(broken(replace(GOOD, positions=(row(8),), end={"position": {"NSE:X": [8, 100.0]}}))) == []
+    (sentence,) = broken(replace(GOOD, end={}))
+    assert "the strategy holds nothing at the end" in sentence
 
 
 def test_a_position_that_comes_back_as_a_completed_order_is_told_as_often_as_it_comes_back():
