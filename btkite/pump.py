@@ -48,7 +48,7 @@ class Pump(Ticking):
         self._asked_desk = False
         self._hurried = False
         self._released = datetime.min  # up to which bars were closed
-        self._hours: tuple[date, datetime | None, datetime | None] | None = None
+        self._hours: tuple[tuple[date, frozenset[str]], datetime | None, datetime | None] | None = None
 
     # -- a run ---------------------------------------------------------------------------------------
 
@@ -255,16 +255,17 @@ class Pump(Ticking):
         now, grace = self._now(), timedelta(seconds=self.config.data.grace)
         flows = any(feeding.state == "flowing" for feeding in self._feeds)
         moment = (self._released if flows else now) - grace  # a bar of that end comes first
-        if self._hours is None or self._hours[0] != moment.date():
-            self._hours = (moment.date(), *self._session(moment.date()))
+        what = moment.date(), frozenset(feeding.instrument.exchange for feeding in self._feeds)  # a slot may have moved
+        if self._hours is None or self._hours[0] != what:
+            self._hours = (what, *self._session(*what))
         _, opens, closes = self._hours
         if opens is None or closes is None or not opens <= moment <= closes + _AFTER:
             return None
         return min(moment, closes)
 
-    def _session(self, day: date) -> tuple[datetime | None, datetime | None]:
-        """First open and last close of the exchanges of all feeds."""
-        exchanges = {feeding.instrument.exchange for feeding in self._feeds}
+    @staticmethod
+    def _session(day: date, exchanges: frozenset[str]) -> tuple[datetime | None, datetime | None]:
+        """First open and last close of the exchanges."""
         sessions = [calendar().session(exchange, day) for exchange in sorted(exchanges)]
         found = [session for session in sessions if session is not None and session.parts]
         if not found:

@@ -133,8 +133,9 @@ class Exits(Seeing):
 
     def refused(self, order: Any, words: str) -> bool:
         """Kite has refused ``order``. True if it is a stop that the price has passed on its way: then it goes as what
-        it becomes there, or the position would be left without it."""
-        if not (self.one and self._is_exit(order) and translate.is_waiting_stop(order) and _BEHIND in words.lower()):
+        it becomes there, or the position would be left without it. Not if somebody wants its end."""
+        waits = self.one and self._is_exit(order) and translate.is_waiting_stop(order)
+        if not (waits and _BEHIND in words.lower()) or self._broker.is_leaving(order):
             return False
         order.triggered = True
         self._broker.place_anew(order)

@@ -259,12 +259,12 @@ class Heard(Settling):
 
     def _over(self, order: Any, progress: Progress) -> None:
         ref = order.ref
-        asked = ref in self._leaving
-        self._leaving.discard(ref)
         replacing = ref in self._replacing
         self._replacing.discard(ref)
+        asked = ref in self._leaving and not replacing
+        self._leaving.discard(ref)
         open_now = self._session(self.instrument_of_order(order)) is not None
-        if progress.status == "COMPLETE" and self.goes_on(order, int(abs(order.executed.size))):
+        if progress.status == "COMPLETE" and not asked and self.goes_on(order, int(abs(order.executed.size))):
             order.triggered = order.triggered or translate.is_waiting_stop(order)
             self.place_anew(order)
         elif progress.status == "COMPLETE":  # it was smaller there than a change of ours would have made it
@@ -272,7 +272,7 @@ class Heard(Settling):
             self.ended(order, "completed")
         elif progress.status.startswith("REJECTED"):
             short = _lacks_money(progress.status_message)
-            if not self.exits.refused(order, progress.status_message):
+            if asked or not self.exits.refused(order, progress.status_message):
                 self.ended(order, "margin" if short else "rejected", progress.status_message)
         elif replacing and open_now:
             self.place_anew(order)

@@ -126,12 +126,16 @@ class KiteBroker(Slicing):
     def _take_out(self, order: Any, *, wish: bool) -> None:
         """``wish``: somebody wants its end, which is written down before it is sent, so that a restart sends it."""
         ref = order.ref
-        if self._waiting.pop(ref, None) is not None:
+        if self._waiting.pop(ref, None) is not None or self.held.pop(ref, None) is not None:
             self.ended(order, "canceled")
             return
         if ref in self._leaving or self.exits.drop(order):
             return
-        if self._lapses(order):
+        if wish and not order.info.get("cancel_wanted"):
+            order.addinfo(cancel_wanted=True)
+            self._write("cancel", ref=ref)
+        uncertain = self.is_uncertain(ref)
+        if self._lapses(order) and not uncertain:
             if ref in self._replacing:  # in the morning it is placed as it is now, if it is carried
                 self._replacing.discard(ref)
                 order.info.pop("replacing", None)
@@ -139,10 +143,7 @@ class KiteBroker(Slicing):
                 self._unwanted.add(ref)
             return
         self._leaving.add(ref)
-        if wish and not order.info.get("cancel_wanted"):
-            order.addinfo(cancel_wanted=True)
-            self._write("cancel", ref=ref)
-        if self.is_uncertain(ref):
+        if uncertain:
             return  # cancelled as soon as its id is known
         order_id = self._order_ids.get(ref, "")
         if not order_id and self._desk.withdraw(ref):
@@ -171,6 +172,8 @@ class KiteBroker(Slicing):
         order_id = self._order_ids.get(order.ref, "")  # not known yet: the desk sends it after the placement
         self._changes[order.ref] = self._changes.get(order.ref, 0) + 1
         if self._changes[order.ref] > (_LAST_CHANGES if self.exits.sight.over else _CHANGES):
+            if order.ref in self._leaving:
+                return  # nobody wants it anew
             self._replacing.add(order.ref)
             order.addinfo(replacing=True)
             self._write("replace", ref=order.ref)  # or a restart would take its cancellation for its end
@@ -218,6 +221,8 @@ class KiteBroker(Slicing):
             self._resumed[order.ref] = self._asks + 1
         else:
             self._doubt.begin(order.ref, self.now if sent is None else min(sent, self.now))
+            if wished:
+                self._leaving.add(order.ref)
         if not wished and order.info.get("replacing"):
             self._replacing.add(order.ref)
             self._leaving.add(order.ref)
@@ -328,7 +333,8 @@ class KiteBroker(Slicing):
             del self._tags[tag]
         for order_id in [order_id for order_id, of in self._ids.items() if of == ref]:
             del self._ids[order_id]
-            self._progress.pop(order_id, None)
+            for known in (self._progress, self._twins, self._superfluous):
+                known.pop(order_id, None)
 
     def next_due(self) -> int | None:
         """The next second at which :meth:`on_time` has something to do."""

@@ -353,7 +353,12 @@ class Truth(Outside):
             del self._missing[ref]
             self._resumed.pop(ref, None)
             order = self.orders[ref]
-            if order.alive() and self.outlives_the_day(order):
+            for refs in (self._leaving, self._replacing):
+                refs.discard(ref)  # of the placement that is gone
+            self._again.pop(ref, None)
+            if order.alive() and self.is_wished_over(order):
+                self.ended(order, "canceled", "Kite's order book of today does not have it")
+            elif order.alive() and self.outlives_the_day(order):
                 self._forget_placement(order)
                 self.admit(order)
             elif order.alive():

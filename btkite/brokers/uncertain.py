@@ -30,6 +30,7 @@ _AGAIN = 5
 class Uncertain(Looking):
     """The doubts of one account."""
 
+    ready: bool
     _desk: Any
     _ids: dict[str, int]
     _progress: dict[str, Progress]
@@ -130,6 +131,9 @@ class Uncertain(Looking):
         """The last look is answered, and its order book shows no such tag: is the exit still needed?"""
         order = self.orders[ref]
         if self._asked_account.pop(ref, None) is None or not order.alive() or ref in self._order_ids:
+            return
+        if not self.ready:  # nothing is sent before the books were compared
+            self._asked_account[ref] = self.now + _AGAIN
             return
         key, product = self.instrument_of_order(order).key, self.product_of_order(order)
         way = 1 if order.isbuy() else -1

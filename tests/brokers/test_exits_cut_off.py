@@ -27,15 +27,15 @@ class Died(BaseException):
 
 
 class Mortal(Record):
-    """Of a process that dies when its ``number``-th fill is durable."""
+    """Of a process that dies when its ``number``-th fill (or line of another ``kind``) is durable."""
 
-    def __init__(self, journal: Journal, number: int) -> None:
+    def __init__(self, journal: Journal, number: int = 1, kind: str = "fill") -> None:
         super().__init__(journal)
-        self.left = number
+        self.left, self.kind = number, kind
 
     def note(self, kind: str, *args: Any, **facts: Any) -> None:
         super().note(kind, *args, **facts)
-        self.left -= kind == "fill"
+        self.left -= kind == self.kind
         if not self.left:
             self.flush()
             raise Died
