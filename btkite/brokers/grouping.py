@@ -105,6 +105,14 @@ class Groups:
             )
             self._groups[key] = replace(group, members=members)
 
+    def closed_by_others(self, ref: int, left: int) -> None:
+        """Others have closed so much that the bracket's exit ``ref`` is for ``left`` units (positive) of what its entry
+        has filled by now."""
+        for key in self._of.get(ref, ()):
+            group = self._groups[key]
+            if group.parent is not None and group.parent.ref != ref:
+                self._groups[key] = replace(group, elsewhere=max(group.elsewhere, group.held - left))
+
     def told(self, ref: int, size: int) -> bool:
         """The market has ``ref`` at ``size`` units in all, whatever it was asked for; True if a group wants another."""
         for key in self._of.get(ref, ()):

@@ -243,6 +243,11 @@ class Outside(Carrying):
         self._overhang.update(self.instrument_of_order(order).key for order in marked)
 
     def _shrink(self, order: Any, left: int) -> None:
+        """A bracket's exits grow again with what its entry fills from now on; that is its group's to say."""
+        self.groups.closed_by_others(order.ref, left)
+        self._react(order.ref)
+        if abs(order.executed.remsize) <= left:
+            return
         self._shrinking = True
         try:
             self.modify(order, size=int(abs(order.executed.size)) + left)

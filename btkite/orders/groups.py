@@ -14,6 +14,7 @@ The rules, for a bracket:
 * A child that is cancelled or expires dissolves the group, as in backtrader: siblings and an unfilled
   parent are cancelled. A child that Kite *rejects* leaves its sibling at work, which may be all that
   protects the position.
+* What others have closed of what the parent has filled, no child works for; what the parent fills then, they do.
 * What a late fill leaves without an exit, or an exit too many has reversed, is closed at market.
 
 For OCO: any execution of one member, even a partial one, or its cancellation, cancels the others, as
@@ -86,6 +87,7 @@ class Group:
     ``released``: the strategy took it apart; what is held is its own affair. ``flattened``: units that
     :class:`Flatten` was asked for, signed as there. ``first``: of an OCO group, who traded first; 0 for nobody.
     ``alone``: an OCO group whose members are no bracket's children, where the bracket sees to the position.
+    ``elsewhere``: units that a bracket's entry has filled and others have closed: no exit is to be for them.
     """
 
     members: tuple[Member, ...]
@@ -93,6 +95,7 @@ class Group:
     flattened: int = 0
     first: int = 0
     alone: bool = True
+    elsewhere: int = 0
 
     def state(self) -> dict[str, Any]:
         """For JSON. (``asdict`` copies each field deeply, at twenty times the price, and a book has hundreds.)"""
@@ -122,6 +125,11 @@ class Group:
         return 0 if parent is None else parent.filled - self.exited - self.flattened
 
     @property
+    def left(self) -> int:
+        """Units that its exits are still for."""
+        return self.held - self.elsewhere
+
+    @property
     def raced(self) -> bool:
         """True if two orders have traded of which only one should have: a person must look."""
         if self.parent is not None:
@@ -131,7 +139,7 @@ class Group:
     @property
     def done(self) -> bool:
         """No member works any more and nothing is held: only a fill that surfaces late can change that."""
-        return not self.held and not any(member.alive for member in self.members)
+        return self.held >= 0 >= self.left and not any(member.alive for member in self.members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,15 +270,15 @@ def _oco(group: Group) -> Iterable[Action]:
 def _bracket(group: Group) -> Iterable[Action]:
     parent = group.parent
     assert parent is not None
-    held, exited = group.held, group.exited
+    left, exited = group.left, group.exited
     children = [child for child in group.children if child.alive and not child.leaving]
-    over = group.released or (held <= 0 and (exited > 0 or not parent.alive))
+    over = group.released or (left <= 0 and (exited > 0 or not parent.alive))
     actions: list[Action] = []
     # Reduce and cancel before anything is added: no moment with more exits than units.
     if over:
         actions += [Cancel(child.ref) for child in children]
         children = []
-    sizes = {child.ref: child.filled + min(child.size - child.filled, held) for child in children}
+    sizes = {child.ref: child.filled + min(child.size - child.filled, left) for child in children}
     actions += [
         Resize(child.ref, sizes[child.ref]) for child in children if child.active and sizes[child.ref] < child.told
     ]
@@ -279,10 +287,12 @@ def _bracket(group: Group) -> Iterable[Action]:
     for child in children:
         if child.active and sizes[child.ref] > child.told:
             actions.append(Resize(child.ref, sizes[child.ref]))
-        elif not child.active and held > 0:
+        elif not child.active and left > 0:
             actions.append(Activate(child.ref, sizes[child.ref]))
-    if held < 0 or (held > 0 and not children and not group.released and _abandoned(group)):
-        actions.append(Flatten(parent.ref, held))
+    if group.held < 0:
+        actions.append(Flatten(parent.ref, group.held))
+    elif left > 0 and not children and not group.released and _abandoned(group):
+        actions.append(Flatten(parent.ref, left))
     return actions
 
 

@@ -158,6 +158,29 @@ def test_a_brackets_exits_shrink_and_go_together(live):
     assert live.held() == 0
 
 
+@pytest.mark.parametrize("exits", ["two", "one"])
+@pytest.mark.parametrize("policy", [ADOPT, IGNORE], ids=["adopt", "ignore"])
+def test_exits_that_others_have_made_smaller_grow_with_what_their_entry_fills_then(live, policy, exits):
+    """The entry fills 4 at a time; 2 of the first 4 are sold by hand: the exits are for 4, for 2, and then for 6."""
+    plan = {
+        2: lambda s: s.buy_bracket(size=8, price=98.5, stopprice=90.0, limitprice=110.0),
+        7: outside(live, "SELL", 2),
+    }
+    seen: list[Any] = []
+    for bar in (7, 9, 12):
+        plan[bar] = [lambda s, then=plan.get(bar): (seen.append(working(live)), then and then(s)) and None][0]
+    rows = [*LONG[:4], DOWN, *LONG[:4], DOWN, *LONG[:4]]
+    thin = {"depth": [4], "beyond_depth": "wait"}
+    ran = live.run(rows, plan, settings=thin, **policy, **{"groups.exits": exits})
+    assert [set(sizes) for sizes in seen] == [{4}, {2}, {6}]
+    assert [len(sizes) for sizes in seen] == [1 if exits == "one" else 2] * 3
+    most = [int(put.form["quantity"]) for put in live.middle.calls("PUT")]
+    assert most
+    assert max(most) == 6  # never more than the account bears
+    assert live.held() == 6
+    assert ran.position.size == (6 if policy is ADOPT else 8)
+
+
 def test_a_new_exit_beyond_what_the_account_holds_is_denied(live):
     plan = {2: buy(size=5), 3: outside(live, "SELL", 3), 5: sell(size=5), 6: sell(size=2)}
     ran = live.run(LONG, plan, **IGNORE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import backtrader as bt
@@ -147,6 +147,18 @@ def test_a_half_size_target_leaves_the_stop_for_the_rest() -> None:
     group, asked = play(group, Filled(S, 50))
     assert asked == []
     assert group.done
+
+
+def test_what_others_have_closed_no_exit_is_for_and_what_the_entry_fills_then_is_theirs_again() -> None:
+    group, _ = play(stop_and_target(), Filled(P, 40))
+    group, actions = settle(replace(group, elsewhere=10))
+    assert actions == (Resize(S, 30), Resize(T, 30))
+    group, actions = play(group, Filled(P, 100))
+    assert actions == [Resize(S, 90), Resize(T, 90)]
+    group, actions = play(group, Filled(S, 90))
+    assert (actions, group.left) == ([Cancel(T)], 0)  # and nothing is left to be closed at market
+    group, actions = play(group, Ended(T, End.CANCELED))
+    assert (actions, group.done) == ([], True)
 
 
 def test_a_half_size_target_that_fills_in_part_is_not_made_larger() -> None:
