@@ -30,6 +30,7 @@ from .hold import Hold
 from .linetime import seconds_of
 from .log import get_logger
 from .prompt import prompt
+from .timing import begin_day
 
 log = get_logger(__name__)
 
@@ -75,7 +76,7 @@ class Cerebro(bt.Cerebro):
 
     def runstrategies(self, iterstrat: Any, predata: bool = False) -> Any:
         self._holds: list[Hold] = []
-        self._under_way = False
+        self._under_way, self._timed = False, float("-inf")
         self.engine, self.why_stock = "stock", ""
         with prompt(on=any(_streams(data) for data in self.datas)):
             try:
@@ -110,7 +111,8 @@ class Cerebro(bt.Cerebro):
                 self._holds.append(hold)
 
     def _check_timers(self, runstrats: Any, dt0: float, cheat: bool = False) -> None:
-        if not any(hold.warming() for hold in self._holds):
+        # A bar from before what the clock has fired up to comes late: backtrader would begin its day once more.
+        if dt0 >= self._timed and not any(hold.warming() for hold in self._holds):
             super()._check_timers(runstrats, dt0, cheat=cheat)
 
     def _play(self, until: float) -> None:
@@ -130,9 +132,11 @@ class Cerebro(bt.Cerebro):
         moments = [store.timers_due() for store in self.stores if hasattr(store, "timers_due")]
         moment = max((moment for moment in moments if moment is not None), default=None)
         if moment is not None:
-            dt = bt.date2num(moment)
-            super()._check_timers(runstrats, dt, cheat=True)
-            super()._check_timers(runstrats, dt, cheat=False)
+            for timer in (*self._timers, *self._timerscheat):
+                begin_day(timer, moment)
+            self._timed = bt.date2num(moment)
+            super()._check_timers(runstrats, self._timed, cheat=True)
+            super()._check_timers(runstrats, self._timed, cheat=False)
 
     def _hear_out(self) -> None:
         """The run is being stopped: what the market has said by now is still applied and told."""
@@ -270,6 +274,7 @@ class Cerebro(bt.Cerebro):
             if self._event_stop:
                 return
             if state is False:
+                self._clock_timers(runstrats)  # those of the close, with which the run ends
                 self._deliver()
                 break
             if bars:

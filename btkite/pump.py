@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from . import timing
 from .clock import ExchangeClock
 from .feeding import Asked, Feeding, RollAsked
 from .kite.inbox import Answer, DeskReply, Inbox, Link, LinkChange, Refused, Ticks
 from .linetime import from_seconds, to_seconds
 from .log import get_logger
-from .market.calendar import calendar
 from .renewal import Renewal
 from .silence import Silence
 from .standing import STOPPING
@@ -28,8 +28,6 @@ _IDLE = timedelta(seconds=0.5)
 _TURN = 0.05  # real seconds in which a wait of lock step looks up
 _MOMENT, _MOMENT_IN_HASTE = 3.0, 0.8
 """Real seconds in which the last changes are waited for when a run ends, and when the process has no time."""
-_AFTER = timedelta(seconds=60)
-"""So long after the close a timer of the session's end still fires."""
 
 
 class Pump(Ticking):
@@ -47,8 +45,7 @@ class Pump(Ticking):
         self.turns = 0  # of the pump, for who watches from another thread whether Cerebro's goes on
         self._asked_desk = False
         self._hurried = False
-        self._released = datetime.min  # up to which bars were closed
-        self._hours: tuple[tuple[date, frozenset[str]], datetime | None, datetime | None] | None = None
+        self._released: datetime | None = None  # up to which bars were closed
 
     # -- a run ---------------------------------------------------------------------------------------
 
@@ -57,7 +54,7 @@ class Pump(Ticking):
         from .kite.stream import KiteStream
 
         client = self.client
-        self.inbox = Inbox()
+        self.inbox, self._released = Inbox(), None
         self._forget_feeds()
         self.reader = Reader(self.inbox)
         kite = self.config.broker.kite_connect
@@ -252,25 +249,14 @@ class Pump(Ticking):
         the sessions of all feeds, and while bars wait to be seen."""
         if not self._running or self.clock.complete or not self._feeds or self._ready():
             return None
-        now, grace = self._now(), timedelta(seconds=self.config.data.grace)
-        flows = any(feeding.state == "flowing" for feeding in self._feeds)
-        moment = (self._released if flows else now) - grace  # a bar of that end comes first
-        what = moment.date(), frozenset(feeding.instrument.exchange for feeding in self._feeds)  # a slot may have moved
-        if self._hours is None or self._hours[0] != what:
-            self._hours = (what, *self._session(*what))
-        _, opens, closes = self._hours
-        if opens is None or closes is None or not opens <= moment <= closes + _AFTER:
-            return None
-        return min(moment, closes)
-
-    @staticmethod
-    def _session(day: date, exchanges: frozenset[str]) -> tuple[datetime | None, datetime | None]:
-        """First open and last close of the exchanges."""
-        sessions = [calendar().session(exchange, day) for exchange in sorted(exchanges)]
-        found = [session for session in sessions if session is not None and session.parts]
-        if not found:
-            return None, None
-        return min(session.open for session in found), max(session.close for session in found)
+        if not any(feeding.state == "flowing" for feeding in self._feeds):
+            moment = self._now()
+        elif self._released is not None:
+            moment = self._released
+        else:
+            return None  # it has just begun to flow
+        moment -= timedelta(seconds=self.config.data.grace)  # a bar of that end comes first
+        return timing.due(moment, {feeding.instrument.exchange for feeding in self._feeds})
 
     def _join(self) -> None:
         """Feeds that wait for their subscription join when the stream has it; all at one moment."""

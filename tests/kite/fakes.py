@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -41,7 +43,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What to answer. ``body`` None and ``status`` 0: cut the connection instead."""
+    """What to answer. ``body`` None and ``status`` 0: cut the connection instead, with ``reset`` abruptly."""
 
     body: Any = None
     status: int = 200
@@ -50,6 +52,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     hold: threading.Event | None = None  # answer only when set
     cut_after: int | None = None  # bytes of the body that get through
+    reset: bool = False
 
     def bytes(self) -> bytes:
         return self.raw if self.raw is not None else json.dumps(self.body).encode()
@@ -87,6 +90,9 @@ class FakeRest:
                 if reply.hold is not None:
                     reply.hold.wait(20)
                 if reply.status == 0:
+                    if reply.reset:  # an end without lingering is a reset
+                        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        self.connection.close()
                     self.close_connection = True
                     return
                 content = reply.bytes()

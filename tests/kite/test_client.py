@@ -5,8 +5,10 @@ import inspect
 import json
 import logging
 import re
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -347,6 +349,31 @@ def test_every_answer_to_an_order_is_a_clear_error_and_never_a_second_call(
     assert type(raised.value) is meaning
     assert raised.value.__cause__ is None
     assert len(rest.asked) == 1
+    assert getattr(raised.value, "error_type", None) != NOT_SENT  # it has arrived, whatever came back
+
+
+def test_an_order_whose_connection_is_reset_after_it_left_may_be_there(rest: FakeRest, client: KiteClient) -> None:
+    rest.then(data({}), Reply(status=0, reset=True))
+    client.profile()  # so that the order leaves on a connection that stands
+    with pytest.raises(OrderUncertain) as raised:
+        client.place(proposal())
+    assert (raised.value.code, raised.value.error_type) == (0, NO_ANSWER)
+    assert len(rest.asked) == 2
+
+
+def test_an_order_that_nobody_took_a_connection_for_in_time_never_left(clock: ManualClock) -> None:
+    with socket.socket() as listener, ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):  # who waits to be let in; then nobody is any more
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        root = resolve(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        client = KiteClient(root, KEY, TOKEN, armed=True, clock=clock, timeout=0.2)
+        with pytest.raises(OrderUncertain, match="not sent: no answer in time") as raised:
+            client.place(proposal())
+    assert raised.value.error_type == NOT_SENT
 
 
 def test_an_order_without_an_answer_in_time_is_uncertain_and_sent_once(rest: FakeRest, clock: ManualClock) -> None:
@@ -685,8 +712,6 @@ def test_a_new_token_is_used_from_the_next_call_on(rest: FakeRest, client: KiteC
 
 def test_connections_leave_over_ipv4(clock: ManualClock) -> None:
     """A name with both addresses is tried over IPv4 only: an IPv6 listener is never reached."""
-    import socket
-
     if not socket.has_ipv6:
         pytest.skip("no IPv6 on this host")
     with socket.socket(socket.AF_INET6) as listener:
