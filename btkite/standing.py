@@ -49,7 +49,7 @@ class Standing(Connection):
         self._reader: Any = None
         self._expired: SessionExpired | None = None
         self._listened = datetime.min
-        self._page = date.min
+        self._page: tuple[date, frozenset[str]] = (date.min, frozenset())
         self._silent = ""
         self._stale: frozenset[int] = frozenset()
         self._causes: dict[str, tuple[str, str]] = {}
@@ -60,7 +60,7 @@ class Standing(Connection):
         for cause in set(self._causes) - {self._probation[0] if self._probation else "", STOPPING}:
             del self._causes[cause]
         self._expired, self._silent, self._stale, self._listened = None, "", frozenset(), datetime.min
-        self._page = date.min
+        self._page = (date.min, frozenset())
         self._reader = reader
         self.silence = Silence(self.config.data.silence)
         self.renewal = Renewal(
@@ -116,17 +116,18 @@ class Standing(Connection):
             self._alert("critical", f"the run ends without a session: {self._expired}", "session over")
 
     def _turn_page(self, day: date) -> None:
-        """Once a day, if orders may leave: does the calendar still know the holidays?"""
-        if day == self._page or not self.mode.arm:
+        """Once a day, if orders may leave: does the calendar still know the holidays of what is traded?"""
+        page = day, frozenset(feeding.instrument.exchange for feeding in self._feeds)
+        if page == self._page or not page[1] or not self.mode.arm:
             return
-        self._page = day
-        unknown = almanac.beyond(day)
+        self._page = page
+        unknown = almanac.beyond(*page)
         if unknown and self.config.calendar.unverified == "refuse":
             self._pause(CALENDAR, f"{unknown}: {almanac.HOW}, and start again")
             self._alert("error", f"entries pause: {unknown}: {almanac.HOW}, and start again", CALENDAR)
         elif unknown:
             self._alert("warning", f"{day} is taken for a session: {unknown}; {almanac.HOW}", f"{CALENDAR} {day}")
-        elif warning := almanac.soon_over(day):
+        elif warning := almanac.soon_over(*page):
             self._alert("warning", warning, f"{CALENDAR} {day}")
 
     def _session_is_lost(self) -> None:

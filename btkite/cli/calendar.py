@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,9 +41,9 @@ def show(
     on = _day(day) if day is not None else SystemClock().now().date()
     rows = [_described(known, exchange, on) for exchange in EXCHANGES]
     if as_json:
-        typer.echo(json.dumps({"date": on.isoformat(), "valid_until": str(known.valid_until), "exchanges": rows}))
+        typer.echo(json.dumps({"date": on.isoformat(), "exchanges": rows}))
         return
-    typer.echo(f"{on:%A, %d %B %Y}; the calendar holds until {known.valid_until}")
+    typer.echo(f"{on:%A, %d %B %Y}; {_until_when(known)}")
     for row in rows:
         typer.echo(f"{row['exchange']:4} {row['hours'] or row['kind']}")
         for name in ("auction shares", "pre-open", "closing auction", "post-close", "square-off", "note", "source"):
@@ -52,14 +53,27 @@ def show(
             typer.echo("     nobody vouches for this: it follows a pattern, or lies outside the calendar")
 
 
+def _until_when(known: Calendar) -> str:
+    """``the calendar holds until 2026-12-31``, or until when for whom."""
+    from ..market.calendar import EXCHANGES
+
+    whose: dict[date, list[str]] = {}
+    for exchange in EXCHANGES:
+        whose.setdefault(known.valid_until(exchange), []).append(exchange)
+    if len(whose) == 1:
+        return f"the calendar holds until {next(iter(whose))}"
+    return "the calendar holds until " + ", ".join(f"{day} for {' '.join(names)}" for day, names in whose.items())
+
+
 def _described(known: Calendar, exchange: str, day: date) -> dict[str, Any]:
     session = known.session(exchange, day)
     if session is None:
         row = known.exception(exchange, day)
         note, source = (row.note, row.source) if row is not None else ("weekend", "")
-        verified = day <= known.valid_until
+        verified = day <= known.valid_until(exchange)
         return {
             "exchange": exchange,
+            "valid_until": str(known.valid_until(exchange)),
             "kind": "closed",
             "hours": "",
             "note": note,
@@ -73,6 +87,7 @@ def _described(known: Calendar, exchange: str, day: date) -> dict[str, Any]:
     squared_shares = known.square_off(exchange, day, instrument_class="cas") if auction else None
     return {
         "exchange": exchange,
+        "valid_until": str(known.valid_until(exchange)),
         "kind": session.kind,
         "hours": _hours(session),
         "auction shares": _hours(shares) if auction else "",
@@ -118,21 +133,28 @@ def import_(
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} cannot be read as text ({error})") from error
     rows = [row._replace(source=row.source or file.name) for row in read_list(text, where, shipped())]
-    year = covers(rows)
+    whole = covers(rows)
     path = almanac.imported_file(config)
-    held, until = almanac.read_file(path) if path.exists() else ([], None)
-    until = _until(year, until or shipped().valid_until)
+    held, until = almanac.read_file(path) if path.exists() else ([], {})
+    for exchange, year in whole.items():
+        for one in almanac.speaks_for(exchange):
+            if (
+                max(until.get(one, date.min), shipped().valid_until(one)).year + 1 == year
+            ):  # it holds for the one before
+                until[one] = date(year, 12, 31)
     for row in sorted(rows, key=lambda row: (row.date, row.exchange)):
         typer.echo(f"{row.date:%a %Y-%m-%d} {row.exchange} {row.kind}  {row.note}")
     if not dry_run:
-        almanac.write_file(path, _merged(held, rows, year), until)
+        almanac.write_file(path, _merged(held, rows, whole), until)
         almanac.observe(config)
     kept = "nothing kept" if dry_run else f"kept in {path}"
-    typer.echo(f"{len(rows)} rows{f', the whole of {year}' if year else ''}; the calendar holds until {until}; {kept}")
-    if year is not None and not any(row.exchange == "CDS" and row.date.year == year for row in (*held, *rows)):
+    holds = _until_when(shipped().with_overlay([], until=until))
+    years = ", ".join(map(str, sorted(set(whole.values()))))
+    typer.echo(f"{len(rows)} rows{f', the whole of {years}' if whole else ''}; {holds}; {kept}")
+    if "NSE" in whole and any(until.get(one, date.min).year < whole["NSE"] for one in ("CDS", "BCD", "MCX")):
         typer.echo(
-            f"currency has more holidays, which this list of {year} has not: import NSE's list of that segment too, "
-            "with --exchange CDS and --exchange BCD, before you trade there"
+            f"currency and commodities have holidays of their own, which this list of {years} has not: import theirs "
+            "too, with --exchange CDS, BCD or MCX, before you trade there"
         )
     if unknown := [row for row in rows if row.kind == "muhurat" and row.open is None]:
         typer.echo(
@@ -141,16 +163,10 @@ def import_(
         )
 
 
-def _until(year: int | None, until: date) -> date:
-    """A year's list makes the calendar hold for that year, if it held for the one before."""
-    return date(year, 12, 31) if year is not None and year == until.year + 1 else until
-
-
-def _merged(held: list[ExceptionRow], rows: list[ExceptionRow], year: int | None) -> list[ExceptionRow]:
+def _merged(held: list[ExceptionRow], rows: list[ExceptionRow], whole: Mapping[str, int]) -> list[ExceptionRow]:
     """A year's list takes the place of what was known of that year, any other is laid over it."""
     new = {(row.exchange, row.date): row for row in rows}
-    whole = {row.exchange for row in rows} if year is not None else set()
-    old = [row for row in held if not (row.date.year == year and row.exchange in whole)]
+    old = [row for row in held if row.date.year != whole.get(row.exchange)]
     return list({**{(row.exchange, row.date): row for row in old}, **new}.values())
 
 

@@ -59,7 +59,7 @@ class Calendar:
         hours: Iterable[Mapping[str, str]] | None = None,
         valid_until: date = VALID_UNTIL,
     ) -> None:
-        self.valid_until = valid_until
+        self._until = dict.fromkeys(EXCHANGES, valid_until)
         self._exceptions = {(row.exchange, row.date): row for row in exceptions}
         self._hours: dict[tuple[str, str, str], list[_Hours]] = {}
         for row in read_table("hours") if hours is None else hours:
@@ -77,17 +77,26 @@ class Calendar:
             regimes.sort()
         self._cache: dict[tuple[str, date, str | None, str], Session | None] = {}
 
-    def with_overlay(self, rows: Iterable[ExceptionRow], *, valid_until: date | None = None) -> Calendar:
-        """A calendar with these rows on top, e.g. a holiday declared this week or next year's list.
+    def with_overlay(self, rows: Iterable[ExceptionRow], *, until: Mapping[str, date] | None = None) -> Calendar:
+        """A calendar with these rows on top, e.g. a holiday declared this week or next year's list; ``until``: the last
+        date of which it now knows the holidays, by exchange.
 
         A row of NSE alone speaks for the exchanges that follow it (:func:`.overlay.laid_over`).
         """
         other = Calendar.__new__(Calendar)
-        other.valid_until = valid_until or self.valid_until
+        other._until = {**self._until, **(until or {})}
         other._exceptions = laid_over(self._exceptions, rows)
         other._hours = self._hours
         other._cache = {}
         return other
+
+    def valid_until(self, exchange: str) -> date:
+        """The last date of which it knows the holidays of an exchange: each publishes a list of its own.
+
+        :raises ConfigError: for an unknown exchange.
+        """
+        _check(exchange, None)
+        return self._until[exchange]
 
     # -- sessions ---------------------------------------------------------------------------------
 
@@ -327,7 +336,7 @@ class Calendar:
         implied = row is None
         if row is None:
             row = self._implied(exchange, day)
-        verified = VALID_FROM <= day <= self.valid_until and not (
+        verified = VALID_FROM <= day <= self._until[exchange] and not (
             exchange in ("CDS", "BCD") and day.year < _CURRENCY_COMPILED
         )
         if row is None:

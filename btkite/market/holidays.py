@@ -49,25 +49,32 @@ def read_list(text: str, exchange: str, known: Calendar) -> list[ExceptionRow]:
     return rows
 
 
-def covers(rows: Iterable[ExceptionRow]) -> int | None:
-    """The year of which this is NSE's whole list; None if it is a part of one, or another exchange's: NSE's speaks for
-    the others (:mod:`.overlay`), and none of theirs for NSE.
+def covers(rows: Iterable[ExceptionRow]) -> dict[str, int]:
+    """The year of which this is the whole list, by exchange whose list it is (:data:`.overlay.SPEAKS_FOR` says for whom
+    that speaks); nothing of an exchange of which it has but a part.
 
     :raises ConfigError: if a year's list lacks a day that is always closed.
     """
-    closed = {row.date for row in rows if row.exchange == "NSE" and row.kind in ("closed", "muhurat")}
-    years = {day.year for day in closed}
-    if len(years) != 1 or len(closed) < FULL_YEAR:
-        return None
-    year = years.pop()
-    lacking = [
-        day for month, number in ALWAYS if (day := date(year, month, number)).weekday() < 5 and day not in closed
-    ]
-    if lacking:
-        raise ConfigError(
-            f"the list of {year} lacks {lacking[0]:%A, %d %B}, which was closed in every year: is it whole?"
-        )
-    return year
+    days: dict[str, set[date]] = {}
+    for row in rows:
+        if row.kind in ("closed", "muhurat") or row.exchange == "MCX":  # many of MCX's have an evening
+            days.setdefault(row.exchange, set()).add(row.date)
+    found = {}
+    for exchange, listed in days.items():
+        years = {day.year for day in listed}
+        if len(years) == 1 and len(listed) >= FULL_YEAR:
+            found[exchange] = year = years.pop()
+            _check_whole(exchange, year, listed)
+    return found
+
+
+def _check_whole(exchange: str, year: int, listed: set[date]) -> None:
+    for month, number in ALWAYS:
+        day = date(year, month, number)
+        if day.weekday() < 5 and day not in listed:
+            raise ConfigError(
+                f"the list of {year} lacks {day:%A, %d %B}, on which {exchange} was closed in every year: is it whole?"
+            )
 
 
 def _json(body: str, exchange: str, known: Calendar) -> list[ExceptionRow]:

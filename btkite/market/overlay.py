@@ -26,6 +26,9 @@ _FOLLOWERS: Mapping[str, tuple[str, ...]] = {
     "halt": (),
 }
 """Who does as NSE does. A halt is one exchange's own. MCX has its own rule (:mod:`.calendar`)."""
+SPEAKS_FOR: Mapping[str, tuple[str, ...]] = {"NSE": ("NSE", "BSE", "NFO", "BFO")}
+"""Whose holidays an exchange's list of a year has; the others' have their own alone. Shares and their derivatives
+keep the same ones on both exchanges; currency and commodities keep more, or fewer."""
 
 _WINDOW = re.compile(r"(\d{1,2}:\d{2})-(\d{1,2}:\d{2})")
 _FORM = (

@@ -27,7 +27,7 @@ class Session:
 
     ``parts`` are its uninterrupted stretches, each open inclusive and close exclusive; they are
     empty if the hours are unknown (``times_known`` false). ``verified`` is false where no source
-    vouches for the date: before 2016, past the calendar's ``valid_until``, or by a pattern only.
+    vouches for the date: before 2016, past the calendar's ``valid_until`` of its exchange, or by a pattern only.
     ``kind`` is ``regular`` or the exception's: special, muhurat, halt, early. ``source`` says who vouches for the
     hours: circulars, notices, pages, the user's own row.
     """

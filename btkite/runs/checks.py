@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from .. import almanac
@@ -49,7 +50,7 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
         return
     if user != plan.confirm:
         raise ConfigError(f"the access token is {user}'s, not {plan.confirm}'s: log in as {plan.confirm}")
-    check_calendar(store)
+    check_calendar(store, {key.partition(":")[0] for key in plan.symbols})
     check_instruments(plan, store)
     if plan.ends_flat:  # it opens nothing, so that no limit can stand in its way
         return
@@ -67,9 +68,9 @@ def check_market(plan: Run, store: KiteStore, broker: Any) -> None:
             raise ConfigError(f"not even one lot of {key} ({lot}) can pass: {denial}; nothing was started")
 
 
-def check_calendar(store: KiteStore) -> None:
-    """Whether the calendar knows this day's holidays, or may be taken for knowing them."""
-    unknown = almanac.beyond(store.clock.now().date())
+def check_calendar(store: KiteStore, exchanges: Iterable[str]) -> None:
+    """Whether the calendar knows this day's holidays on ``exchanges``, or may be taken for knowing them."""
+    unknown = almanac.beyond(store.clock.now().date(), exchanges)
     if unknown and store.config.calendar.unverified == "refuse":
         raise ConfigError(
             f"{unknown}: {almanac.HOW}, or take every weekday for a session with calendar.unverified: weekdays; "

@@ -96,10 +96,11 @@ def test_a_years_list_makes_the_calendar_hold_for_that_year(btkite: Btkite, tmp_
     )
     code, out, err = btkite("calendar", "import", path)
     assert (code, err) == (0, "")
-    assert "9 rows, the whole of 2027; the calendar holds until 2027-12-31; kept in" in out
+    until = "2027-12-31 for NSE BSE NFO BFO, 2026-12-31 for CDS BCD MCX"
+    assert f"9 rows, the whole of 2027; the calendar holds until {until}; kept in" in out
     assert "the hours of the muhurat session on 2027-10-29 are not known" in out
     out = btkite("calendar", "show", "2027-03-22")[1]
-    assert out.startswith("Monday, 22 March 2027; the calendar holds until 2027-12-31")
+    assert out.startswith(f"Monday, 22 March 2027; the calendar holds until {until}\n")
     assert "note: Holi\n     source: holidays.csv" in out
     assert "MCX  17:00-23:30 (special)" in out
     # a holiday declared late goes over it, and the overlay over both
@@ -107,7 +108,7 @@ def test_a_years_list_makes_the_calendar_hold_for_that_year(btkite: Btkite, tmp_
     known = almanac.observe(load())
     assert known.session("BFO", date(2027, 1, 15)) is None
     assert known.session("NSE", date(2027, 3, 22)) is None
-    assert known.valid_until == date(2027, 12, 31)
+    assert [known.valid_until(name).year for name in ("NSE", "BFO", "CDS", "MCX")] == [2027, 2027, 2026, 2026]
     # the list again, corrected: it takes the place of all that was known of the year
     moved = [row.replace("2027-05-17", "2027-05-18") for row in LIST]
     assert btkite("calendar", "import", listed(tmp_path, moved))[0] == 0
@@ -125,13 +126,17 @@ def test_a_list_of_a_year_beyond_the_next_does_not_vouch_for_the_one_between(btk
 
 def test_that_currency_has_holidays_of_its_own_is_said_until_they_are_there(btkite: Btkite, tmp_path: Path) -> None:
     path = listed(tmp_path, LIST)
-    assert "currency has more holidays, which this list of 2027 has not" in btkite("calendar", "import", path)[1]
+    assert (
+        "currency and commodities have holidays of their own, which this list of 2027 has not"
+        in btkite("calendar", "import", path)[1]
+    )
     currency = listed(tmp_path, [*LIST, "2027-04-01,Annual bank closing"], "cd.csv")
-    for exchange in ("CDS", "BCD"):
+    for exchange in ("CDS", "BCD", "MCX"):
         assert btkite("calendar", "import", currency, "--exchange", exchange)[0] == 0
     code, out, err = btkite("calendar", "import", path)
     assert (code, err) == (0, "")
-    assert "currency has more" not in out
+    assert "holidays of their own" not in out
+    assert "the calendar holds until 2027-12-31;" in out
     known = almanac.observe(load())
     assert [known.session(name, date(2027, 4, 1)) is None for name in ("NSE", "CDS", "BCD")] == [False, True, True]
 
@@ -140,7 +145,7 @@ def test_another_exchanges_list_does_not_vouch_for_nse(btkite: Btkite, tmp_path:
     """BSE's list closes BSE alone: NSE would be taken for open on every holiday of a year that nobody told it."""
     code, out, err = btkite("calendar", "import", listed(tmp_path, LIST), "--exchange", "BSE")
     assert (code, err) == (0, "")
-    assert "9 rows; the calendar holds until 2026-12-31" in out
+    assert "the calendar holds until 2026-12-31 for NSE NFO BFO CDS BCD MCX, 2027-12-31 for BSE;" in out
     known = almanac.observe(load())
     assert known.session("BSE", date(2027, 3, 22)) is None
     session = known.session("NSE", date(2027, 3, 22))
@@ -201,5 +206,7 @@ def test_an_imported_file_that_was_spoilt_is_named(tmp_path: Path, btkite: Btkit
 
 def test_without_rows_of_ones_own_the_shipped_calendar_is_in_force(tmp_path: Path) -> None:
     assert almanac.observe(Config()) is shipped()
-    assert almanac.observe(Config().with_(**{"calendar.valid_until": date(2027, 6, 30)})).valid_until.year == 2027
+    assert (
+        almanac.observe(Config().with_(**{"calendar.valid_until": date(2027, 6, 30)})).valid_until("MCX").year == 2027
+    )
     assert almanac.observe(Config()) is shipped()

@@ -375,11 +375,17 @@ def test_a_holiday_declared_this_week_closes_every_segment_but_mcx_evening() -> 
 
 
 def test_an_overlay_may_extend_the_horizon() -> None:
-    longer = calendar().with_overlay([ExceptionRow(date(2027, 1, 26), "NSE", "closed")], valid_until=date(2027, 12, 31))
+    longer = calendar().with_overlay(
+        [ExceptionRow(date(2027, 1, 26), "NSE", "closed")], until={"NSE": date(2027, 12, 31)}
+    )
     assert longer.session("NSE", date(2027, 1, 26)) is None
     monday = longer.session("NSE", date(2027, 1, 25))
     assert monday is not None
     assert monday.verified
+    assert (longer.valid_until("NSE"), longer.valid_until("MCX")) == (date(2027, 12, 31), date(2026, 12, 31))
+    commodity = longer.session("MCX", date(2027, 1, 25))
+    assert commodity is not None
+    assert not commodity.verified
 
 
 def test_a_malformed_row_says_what_a_row_needs() -> None:

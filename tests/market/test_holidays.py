@@ -54,7 +54,7 @@ def test_a_years_list_closes_its_weekdays_and_knows_the_muhurat_day(text: str) -
     assert len(closed) == 9
     muhurat = [row for row in rows if row.kind == "muhurat"]
     assert [(row.date, row.open, row.note) for row in muhurat] == [(date(2027, 10, 29), None, "Diwali Laxmi Pujan")]
-    assert covers(rows) == 2027
+    assert covers(rows)["NSE"] == 2027
 
 
 def test_nses_answer_has_currency_apart() -> None:
@@ -67,7 +67,7 @@ def test_nses_answer_has_currency_apart() -> None:
 def test_a_holiday_declared_late_is_no_years_list() -> None:
     rows = read_list("Date,Description\n15-01-2027,Municipal polling\n", "NSE", shipped())
     assert [(row.date, row.kind) for row in rows] == [(date(2027, 1, 15), "closed")]
-    assert covers(rows) is None
+    assert covers(rows) == {}
 
 
 def test_a_years_list_without_a_day_that_is_always_closed_is_refused() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from btkite import almanac
 from btkite.config import Config
 from btkite.errors import ConfigError
 from btkite.market.calendar import calendar, put_in_force
@@ -38,7 +39,7 @@ def test_live_past_the_end_of_the_calendar_is_refused_and_paper_is_not(
     old = ends(config, begin - timedelta(days=1))
     with served(made) as exchange:
         with pytest.raises(
-            ConfigError, match=r"the calendar ends on .*`btkite calendar import FILE`.*unverified: weekdays"
+            ConfigError, match=r"the calendar of NSE ends on .*`btkite calendar import FILE`.*unverified: weekdays"
         ):
             go(at(old, exchange), mode="live")
         assert orders_sent(exchange) == []
@@ -61,7 +62,7 @@ def test_weekdays_are_taken_for_sessions_with_an_alert_a_day(
     messages = told_of(receiver)
     assert len(messages) >= 2, messages
     assert len(set(messages)) == len(messages)
-    assert f"{begin:%Y-%m-%d} is taken for a session: the calendar ends on" in messages[0]
+    assert f"{begin:%Y-%m-%d} is taken for a session: the calendar of NSE ends on" in messages[0]
 
 
 def test_the_end_is_told_thirty_days_ahead(config: Config, receiver: Receiver, begin: datetime) -> None:
@@ -82,7 +83,7 @@ def test_a_run_that_outlives_the_calendar_opens_nothing_more(
     asked = result.orders[(result.orders["side"] == "BUY") & (result.orders["created"] > begin + timedelta(days=1))]
     assert len(result.trades) > 3
     assert set(asked["status"]) <= {"Rejected"}
-    assert any("entries pause: the calendar ends on" in message for message in told_of(receiver))
+    assert any("entries pause: the calendar of NSE ends on" in message for message in told_of(receiver))
 
 
 def test_a_run_with_rows_of_its_own_has_them_in_force(config: Config, begin: datetime) -> None:
@@ -94,3 +95,13 @@ def test_a_run_with_rows_of_its_own_has_them_in_force(config: Config, begin: dat
     go(config, mode="backtest")
     other = calendar().session("NSE", day.date())
     assert other is None or other.kind != "muhurat"
+
+
+def test_what_other_exchanges_know_is_not_asked(begin: datetime) -> None:
+    """NSE's list speaks for a run on NSE, though nobody has given MCX's."""
+    day = (begin - timedelta(days=1)).date()
+    put_in_force(calendar().with_overlay([], until={"MCX": day, "NSE": begin.date() + timedelta(days=90)}))
+    assert almanac.beyond(begin.date(), {"NSE", "BFO"}) == ""
+    assert almanac.beyond(begin.date(), {"NSE", "MCX"}).startswith(f"the calendar of MCX ends on {day}")
+    assert "in 0 days" in almanac.soon_over(day, {"MCX"})
+    assert almanac.soon_over(begin.date(), {"NSE"}) == ""
