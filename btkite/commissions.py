@@ -7,13 +7,14 @@ one execution at a time and would take the ₹20 cap twice for an order that rev
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any, Self, cast
 
 import backtrader as bt
 
 from .config import Client
 from .market.charges import Terms, charge_order
-from .values import Instrument, Side
+from .values import Instrument, Security, Side
 
 DEBIT_EXTRA = 20.0
 """₹ that an account in debit pays more for every executed order (zerodha.com/charges since 2023)."""
@@ -27,6 +28,13 @@ def terms_of(client: Client) -> Terms:
         split_gst=client.karnataka,
         woman=client.woman,
     )
+
+
+@lru_cache(maxsize=1024)
+def security_of(key: str, rows: tuple[str, ...]) -> Security:
+    """What ``EXCHANGE:SYMBOL`` is by the rows of ``broker.securities``."""
+    named = dict(row.split(" ", 1) for row in rows)
+    return cast("Security", named.get(key, "share"))
 
 
 def default_product(instrument: Instrument, named: str) -> str:
@@ -44,10 +52,12 @@ class InstrumentCommission(bt.CommInfoBase):
       - ``product`` (``"MIS"``): Kite's product.
       - ``on`` (``None``): a date, or a function that gives one; the day whose rates apply.
       - ``terms`` (``None``): what depends on the client, a :class:`~btkite.market.charges.Terms`.
+      - ``security`` (``"share"``): a share, or which kind of fund or group (:data:`~btkite.values.Security`).
     """
 
     params = (
-        ("instrument", None), ("product", "MIS"), ("on", None), ("terms", None), ("stocklike", True), ("percabs", True),
+        ("instrument", None), ("product", "MIS"), ("on", None), ("terms", None), ("security", "share"),
+        ("stocklike", True), ("percabs", True),
     )  # fmt: skip
 
     @classmethod
@@ -60,6 +70,7 @@ class InstrumentCommission(bt.CommInfoBase):
             product=default_product(instrument, broker.config.broker.default_product),
             mult=instrument.multiplier,
             terms=terms_of(broker.config.client),
+            security=security_of(instrument.key, broker.config.broker.securities),
             on=lambda: from_seconds(max(broker.now, 0)).date(),
         )
         return found
@@ -70,4 +81,5 @@ class InstrumentCommission(bt.CommInfoBase):
             return 0.0
         on: date = self.p.on() if callable(self.p.on) else self.p.on
         side = Side.BUY if size > 0 else Side.SELL
-        return float(charge_order(self.p.instrument, side, self.p.product, [(quantity, price)], on, self.p.terms).total)
+        fills, terms, security = [(quantity, price)], self.p.terms, self.p.security
+        return float(charge_order(self.p.instrument, side, self.p.product, fills, on, terms, security=security).total)

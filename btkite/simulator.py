@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from . import almanac, served
+from .commissions import security_of
 from .config import Config
 from .errors import BtkiteError, ConfigError
 from .grid import windows_of
@@ -58,6 +59,7 @@ def started(
                 api_key=wanted.api_key,
                 api_secret=wanted.api_secret,
                 cash=wanted.cash,
+                securities={key: security_of(key, config.broker.securities) for key in candles},
                 auto_token=token,
                 expire_tokens=False,  # nobody is there to log in again on the second morning
             )

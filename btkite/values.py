@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -29,6 +29,9 @@ INTERVALS: Mapping[str, int] = MappingProxyType(
     }
 )
 """Kite's candle intervals, in seconds (https://kite.trade/docs/connect/v3/historical/)."""
+
+Security = Literal["share", "equity_etf", "other_etf", "bse_X", "bse_SS"]
+"""What the instruments dump does not tell: funds pay other STT, BSE's groups X XT Z ZP and SS ST other fees."""
 
 ALERT_KINDS = (
     "trade", "rejection", "denial", "order", "risk", "square-off", "disconnect", "token", "calendar", "run", "summary",

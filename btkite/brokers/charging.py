@@ -7,7 +7,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
-from ..commissions import InstrumentCommission, terms_of
+from ..commissions import InstrumentCommission, security_of, terms_of
 from ..linetime import from_seconds
 from ..market.charges import Charges, charge_order
 from ..market.permitted import largest_order
@@ -51,7 +51,9 @@ class Charging(GatedBroker):
         day, side, terms = from_seconds(when).date(), translate.side(order), self._terms
         most = largest_order(instrument, day) if is_many(order) else None
         orders = by_slice(fills, most) if most else [fills]  # each slice is an order with a brokerage of its own
-        total = reduce(add, [charge_order(instrument, side, product, one, day, terms) for one in orders])
+        security = security_of(instrument.key, self.config.broker.securities)
+        charged = [charge_order(instrument, side, product, one, day, terms, security=security) for one in orders]
+        total = reduce(add, charged)
         owed = self.demat.charge(bill, instrument.key, product, side.sign * quantity, day, woman=terms.woman)
         total = replace(total, depository=owed)
         added = float(total.total) - self._charged.get(bill, 0.0)

@@ -34,13 +34,14 @@ def charges(
         str | None, typer.Option("--date", metavar="DATE", help="The day whose rates apply (2024-10-01); else today.")
     ] = None,
     security: Annotated[
-        Literal["share", "equity_etf", "other_etf", "bse_X", "bse_SS"],
+        Literal["share", "equity_etf", "other_etf", "bse_X", "bse_SS"] | None,
         typer.Option(
             "--security",
             metavar="KIND",
-            help="What no name tells: equity_etf, other_etf (gold, liquid, gilt), bse_X or bse_SS (BSE's groups).",
+            help="What no name tells: share, equity_etf, other_etf (gold, liquid, gilt), bse_X or bse_SS (BSE's "
+            "groups); else as in broker.securities.",
         ),
-    ] = "share",
+    ] = None,
     multiplier: Annotated[
         float | None,
         typer.Option("--multiplier", metavar="RUPEES", help="₹ of one unit's move of ₹1, where no table knows it."),
@@ -49,7 +50,7 @@ def charges(
 ) -> None:
     """What an order costs: exact, and rounded as on the contract note; then what the ledger adds to it."""
     from ..clock import SystemClock
-    from ..commissions import default_product, terms_of
+    from ..commissions import default_product, security_of, terms_of
     from ..errors import ConfigError
     from ..kite.instruments import parse_key
     from ..market.charges import Order, ZerodhaCharges
@@ -70,6 +71,7 @@ def charges(
     shares = instrument.exchange in ("NSE", "BSE")
     if shares and contract(instrument.tradingsymbol) is not None:
         raise ConfigError(f"{instrument.key} has a contract's name, and shares are on NSE and BSE: name NFO or BFO")
+    security = security or security_of(instrument.key, config.broker.securities)
     if security != "share" and not (instrument.exchange == "BSE" or (shares and not security.startswith("bse_"))):
         what = "a share on BSE" if security.startswith("bse_") else "a fund on NSE or BSE"
         raise ConfigError(f"--security {security} is said of {what}, and not of {instrument.key}")

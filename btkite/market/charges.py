@@ -28,7 +28,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from ..errors import ConfigError, DataError
-from ..values import Side
+from ..values import Security, Side
 from .prices import exact
 from .rates import has, rate
 from .segments import classify
@@ -36,9 +36,6 @@ from .segments import classify
 if TYPE_CHECKING:
     from ..values import Instrument
     from .segments import Segment
-
-Security = Literal["share", "equity_etf", "other_etf", "bse_X", "bse_SS"]
-"""What the instruments dump does not tell: funds pay other STT, BSE's groups X XT Z ZP and SS ST other fees."""
 
 _ZERO = Decimal(0)
 _PERCENT = Decimal("0.01")
@@ -186,13 +183,15 @@ def charge_order(
     fills: Sequence[tuple[int, float]],
     on: date,
     terms: Terms | None = None,
+    *,
+    security: Security = "share",
 ) -> Charges:
     """The unrounded charges of one order with all its fills so far, each (quantity, price in rupees).
 
     :raises ConfigError: for a product that the segment does not have.
     :raises DataError: where no rates are known.
     """
-    return ZerodhaCharges(terms).charge(Order(instrument, side, product, fills), on)
+    return ZerodhaCharges(terms).charge(Order(instrument, side, product, fills, security), on)
 
 
 def order_charges(

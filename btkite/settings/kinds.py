@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
 
-from ..values import ALERT_KINDS
+from ..values import ALERT_KINDS, Security
 
 AUTO: Final = Path("auto")
 _HOURS_MINUTES: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -83,6 +83,23 @@ def _rows(value: Any) -> Any:
     if value is None:
         return ()
     return tuple(row.strip() for row in value.split(";") if row.strip()) if isinstance(value, str) else value
+
+
+def _securities(value: Any) -> Any:
+    """A table of YAML, or rows ``NSE:NIFTYBEES equity_etf``."""
+    rows = [f"{key} {kind}" for key, kind in value.items()] if isinstance(value, Mapping) else _rows(value)
+    found: dict[str, str] = {}
+    for row in rows:
+        symbol, _, kind = str(row).strip().partition(" ")
+        exchange, _, name = symbol.upper().partition(":")
+        kind = kind.strip()
+        if exchange not in ("NSE", "BSE") or not name or kind not in get_args(Security):
+            kinds = ", ".join(get_args(Security))
+            raise ValueError(f"must have rows as 'NSE:NIFTYBEES equity_etf' (NSE or BSE; {kinds}), not {row!r}")
+        if kind.startswith("bse_") and exchange != "BSE":
+            raise ValueError(f"must not say {kind} of {symbol}: it is a group of BSE's")
+        found[f"{exchange}:{name}"] = kind
+    return tuple(f"{key} {kind}" for key, kind in found.items())
 
 
 def _date(value: Any) -> Any:
@@ -214,6 +231,7 @@ Products = Annotated[tuple[Literal["MIS", "CNC", "NRML", "MTF"], ...], BeforeVal
 Spans = Annotated[tuple[Annotated[str, AfterValidator(_span)], ...], BeforeValidator(_words)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]
 AlertKinds = Annotated[tuple[Annotated[str, AfterValidator(_alert_kind)], ...], BeforeValidator(_words)]
+Securities = Annotated[tuple[str, ...], BeforeValidator(_securities)]
 Rows = Annotated[tuple[str, ...], BeforeValidator(_rows)]
 Day = Annotated[date | None, BeforeValidator(_date)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]

@@ -165,6 +165,12 @@ class Broker(Section):
         default=None,
         description="IST time (15:20) at which the bar of the day closes early, so that orders get today's price.",
     )
+    securities: kinds.Securities = Field(
+        default=(),
+        description='What no name and no list tells: rows "NSE:NIFTYBEES equity_etf", between semicolons in the '
+        "environment. equity_etf, other_etf (gold, liquid, gilt: no STT), bse_X, bse_SS (BSE's groups X XT Z ZP, "
+        "SS ST); what is not named is a share. Charges go by it in every mode.",
+    )
     charges: bool = Field(
         default=True, description="Take brokerage, taxes and fees from simulated money as Zerodha does."
     )
