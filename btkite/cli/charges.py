@@ -56,6 +56,7 @@ def charges(
     from ..market.charges import Order, ZerodhaCharges
     from ..market.naming import described
     from ..market.notes import contract_note
+    from ..market.rates import KNOWN_FROM
     from ..symbols import contract
     from ..values import Side
 
@@ -83,7 +84,8 @@ def charges(
     if as_json:
         found: dict[str, Any] = {
             "symbol": instrument.key, "side": order.side.value, "quantity": quantity, "price": price,
-            "product": named, "date": day.isoformat(), "turnover": _turnover(order),
+            "product": named, "date": day.isoformat(), "rates_of": max(day, KNOWN_FROM).isoformat(),
+            "turnover": _turnover(order),
             "exact": _figures(exact), "note": _figures(note), "ledger": beside,
         }  # fmt: skip
         typer.echo(json.dumps(found, indent=2))
@@ -129,6 +131,7 @@ def _beside(order: Order, day: date, terms: Terms) -> dict[str, float]:
 
 
 def _show(order: Order, day: date, exact: Charges, note: Charges, beside: dict[str, float]) -> None:
+    from ..market.rates import KNOWN_FROM
     from ..market.segments import classify
     from ..risk.rules import rupees
 
@@ -140,5 +143,9 @@ def _show(order: Order, day: date, exact: Charges, note: Charges, beside: dict[s
     for name, said in _LINES:
         label = "CTT" if name == "transaction_tax" and classify(instrument).startswith("com") else said
         typer.echo(f"{label:<18}{getattr(exact, name):>14.6f}{getattr(note, name):>12.2f}")
+    if day < KNOWN_FROM:
+        typer.echo(
+            f"no rates are known before {KNOWN_FROM}: these are of that day, and those of {day} may have been others"
+        )
     for said, amount in beside.items():
         typer.echo(f"on the ledger: {said}: {rupees(amount)}")

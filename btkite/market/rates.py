@@ -9,6 +9,9 @@ from functools import cache, lru_cache
 
 from .tables import read_table
 
+KNOWN_FROM = date(2020, 1, 1)
+"""The first day of the table."""
+
 
 def has(key: str) -> bool:
     """Whether the table has such a rate at all."""

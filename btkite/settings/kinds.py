@@ -71,6 +71,13 @@ def _words(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def _capitals(value: Any) -> Any:
+    """``mis`` is MIS, and a list of such words."""
+    if isinstance(value, str):
+        return value.upper()
+    return tuple(map(_capitals, value)) if isinstance(value, (list, tuple)) else value
+
+
 def _addresses(value: Any) -> Any:
     """An address may hold commas: a new one begins where a scheme does."""
     if value is None:
@@ -227,7 +234,8 @@ Secret = Annotated[SecretStr, BeforeValidator(_credential)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy), BeforeValidator(_credential)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)]
 ClockTime = Annotated[str | None, BeforeValidator(_clock_time)]
-Products = Annotated[tuple[Literal["MIS", "CNC", "NRML", "MTF"], ...], BeforeValidator(_words)]
+Product = Annotated[Literal["MIS", "CNC", "NRML", "MTF"], BeforeValidator(_capitals)]
+Products = Annotated[tuple[Product, ...], BeforeValidator(_words)]
 Spans = Annotated[tuple[Annotated[str, AfterValidator(_span)], ...], BeforeValidator(_words)]
 Symbols = Annotated[tuple[Annotated[str, AfterValidator(_symbol)], ...], BeforeValidator(_words)]
 AlertKinds = Annotated[tuple[Annotated[str, AfterValidator(_alert_kind)], ...], BeforeValidator(_words)]

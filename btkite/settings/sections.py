@@ -83,7 +83,7 @@ class Broker(Section):
     capital: Number = Field(
         default=100_000.0, gt=0, description="₹ allotted to the strategy; percent sizing counts from it in every mode."
     )
-    default_product: Literal["MIS", "CNC", "NRML", "MTF"] = Field(
+    default_product: kinds.Product = Field(
         default="MIS",
         description="Product of an order that names none: MIS is intraday, CNC delivery, NRML overnight F&O.",
     )

@@ -52,9 +52,20 @@ def test_a_commodity_counts_lots_and_pays_ctt(capsys: pytest.CaptureFixture[str]
     assert "STT" not in said
 
 
-def test_a_fund_is_named_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_before_the_first_rates_it_is_said_whose_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("NSE:INFY", "buy", "100", "1500")
+    assert "no rates are known before 2020-01-01: these are of that day" in say(capsys, *words, "--date", "2019-05-01")
+    assert "no rates are known" not in say(capsys, *words, "--date", "2020-01-01")
+    assert json.loads(say(capsys, *words, "--date", "2019-05-01", "--json"))["rates_of"] == "2020-01-01"
+
+
+def test_a_fund_is_named_as_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("NSE:NIFTYBEES", "sell", "1000", "270", "--product", "CNC", "--date", "2026-11-10", "--json")
     assert json.loads(say(capsys, *words, "--security", "equity_etf"))["note"]["total"] == 13.11
+    assert json.loads(say(capsys, *words))["note"]["total"] > 200
+    monkeypatch.setenv("BTKITE_BROKER__SECURITIES", "NSE:NIFTYBEES equity_etf")
+    assert json.loads(say(capsys, *words))["note"]["total"] == 13.11
+    assert json.loads(say(capsys, *words, "--security", "share"))["note"]["total"] > 200
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from btkite.config import Config, load
 from btkite.errors import ConfigError
-from tests.runs.scene import MODES, SYMBOL, USER, go, served
+from tests.runs.scene import MODES, SYMBOL, go
 
 KINDS = ("share", "equity_etf", "other_etf")
 
