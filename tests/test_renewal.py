@@ -285,3 +285,15 @@ def test_it_is_due_when_there_is_something_to_do(scene: Scene) -> None:
     scene.wait(1)
     assert scene.renewal.due is not None
     assert scene.clock.now() < scene.renewal.due <= scene.clock.now() + timedelta(seconds=2)
+
+
+def test_while_kite_is_out_of_reach_a_token_that_lies_ready_is_tried_twice_a_minute(scene: Scene) -> None:
+    """Nothing is known of it, so it is tried again; but what is left of the attempts is for when Kite is back."""
+    scene.lose()
+    scene.down, scene.ready = True, [FRESH]
+    before = scene.attempts
+    assert not scene.wait(20)
+    assert scene.attempts - before == 1
+    scene.down = False
+    scene.good.add(FRESH)
+    assert scene.wait(30)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 
 from ..errors import BtkiteError
 from ..exchange.faults import TABLE
@@ -20,6 +23,7 @@ from .scenario import Scenario
 HANGS = "the run comes to an end"
 """A promise that is seen broken when there is nothing to judge."""
 _SHARE = 20  # scenarios of one worker between two words of it
+_LEAVES = 5.0  # real seconds that a worker has to leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,36 @@ def plays(scenarios: Sequence[Scenario], *, jobs: int = 1) -> Iterator[Verdict]:
                 yield play(stage, scenario)
         return
     shares = [scenarios[first : first + _SHARE] for first in range(0, len(scenarios), _SHARE)]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_follow) as pool:
         for done in as_completed([pool.submit(_share, share) for share in shares]):
             yield from done.result()
 
 
+_playing: list[Stage] = []  # what this worker plays on
+
+
 def _share(scenarios: Sequence[Scenario]) -> list[Verdict]:
     with Stage() as stage:
+        _playing[:] = [stage]
         return [play(stage, scenario) for scenario in scenarios]
+
+
+def _follow() -> None:
+    """A worker is to end with the process that started it, however that did: nobody else would tell it."""
+    threading.Thread(target=_until_alone, daemon=True).start()
+
+
+def _until_alone() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    last = threading.Timer(_LEAVES, os._exit, (1,))
+    last.daemon = True
+    last.start()
+    with suppress(Exception):  # whatever state it is in
+        for stage in _playing:
+            stage.__exit__(None, None, None)
+    os._exit(1)
 
 
 def lines(verdict: Verdict) -> Iterator[str]:

@@ -10,6 +10,7 @@ import faulthandler
 import importlib
 import json
 import os
+import select
 import signal
 import sys
 import traceback
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from .boundaries import Boundary, Crossings, install
+
+_LOOK = 0.01
+"""Real seconds between two looks at whether a life is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,7 @@ def _fork(life: Life) -> int:
     """Live in a process of its own. How it ended: an exit code, or the signal as a negative number."""
     child = os.fork()
     if child:
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status)
+        return _ended(child)
     code = 70  # pragma: no cover - from here on this is the child
     try:
         output = os.open(Path(life.folder) / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -106,6 +109,19 @@ def _fork(life: Life) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _ended(child: int) -> int:
+    """Wait for a life. Who asks for one says nothing until it has its answer: what can be read before is the end, and
+    nobody is there any more whom the life could tell."""
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if select.select([sys.stdin], [], [], _LOOK)[0]:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            sys.exit()
 
 
 def _preload() -> None:

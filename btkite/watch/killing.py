@@ -40,7 +40,8 @@ class Killed:
 
     ``again``: the switch was engaged already, and as wide · ``pid``: of the run that heeds it, None if none does ·
     ``heeded``: that run has said that it knows · ``done``: and that nothing is left to be done · ``left``: orders and
-    positions that are still there by the last word, as short texts · ``stuck``: what cannot be closed now, and why.
+    positions that are still there by the last word, as short texts · ``stuck``: what cannot be closed now, and why ·
+    ``paused``: why that run opens nothing as it is, each reason once.
     """
 
     place: Place
@@ -52,6 +53,7 @@ class Killed:
     done: bool = False
     left: tuple[str, ...] = ()
     stuck: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
 
     @property
     def deaf(self) -> bool:
@@ -75,7 +77,8 @@ class Killed:
             then = f"the run (pid {self.pid}) is still at it{rest}" + "".join(f"; {text}" for text in self.stuck)
         else:
             then = f"the run (pid {self.pid}) has not answered yet"
-        return f"{what}; {then}; until `btkite resume`, nothing is opened"
+        also = f"; entries pause besides, which that does not end: {'; '.join(self.paused)}" if self.paused else ""
+        return f"{what}; {then}; until `btkite resume`, nothing is opened{also}"
 
     def _kept(self) -> str:
         """What a kill without flatten leaves alone."""
@@ -125,14 +128,16 @@ def _awaited(place: Place, *, again: bool, clock: Clock, patience: timedelta) ->
 
 def _answer(now: Standing, *, wanted: bool) -> dict[str, Any]:
     mine = now.said.get("pid") == now.owner.get("pid")
-    winding: Mapping[str, Any] = (now.said.get("winding") if mine else None) or {}
+    said = now.said if mine else {}
+    winding: Mapping[str, Any] = said.get("winding") or {}
     heeded = bool(winding) and bool(winding["flatten"]) == wanted
     return {
         "pid": now.owner.get("pid"),
         "heeded": heeded,
         "done": heeded and bool(winding["done"]),
-        "left": open_of(now.said) if heeded else (),
+        "left": open_of(said) if heeded else (),
         "stuck": tuple(winding.get("stuck") or ()) if heeded else (),
+        "paused": tuple(dict.fromkeys(said.get("gate", {}).get("paused", ()))),
     }
 
 

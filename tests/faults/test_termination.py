@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import backtrader as bt
 import pytest
 
+from btkite.runs.ending import Ending
 from tests.faults.process import Live, live, until
 
 WITHIN = 5.0
@@ -61,6 +64,22 @@ def test_while_a_request_hangs_it_ends_all_the_same(tmp_path: Path, where: str) 
             assert "sending" in kinds
             assert kinds[-1] == "ended"
             assert len(running.steer.orders()) == 1
+
+
+def test_what_hangs_leaves_time_within_the_bound_for_the_last_words() -> None:
+    """The slack above is the machine's, not ours."""
+    ending = Ending()
+    ending.cerebro = bt.Cerebro()
+    ending.cerebro.runningstrats = [bt.Strategy]  # it runs
+    ending.terminate(signal.SIGTERM, None)
+    try:
+        assert ending._leaving is not None
+        assert ending._leaving.is_alive()
+        assert ending._leaving.interval <= WITHIN - 1.0
+        assert (ending.why, ending.asked, ending.code) == ("SIGTERM", True, 0)
+        assert ending.cerebro._event_stop
+    finally:
+        ending.close(leaves=False)
 
 
 ENDED = """

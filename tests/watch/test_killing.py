@@ -38,10 +38,22 @@ def test_a_run_has_heeded_what_it_says_of_this_kill(wanted: bool) -> None:
 @pytest.mark.parametrize("done", [False, True])
 @pytest.mark.parametrize("wanted", [False, True], ids=["kill", "flatten"])
 def test_a_word_of_another_kill_or_another_process_is_no_answer(wanted: bool, done: bool) -> None:
-    none = {"pid": 7, "heeded": False, "done": False, "left": (), "stuck": ()}
+    none = {"pid": 7, "heeded": False, "done": False, "left": (), "stuck": (), "paused": ()}
     assert answer(None, wanted=wanted) == none
     assert answer(wound(flatten=not wanted, done=done), wanted=wanted) == none
     assert answer(wound(flatten=wanted, done=done), wanted=wanted, pid=8) == none
+
+
+def test_why_entries_pause_besides_is_told_from_the_runs_own_word() -> None:
+    """Who resumes would wonder why still nothing is opened, and without a session nothing can be closed either."""
+    away = "the session is over: btkite login"
+    word = {"winding": None, "gate": {"paused": [away, away, "no prices"]}}
+    now = Standing(PLACE, "running", datetime(2026, 11, 23, 10), owner={"pid": 7}, said={"pid": 7, **word})
+    assert _answer(now, wanted=False)["paused"] == (away, "no prices")
+    other = Standing(PLACE, "running", datetime(2026, 11, 23, 10), owner={"pid": 7}, said={"pid": 8, **word})
+    assert _answer(other, wanted=False)["paused"] == ()
+    told = said(pid=7, paused=(away, "no prices"))
+    assert told.endswith(f"; entries pause besides, which that does not end: {away}; no prices")
 
 
 def said(left: tuple[str, ...] = (), **more: Any) -> str:
