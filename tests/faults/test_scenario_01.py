@@ -109,9 +109,10 @@ def run(folder: Path, made: Any, mode: str, exchange: Exchange | None = None, *,
         }  # fmt: skip
     told = folder / f"{mode}.json"
     day = f"{made[1]:%Y-%m-%d}"
+    where = ["--from", day, "--to", day] if exchange is None else ["--endpoint", exchange.url, "--sessions", "1"]
     words = [
         "run", "mixed.py:Mixed", "-s", SYMBOL, "-i", "minute", "--mode", mode, "--no-save", "-p", f"file={told}", *(["--confirm", confirm] if confirm and mode == "live" else []),
-        *(["--endpoint", exchange.url, "--sessions", "1"] if exchange is not None else ["--from", day, "--to", day]),
+        *where,
     ]  # fmt: skip
     calls = folder / f"{mode}-calls.json"
     done = subprocess.run(
