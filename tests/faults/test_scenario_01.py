@@ -110,9 +110,10 @@ def run(folder: Path, made: Any, mode: str, exchange: Exchange | None = None, *,
     told = folder / f"{mode}.json"
     day = f"{made[1]:%Y-%m-%d}"
     where = ["--from", day, "--to", day] if exchange is None else ["--endpoint", exchange.url, "--sessions", "1"]
+    confirmed = ["--confirm", confirm] if confirm and mode == "live" else []
     words = [
-        "run", "mixed.py:Mixed", "-s", SYMBOL, "-i", "minute", "--mode", mode, "--no-save", "-p", f"file={told}", *(["--confirm", confirm] if confirm and mode == "live" else []),
-        *where,
+        "run", "mixed.py:Mixed", "-s", SYMBOL, "-i", "minute", "--mode", mode, "--no-save", "-p", f"file={told}",
+        *confirmed, *where,
     ]  # fmt: skip
     calls = folder / f"{mode}-calls.json"
     done = subprocess.run(
