@@ -104,8 +104,12 @@ def _moved(line: Any, value: int) -> None:
     line._cursor.fleet.hand_back()
 
 
+_NUMBERS = frozenset({int, float})
+"""Kinds of what most lines are compared to. Whether something is a line is a long question to a metaclass."""
+
+
 def _value(thing: Any) -> Any:
-    return thing[0] if isinstance(thing, LineRoot) else thing
+    return thing[0] if type(thing) not in _NUMBERS and isinstance(thing, LineRoot) else thing
 
 
 class _Compared:
@@ -116,22 +120,34 @@ class _Compared:
     __hash__ = object.__hash__
 
     def __lt__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] < (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] < other
 
     def __gt__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] > (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] > other
 
     def __le__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] <= (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] <= other
 
     def __ge__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] >= (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] >= other
 
     def __eq__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] == (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] == other
 
     def __ne__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] != (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] != other
 
     def __bool__(self) -> bool:
         return bool(self._values[self._cursor.i])
