@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-
 PACKAGE = Path(__file__).resolve().parent.parent / "btkite"
 
 
