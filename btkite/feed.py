@@ -7,7 +7,6 @@ run; live bars come one by one from the store, which waits for all feeds togethe
 
 from __future__ import annotations
 
-import array
 from collections import deque
 from datetime import datetime, time
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any, cast
 import backtrader as bt
 import numpy as np
 
+from .borrowed import borrow
 from .errors import ConfigError, DataError, UnknownSymbol
 from .grid import ends_of, windows_of
 from .kite.revised import in_words, ratio_of
@@ -364,11 +364,9 @@ class KiteData(bt.feed.DataBase):
         ours = {id(getattr(self.lines, name)): column for name, column in values.items()}
         nothing = np.full(len(columns[0]), np.nan) if len(self.lines.lines) > len(ours) else None
         for line in self.lines.lines:  # a subclass may have lines of its own
-            ahead = line.array[: line.extension]
-            line.array = array.array("d")
-            line.array.frombytes(np.ascontiguousarray(ours.get(id(line), nothing), dtype=np.float64).data.cast("B"))
-            line.array.extend(ahead)
+            borrow(line, ours.get(id(line), nothing))
         self._next_row = len(columns[0])
+        self.__dict__.pop("_columns", None)  # the lines have them
         self.home()
 
     def advance_peek(self) -> float:

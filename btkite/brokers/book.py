@@ -130,7 +130,8 @@ class BookBroker(Heeding):
             price, plimit = translate.on_tick(instrument, exectype, kind is bt.order.BuyOrder, price, plimit)
         said = {} if misunderstood(kwargs) else kwargs  # it will be denied
         terms = terms_of(self.config, instrument, valid, said, self._time_of(data))
-        order = kind(
+        order = self._made(
+            kind,
             owner=owner,
             data=data,
             size=quantity or size,
@@ -168,6 +169,10 @@ class BookBroker(Heeding):
                 order.ref, quantity, other.ref, abs(other.size), other_alive=other.alive(), alone=parent is None
             )
         return self.submit(order)
+
+    def _made(self, kind: Any, **given: Any) -> Any:
+        """An order of backtrader's own class."""
+        return kind(**given)
 
     def submit(self, order: Any) -> Any:
         parent = getattr(order.parent, "ref", None)

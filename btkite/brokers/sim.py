@@ -481,7 +481,7 @@ class SimBroker(BookBroker, metaclass=_ChooseRule):
         feeds = feeds or [self._datas[instrument.key]]  # of a slot that has gone on
         finest = min(feeds, key=lambda data: (data._timeframe, data._compression))
         if hasattr(finest, "seconds"):
-            return Tape(*(column.tolist() for column in finest.seconds()))
+            return Tape.of_columns(*finest.seconds())
         return Growing(finest)
 
     def _candle_days(self, instrument: Instrument) -> frozenset[int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import backtrader as bt
+import numpy as np
 
 from ..linetime import DAY
 from ..market.matching import Quote, print_times, prints
@@ -42,6 +43,11 @@ class Tape:
         self._days: frozenset[int] | None = None
         self._known = -1
 
+    @classmethod
+    def of_columns(cls, *columns: Any) -> Tape:
+        """Of numpy's columns, which it reads where they lie: no object is made of a number that nobody asks for."""
+        return cls(*(memoryview(np.ascontiguousarray(column)) for column in columns))  # type: ignore[arg-type]
+
     @property
     def number(self) -> int:
         """Of the last print that is over; -1 before the first."""
@@ -60,7 +66,7 @@ class Tape:
         """Days since 1970 that have candles."""
         if self._days is None or len(self._start) != self._known:
             self._known = len(self._start)
-            self._days = frozenset(int(start) // DAY for start in self._start)
+            self._days = frozenset(np.unique(np.asarray(self._start, dtype=np.int64) // DAY).tolist())
         return self._days
 
     def add(self, start: int, end: int, open_: float, high: float, low: float, close: float) -> None:

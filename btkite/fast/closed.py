@@ -182,13 +182,13 @@ def equity(a: Any, r: Range) -> None:
         return
     rows = slice(begin - r.begin, None)
     a._traded = False
-    a.times.extend(r.timeline.stamps[begin : r.end].tolist())
-    a.values.extend(r.money.value[rows].tolist())
-    a.cash.extend(r.money.cash[rows].tolist())
-    held = np.zeros(r.end - begin, dtype=np.int64)
+    a.times.frombytes(r.timeline.stamps[begin : r.end].tobytes())
+    a.values.frombytes(r.money.value[rows].tobytes())
+    a.cash.frombytes(r.money.cash[rows].tobytes())
+    held = np.zeros(r.end - begin, dtype=a.positions.typecode)
     for data in a.strategy.datas:
         held += r.curve.positions(data, begin, r.end)[0] != 0.0
-    a.positions.extend(held.tolist())
+    a.positions.frombytes(held.tobytes())
 
 
 CLOSED: dict[type, Callable[[Any, Range], None]] = {

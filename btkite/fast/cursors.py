@@ -8,6 +8,7 @@ sharing for the whole run: :attr:`Fleet.over`.
 from __future__ import annotations
 
 import operator
+from array import array
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from backtrader.linebuffer import LineBuffer
 from backtrader.lineroot import LineRoot
 
+from ..borrowed import show
 from .swap import swap, unswap
 
 
@@ -48,7 +50,7 @@ class Fleet:
         own = line.__dict__
         own["_cursor"] = cursor
         if mixin is None:
-            own["_values"] = line.array
+            show(line, own)
         swap(line, mixin or OnCursor)
         self._lines.append(line)
 
@@ -64,8 +66,9 @@ class Fleet:
         for line in lines:
             self.take_line(line, cursor)
         own = series.__dict__
-        own["_cursor"], own["_values"] = cursor, lines[0].array
-        own["_columns"], own["_last"] = [line.array for line in lines], lines[0].buflen() - 1
+        own["_cursor"] = cursor
+        show(lines[0], own)
+        own["_columns"], own["_last"] = [line.__dict__["_values"] for line in lines], lines[0].buflen() - 1
         self.name_lines(series)
         swap(series, mixin or SeriesOnCursor)
         self._series.append(series)
@@ -94,8 +97,8 @@ class Fleet:
         for line in self._lines:
             own = line.__dict__
             cursor = own.pop("_cursor")
-            own.pop("_values", None)
-            own.pop("_moments", None)
+            for name in ("_values", "_moments", "_shown_in"):
+                own.pop(name, None)
             unswap(line)
             own["_idx"], own["lencount"] = cursor.i, cursor.i + 1
 
@@ -104,8 +107,12 @@ def _moved(line: Any, value: int) -> None:
     line._cursor.fleet.hand_back()
 
 
+_NUMBERS = frozenset({int, float})
+"""Kinds of what most lines are compared to. Whether something is a line is a long question to a metaclass."""
+
+
 def _value(thing: Any) -> Any:
-    return thing[0] if isinstance(thing, LineRoot) else thing
+    return thing[0] if type(thing) not in _NUMBERS and isinstance(thing, LineRoot) else thing
 
 
 class _Compared:
@@ -116,22 +123,34 @@ class _Compared:
     __hash__ = object.__hash__
 
     def __lt__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] < (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] < other
 
     def __gt__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] > (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] > other
 
     def __le__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] <= (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] <= other
 
     def __ge__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] >= (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] >= other
 
     def __eq__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] == (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] == other
 
     def __ne__(self, other: Any) -> Any:
-        return self._values[self._cursor.i] != (other[0] if isinstance(other, LineRoot) else other)
+        if type(other) not in _NUMBERS and isinstance(other, LineRoot):
+            other = other[0]
+        return self._values[self._cursor.i] != other
 
     def __bool__(self) -> bool:
         return bool(self._values[self._cursor.i])
@@ -159,17 +178,18 @@ class _OnCursor:
     """In front of a LineBuffer's own class."""
 
     _cursor: Cursor
-    array: Any
+    _values: Any
 
     def __getitem__(self, ago: int) -> Any:
-        return self.array[self._cursor.i + ago]
+        return self._values[self._cursor.i + ago]
 
     def __len__(self) -> int:
         return self._cursor.i + 1
 
     def get(self, ago: int = 0, size: int = 1) -> Any:
         end = self._cursor.i + ago + 1
-        return self.array[end - size : end]
+        found = self._values[end - size : end]
+        return found if type(found) is not memoryview else array("d", found)
 
     @property
     def idx(self) -> int:

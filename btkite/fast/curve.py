@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..borrowed import numbers
 from .timeline import Timeline
-from .vectors import view
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Curve:
     def closes(self, data: Any, begin: int, end: int) -> Floats:
         """The close of ``data`` that is seen at each step; where it has no bar yet, any."""
         course = self.timeline.course_of[id(data)]
-        prices: Floats = view(data.lines.close.array)[: len(course.stamps)]
+        prices: Floats = numbers(data.lines.close)[: len(course.stamps)]
         return prices[begin:end] if course.at is None else prices[course.at[begin:end]]
 
     def positions(self, data: Any, begin: int, end: int) -> tuple[Floats, Floats]:

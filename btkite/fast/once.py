@@ -77,7 +77,10 @@ def lengthen(thing: Any, size: int) -> None:
         else:
             line.idx += size
             line.lencount += size
-            line.array.extend(_NAN * size)
+            if line.array:
+                line.array.extend(_NAN * size)
+            else:
+                line.array = _NAN * size  # with no room for more
 
 
 def _of_iterator(it: Any) -> None:

@@ -8,16 +8,18 @@ something is held.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import numpy as np
 
 from ..brokers.sim import _NOT_YET
 from ..linetime import _EPOCH_ORDINAL, DAY
+from ..slots import Left
 from ..values import OrderType
 from .clones import clone
 from .curve import Curve, Floats, Money
-from .made import at_hand
+from .made import at_hand, make
 from .reach import Extremes
 from .swap import swap, unswap
 from .timeline import MANY, Timeline
@@ -45,8 +47,14 @@ class _Played:
     """Positions by their feed's ``id``."""
     notifs: Any
 
+    def _made(self, kind: Any, **given: Any) -> Any:
+        if isinstance(given["data"], Left):  # it is to be another's: see ``_give``
+            return super()._made(kind, **given)  # type: ignore[misc]
+        return make(kind, **given)
+
     def submit(self, order: Any) -> Any:
-        at_hand(order)
+        if "data" not in order.__dict__:
+            at_hand(order)
         return super().submit(order)  # type: ignore[misc]
 
     def notify(self, order: Any) -> None:
@@ -98,11 +106,11 @@ class _Played:
         return super()._standing(order)  # type: ignore[misc]
 
     def getposition(self, data: Any) -> Any:
-        known = self.held_in
-        found = known.get(id(data))
-        if found is None:
-            found = known[id(data)] = super().getposition(data)  # type: ignore[misc]
-        return found
+        try:
+            return self.held_in[id(data)]
+        except KeyError:
+            found = self.held_in[id(data)] = super().getposition(data)  # type: ignore[misc]
+            return found
 
     def rebound(self, data: Any) -> None:
         self.held_in.pop(id(data), None)
@@ -149,6 +157,18 @@ class LedgerCurve(Curve):
             gained += held.quantity * (close - held.average_price) * held.multiplier
         found: Floats = ledger.capital + ledger.realized + gained - ledger.charges
         return found
+
+    def highest(self, begin: int, end: int) -> float:
+        """The highest of :meth:`values`. Of one position it is that of its best close: the sums rise with the price."""
+        ledger = self._broker.__dict__["ledger"]
+        held = ledger.positions()
+        if len(held) != 1:
+            return float(self.values(begin, end).max())
+        ((key, one),) = held.items()
+        close = self.closes(self._broker.feed_of(key), begin, end)
+        best = float(close.max() if one.quantity > 0 else close.min())
+        gained = one.quantity * (best - one.average_price) * one.multiplier
+        return float(ledger.capital + ledger.realized + gained - ledger.charges)
 
     def loss(self, begin: int, end: int) -> int | None:
         """The first of these steps at which a loss limit may be passed; None if at none."""
@@ -200,10 +220,10 @@ class PathTurns:
         self.traded: set[str] = set()
         self.resting: list[Any] = []
         self.queues = (broker.notifs, broker._answered_first)
-        self.seconds = np.rint((timeline.stamps - _EPOCH_ORDINAL) * DAY).astype(np.int64)
-        self._list: list[int] = self.seconds.tolist()
-        days = self.seconds // DAY
-        self._mornings = np.flatnonzero(np.diff(days)) + 1
+        seconds = np.rint((timeline.stamps - _EPOCH_ORDINAL) * DAY).astype(np.int64)
+        self._seconds = memoryview(seconds)
+        days = seconds // DAY
+        self._mornings: list[int] = (np.flatnonzero(np.diff(days)) + 1).tolist()
         self._tapes: dict[str, tuple[Any, Extremes]] = {}
         self._behind = False
         self.settled = -1
@@ -233,7 +253,7 @@ class PathTurns:
         known = broker.__dict__
         if self.settled != self.step:
             self.settled = self.step
-            now = self._list[self.step]
+            now = self._seconds[self.step]
             known["_now"], known["_moment"] = now, (now, -1, "")
             if broker._of:
                 self._behind = True
@@ -241,7 +261,7 @@ class PathTurns:
             begin, self.seen = self.seen + 1, self.shown
             if self.holding:
                 ledger = known["ledger"]
-                ledger.peak = max(ledger.peak, float(self.curve.values(begin, self.shown + 1).max()))
+                ledger.peak = max(ledger.peak, self.curve.highest(begin, self.shown + 1))
                 broker._mark()
 
     def settle(self) -> None:
@@ -259,14 +279,14 @@ class PathTurns:
         deliver()
         self.step = self.settled = step
         self.sync()
-        self.broker.play_until(self._list[step])
+        self.broker.play_until(self._seconds[step])
         deliver()
 
     def idle(self, step: int) -> None:
         """The same, where no order can trade or end."""
         broker = self.broker
         self.step = self.settled = step
-        now = self._list[step]
+        now = self._seconds[step]
         broker._now, broker._moment = now, (now, -1, "")
         if broker._of:
             self._behind = True
@@ -274,6 +294,7 @@ class PathTurns:
     def turn(self, step: int) -> None:
         """After the lines have moved."""
         broker = self.broker
+        self.seen = self.shown  # by the broker itself, in its turn
         broker.next()
         if self.traded:
             self.curve.book(step, self.traded)
@@ -296,8 +317,8 @@ class PathTurns:
         self.due = step + 1
         if not self.skips or any(self.queues) or broker._trailing or broker._winding is not None:
             return
-        row = int(np.searchsorted(self._mornings, step, side="right"))
-        due = int(self._mornings[row]) if row < len(self._mornings) else MANY
+        row = bisect_right(self._mornings, step)
+        due = self._mornings[row] if row < len(self._mornings) else MANY
         for at in broker.expiring.due():
             due = min(due, self._step_at(at))
         for ref, at in broker.held.items():
@@ -309,7 +330,7 @@ class PathTurns:
             if due <= step + 1:
                 return
         if self.holding:
-            loss = self.curve.loss(step + 1, min(due, len(self._list)))
+            loss = self.curve.loss(step + 1, min(due, len(self._seconds)))
             due = due if loss is None else loss
         self.due = max(due, step + 1)
 
@@ -327,13 +348,13 @@ class PathTurns:
         limit = working.order_type is OrderType.LIMIT or working.triggered
         price = working.price if limit else working.trigger
         found = (reach.first_below if limit == (working.sign > 0) else reach.first_above)(row, price)
-        reached = MANY if found == MANY else int(np.searchsorted(self.seconds, tape._start[found], side="right"))
+        reached = MANY if found == MANY else bisect_right(self._seconds, tape._start[found])
         return min(self._step_at(end), reached)
 
     def _step_at(self, second: int) -> int:
         """The first step at which the market has come to ``second``."""
-        found = int(np.searchsorted(self.seconds, second, side="left"))
-        return found if found < len(self.seconds) else MANY
+        found = bisect_left(self._seconds, second)
+        return found if found < len(self._seconds) else MANY
 
 
 def _current(name: str) -> property:

@@ -8,6 +8,7 @@ from typing import Any
 import backtrader as bt
 from backtrader.feed import AbstractDataBase, DataClone
 
+from ..borrowed import numbers
 from ..brokers.sim import SimBroker
 from ..feed import KiteData
 from . import barrule, pathrule
@@ -45,7 +46,7 @@ def why_not(cerebro: Any, strategies: Sequence[Any]) -> str:
         names = data.lines._getlines()
         if len(set(names)) < len(names):  # backtrader's, of a class with several bases
             return f"{cls.__name__} has two lines of one name"
-        if not len(data.lines.datetime.array) or not data.buflen():
+        if not len(numbers(data.lines.datetime)) or not data.buflen():
             return f"{data._name or cls.__name__} has no bars"
         if not in_order(data):
             return f"{data._name or cls.__name__} has bars that are not later than the one before"

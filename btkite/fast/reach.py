@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..borrowed import numbers
 from .timeline import MANY
-from .vectors import view
 
 _BLOCK, _LARGEST = 64, 1 << 16
 
@@ -22,7 +22,7 @@ class Extremes:
     def of_feed(cls, data: Any) -> Extremes:
         """Of a feed's lines; a bar's open counts too, should it lie outside."""
         size = data.buflen()
-        opened, high, low = (view(line.array)[:size] for line in (data.lines.open, data.lines.high, data.lines.low))
+        opened, high, low = (numbers(line)[:size] for line in (data.lines.open, data.lines.high, data.lines.low))
         return cls(np.minimum(opened, low), np.maximum(opened, high))
 
     @classmethod

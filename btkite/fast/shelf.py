@@ -21,6 +21,7 @@ from backtrader.lineiterator import LineIterator
 from backtrader.lineroot import LineRoot
 from backtrader.lineseries import LineSeries
 
+from ..borrowed import numbers
 from .hidden import inner_parts, own_lines
 
 ROOM = 256_000_000
@@ -147,7 +148,7 @@ class Names:
     def _line(self, line: Any) -> tuple[Any, ...]:
         found = self._lines.get(id(line))
         if found is None:
-            if "array" not in line.__dict__ or not len(line.array):
+            if not {"array", "_column"} & line.__dict__.keys() or not line.buflen():
                 raise _Unsayable
-            found = self._lines[id(line)] = (self.shelf.name_of(line.array),)
+            found = self._lines[id(line)] = (self.shelf.name_of(numbers(line)),)
         return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .vectors import view
+from ..borrowed import is_borrowed, numbers, share
 
 MANY = 1 << 62
 """A step that never comes."""
@@ -47,11 +47,13 @@ class Timeline:
         self.courses: list[Course] = []
         self.course_of: dict[int, Course] = {}
         for data in datas:
-            stamps = view(data.lines.datetime.array)[: data.buflen()].copy()
+            stamps = numbers(data.lines.datetime)[: data.buflen()]
             course = next((one for one in self.courses if np.array_equal(one.stamps, stamps)), None)
             if course is None:
-                course = Course([], stamps)
+                course = Course([], stamps if is_borrowed(data.lines.datetime) else stamps.copy())
                 self.courses.append(course)
+            else:
+                share(data.lines.datetime, course.feeds[0].lines.datetime)
             course.feeds.append(data)
             self.course_of[id(data)] = course
         self.stamps = self.courses[0].stamps
@@ -83,11 +85,11 @@ class Timeline:
 
 def in_order(data: Any) -> bool:
     """Whether each bar is later than the one before, and all stamps are numbers."""
-    stamps = view(data.lines.datetime.array)[: data.buflen()]
+    stamps = numbers(data.lines.datetime)[: data.buflen()]
     return bool(np.isfinite(stamps).all() and (np.diff(stamps) > 0.0).all())
 
 
 def is_plain(data: Any) -> bool:
     """Whether all prices are numbers."""
     lines = (data.lines.open, data.lines.high, data.lines.low, data.lines.close)
-    return all(bool(np.isfinite(view(line.array)[: data.buflen()]).all()) for line in lines)
+    return all(bool(np.isfinite(numbers(line)[: data.buflen()]).all()) for line in lines)

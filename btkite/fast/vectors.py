@@ -18,6 +18,7 @@ from backtrader import functions, indicators, linebuffer
 from backtrader.indicators import basicops
 from backtrader.lineroot import LineRoot, LineSingle
 
+from ..borrowed import numbers
 from .exact import window_max, window_min, window_sums
 
 Vector = Callable[[Any, int, int], bool]
@@ -43,13 +44,17 @@ def view(array: Any) -> Any:
 def _operand(thing: Any) -> Any:
     """A line's values as a numpy view, a constant as a float; None for what is neither."""
     if isinstance(thing, LineRoot):
-        line = thing if isinstance(thing, LineSingle) else thing.lines[0]  # type: ignore[attr-defined]
-        return view(line.array)
+        return _numbers(thing)
     if isinstance(thing, linebuffer.PseudoArray):
         return _operand(thing.wrapped)
     if (isinstance(thing, int | float) and abs(thing) < 2**53) or isinstance(thing, float):
         return float(thing)
     return None
+
+
+def _numbers(thing: Any) -> Any:
+    """Those of a line, or of the first of several."""
+    return numbers(thing if isinstance(thing, LineSingle) else thing.lines[0])
 
 
 class Shorter(Exception):
@@ -209,7 +214,7 @@ def _average(part: Any, start: int, end: int) -> bool:
     period = part.p.period
     if type(period) is not int or start < period - 1:
         return False
-    sums = window_sums(view(part.data.array)[start - period + 1 : end], period)
+    sums = window_sums(_numbers(part.data)[start - period + 1 : end], period)
     if sums is None:
         return False
     view(part.line.array)[start:end] = sums / period
@@ -220,7 +225,7 @@ def _over_window(part: Any, start: int, end: int) -> bool:
     period, func = part.p.period, getattr(type(part), "func", None)
     if "func" in part.__dict__ or type(period) is not int or start < period - 1 or func not in _WINDOWS:
         return False
-    found = _WINDOWS[func](view(part.data.array)[start - period + 1 : end], period)
+    found = _WINDOWS[func](_numbers(part.data)[start - period + 1 : end], period)
     if found is None:
         return False
     view(part.line.array)[start:end] = found
@@ -232,7 +237,7 @@ _WINDOWS: dict[Any, Any] = {max: window_max, min: window_min, math.fsum: window_
 
 def _non_zero_difference(part: Any, start: int, end: int) -> bool:
     found = view(part.line.array)
-    values = view(part.data0.array)[start:end] - view(part.data1.array)[start:end]
+    values = _numbers(part.data0)[start:end] - _numbers(part.data1)[start:end]
     rows = np.where(values != 0.0, np.arange(len(values)), 0)  # the first is taken as it is
     np.maximum.accumulate(rows, out=rows)
     found[start:end] = values[rows]
