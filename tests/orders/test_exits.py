@@ -22,6 +22,7 @@ def target(price: float, side: Side = Side.SELL, ref: int = T, reach: float = 0.
 
 
 PAIR = (stop(95.0), target(105.0))
+BOUGHT_BACK = (stop(105.0, Side.BUY), target(95.0, Side.BUY))
 
 
 GONE = (Exit(S, Side.SELL, 0.0, 95.0, gone_off=True), target(105.0))
@@ -51,7 +52,9 @@ def said(order_type: str, price: float = 0.0, trigger: float = 0.0) -> Progress:
     ],
 )
 def test_the_target_stands_within_its_reach_and_to_twice_of_it(last: float, carried: int, expected: int) -> None:
+    """Of a short position upside down; a price that nobody knows is none, whichever side the exits are on."""
     assert choose(PAIR, last, carried) == expected
+    assert choose(BOUGHT_BACK, last and 200.0 - last, carried) == expected
 
 
 @pytest.mark.parametrize("last", [0.0, 90.0, 100.0, 104.9, 106.0])
