@@ -15,6 +15,7 @@ from btkite.brokers.record import Record
 from btkite.brokers.truth import Asked, Reading
 from btkite.clock import ManualClock
 from btkite.journal import Journal
+from btkite.kite.inbox import Link, LinkChange
 from tests.brokers.scene import CALM, Order, buy, sell
 from tests.brokers.wire import Told, done_but, filled_before, kept, lost, passes, release
 
@@ -335,3 +336,24 @@ def test_what_a_placement_has_traded_before_it_is_answered_is_nobody_elses(live)
     assert [news for news in ran.news if "from outside" in news] == []
     assert ran.story(0) == DONE
     assert ran.position.size == live.held() == 5
+
+
+def test_a_connect_while_the_account_is_being_read_has_it_read_once_more_before_feeds_go_on(live):
+    """What the reading under way has seen may be from before."""
+    seen: list[Any] = []
+
+    def readings() -> int:
+        return sum(asked.path.startswith("/portfolio/positions") for asked in live.middle.asked)
+
+    def connects_twice(s: Any) -> None:
+        seen.append(readings())
+        for _ in range(2):
+            s.broker.take_link(LinkChange(Link.CONNECTED))
+        seen.append(s.broker.in_step)
+
+    def after(s: Any) -> None:
+        seen.extend((readings(), s.broker.in_step))
+
+    live.run(LONG, {4: connects_twice, 5: after})
+    before, between, then, in_step = seen
+    assert (then - before, between, in_step) == (2, False, True)
