@@ -479,6 +479,38 @@ def test_a_fill_that_is_read_in_the_turn_in_which_the_run_is_stopped_is_told(kit
     check_the_fill_was_heard(kite_exchange, stopped(kite_exchange, StopsOnTheExit))
 
 
+class LeavesNothing(bt.brokers.BackBroker):
+    """Takes back at the end what still rests."""
+
+    def before_end(self):
+        for order in self.orders:
+            self.cancel(order)
+
+
+def test_what_becomes_of_an_order_in_the_brokers_last_turn_is_told():
+    told = []
+
+    class Rests(bt.Strategy):
+        def next(self):
+            if len(self) == 2:
+                self.buy(exectype=bt.Order.Limit, price=1.0)
+            if len(self) == 4:
+                self.env.runstop()
+
+        def notify_order(self, order):
+            told.append(order.getstatusname())
+
+    engine = Cerebro(stdstats=False)
+    days = pd.date_range(DAY, periods=5)
+    engine.adddata(
+        bt.feeds.PandasData(dataname=pd.DataFrame(dict.fromkeys(("open", "high", "low", "close"), 9.0), days))
+    )
+    engine.setbroker(LeavesNothing())
+    engine.addstrategy(Rests)
+    engine.run()
+    assert told == ["Submitted", "Accepted", "Canceled"]
+
+
 def test_a_fill_that_lies_in_the_inbox_when_the_run_is_stopped_is_told(kite_exchange):
     def stops(strategy):
         store = strategy.env.stores[0]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from btkite.errors import OrderRefused, OrderUncertain
+from btkite.journal import Journal
+from btkite.kite.failures import NOT_SENT
+from btkite.kite.inbox import DeskReply
+from btkite.testing import KiteExchange
 from btkite.values import OrderUpdate, Position
-from btkite.watch.sweeping import certain, in_step, traded_by, unseen
+from btkite.watch.sweeping import Closing, Sweep, certain, in_step, traded_by, unseen
 
 NOW = datetime(2026, 11, 18, 10, 0)
 SLOT = ("NSE:INFY", "MIS")
@@ -68,3 +74,24 @@ def test_a_conversion_is_no_lag() -> None:
     bought = [order(1, "BUY", 5, 3, product="NRML")]
     assert in_step(rows, traded_by(bought)) == {"NSE:INFY"}
     assert in_step(rows[:1], traded_by(bought)) == set()
+
+
+@pytest.mark.parametrize(
+    ("error", "given_again"),
+    [
+        (None, False),
+        (OrderUncertain("no answer in time", code=0, error_type="NoAnswer"), False),
+        (OrderUncertain("not sent: no route", code=0, error_type=NOT_SENT), True),
+        (OrderRefused("Insufficient funds", code=400, error_type="MarginException"), True),
+    ],
+    ids=["accepted", "the answer was lost", "never left", "refused"],
+)
+def test_a_close_of_which_kite_may_know_is_not_given_again(
+    kite_exchange: KiteExchange, tmp_path: Path, error: Any, given_again: bool
+) -> None:
+    store = kite_exchange.store("live")
+    with Journal(tmp_path / "journal.sqlite", store.clock) as journal:
+        one = Sweep(store, journal)
+        one._closing[1] = Closing(SLOT, "killRUNRUNRU000001", at=NOW)
+        one._hear(DeskReply("place", 1, "", error))
+        assert (1 not in one._closing) is given_again
